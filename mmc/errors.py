@@ -1,0 +1,109 @@
+"""What the world does to a run. A user's mistake is a Diagnostic (a value); a bug is a bare exception.
+
+    MmcError
+     +-- SpecInvalid            diagnostics with errors: nothing was done          exit 1
+     +-- SecretError            a reference does not resolve                       exit 1
+     +-- SourceError            a source cannot be read (message names the place)  exit 1
+     |    +-- SourceChanged     it changed since the plan                          exit 4
+     +-- TargetError            a target refuses                                   exit 1
+     |    +-- BatchTooLarge     the server wants smaller messages                  retried by halving
+     |    +-- TargetBusy        rate limit, quota, unavailable                     retried with backoff
+     +-- RowsRejected           rows.on_error: fail, or more than max_errors       exit 1
+     +-- PlanStale              facts differ from the plan's                       exit 4
+     +-- LeaseHeld              another process applies                            exit 5
+     +-- LeaseLost              our lease was taken over while we ran              exit 5
+     +-- UnfinishedRun          another plan left this target half done            exit 1
+     +-- Refused                a person said no                                   exit 6
+     +-- Stopped                a signal; state is consistent                      exit 130 / 143
+     +-- PluginMissing          unknown type, or its extra is not installed        exit 1
+
+`retryable` tells whether the same call may succeed later; `exit_code` is what the command line ends with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from mmc.diagnostics import Diagnostic
+
+
+class MmcError(Exception):
+    """Base of all. `hint` is one line that says what to do."""
+
+    retryable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.code = code
+
+
+class SpecInvalid(MmcError):
+    """The spec (or plan file, or facts file) has errors; all of them are in `diagnostics`."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        super().__init__("; ".join(d.message for d in diagnostics if d.is_error))
+        self.diagnostics = tuple(diagnostics)
+
+
+class SecretError(MmcError):
+    pass
+
+
+class SourceError(MmcError):
+    pass
+
+
+class SourceChanged(SourceError):
+    exit_code = 4
+
+
+class TargetError(MmcError):
+    pass
+
+
+class BatchTooLarge(TargetError):
+    retryable = True
+
+
+class TargetBusy(TargetError):
+    retryable = True
+
+
+class RowsRejected(MmcError):
+    pass
+
+
+class PlanStale(MmcError):
+    exit_code = 4
+
+
+class LeaseHeld(MmcError):
+    exit_code = 5
+
+
+class LeaseLost(MmcError):
+    exit_code = 5
+
+
+class UnfinishedRun(MmcError):
+    pass
+
+
+class Refused(MmcError):
+    exit_code = 6
+
+
+class Stopped(MmcError):
+    """Raised after a drain. `signal_number` is SIGINT (2) or SIGTERM (15)."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
+
+
+class PluginMissing(MmcError):
+    pass

@@ -1,0 +1,202 @@
+"""What a run can say: one frozen dataclass an event. Views and the NDJSON stream consume these, nothing else prints.
+
+Versioned: line 1 of a stream is `Started` with `schema_version`; a field is only ever added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mmc.diagnostics import Diagnostic
+
+SCHEMA_VERSION = "1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A command begins."""
+
+    command: str
+    version: str
+    schema_version: str = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosed:
+    """One finding of validate, plan or apply."""
+
+    diagnostic: Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan was compiled or read: its digest and counts."""
+
+    digest: str
+    name: str
+    create: int
+    change: int
+    replace: int
+    rows: int | None
+    bytes: int
+    splits: int
+    warnings: int
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """An attempt begins. `resumed`: an earlier attempt of the same plan left splits done."""
+
+    run: str
+    plan_digest: str
+    attempt: int
+    resumed: bool
+    splits_done: int
+    splits_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToDo:
+    """The plan is applied already."""
+
+    run: str
+    plan_digest: str
+    finished_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    step: str
+    kind: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """`skipped`: an earlier attempt did it."""
+
+    step: str
+    kind: str
+    label: str
+    seconds: float
+    skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SplitStarted:
+    step: str
+    split: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class SplitProgress:
+    """Rows and source bytes of one split so far; for bars and rates."""
+
+    step: str
+    split: str
+    rows_read: int
+    bytes_read: int
+
+
+@dataclass(frozen=True, slots=True)
+class SplitDone:
+    step: str
+    split: str
+    rows_read: int
+    rows_written: int
+    rows_filtered: int
+    rows_quarantined: int
+    bytes_read: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """A call failed in a way that may pass; it is tried again after `wait_seconds`."""
+
+    what: str
+    error: str
+    attempt: int
+    wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """Rows went to a quarantine file; `reasons` are (code, field, reason, count)."""
+
+    step: str
+    split: str
+    rows: int
+    path: str
+    reasons: tuple[tuple[str, str, str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyProgress:
+    step: str
+    rows: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Verdict on one collection. Digests are hex; "" when not asked for."""
+
+    step: str
+    collection: str
+    ok: bool
+    rows_expected: int
+    rows_found: int
+    digest_expected: str
+    digest_found: str
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """The end. `outcome`: applied | partial | failed | stopped."""
+
+    run: str
+    outcome: str
+    rows_read: int
+    rows_written: int
+    rows_filtered: int
+    rows_quarantined: int
+    seconds: float
+    report: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The command ends with this error."""
+
+    error: str
+    message: str
+    hint: str
+    exit_code: int
+
+
+Event: TypeAlias = (
+    Started
+    | Diagnosed
+    | Planned
+    | RunStarted
+    | NothingToDo
+    | StepStarted
+    | StepDone
+    | SplitStarted
+    | SplitProgress
+    | SplitDone
+    | Retrying
+    | Quarantined
+    | VerifyProgress
+    | Verified
+    | RunFinished
+    | Failed
+)
+
+Emit: TypeAlias = Callable[[Event], None]

@@ -1,0 +1,193 @@
+"""What was seen at both ends, as plain values: the second input of `compile`.
+
+A source's `inspect` fills SourceFacts, a sink's TargetFacts. Both go to and from JSON (`mmc inspect`, `plan --facts`)
+through `mmc.plan.codec`. Nothing here is an opinion: choices are made by `compile` and stand in the plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmc.types import Collection, Index, JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a seeded sample of one source field showed.
+
+    Attributes:
+        rows: rows looked at (0: nothing was sampled; the type alone is known).
+        nulls: null or missing among them.
+        max_bytes: longest text or binary value, in bytes of UTF-8.
+        max_items: longest list.
+        min_value, max_value: of integers.
+        non_finite: NaN or infinity among floats and vectors.
+        examples: a few short values, as text, for preview and messages.
+    """
+
+    rows: int = 0
+    nulls: int = 0
+    max_bytes: int | None = None
+    max_items: int | None = None
+    min_value: int | None = None
+    max_value: int | None = None
+    non_finite: int = 0
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceField:
+    """One column a source can give.
+
+    Attributes:
+        arrow: type as `mmc.types.ArrowType` text, as `read` will yield it.
+        vector: Milvus type text when the source itself knows the column to be a vector, such as
+            `float_vector(768)`, `binary_vector(128)` (Faiss binary, bvecs) or `sparse_float_vector`; else "".
+        key: the source says that this column identifies a row.
+        unique: the source guarantees that no value occurs twice (row numbers), so no key check is needed.
+        json_text: the strings are JSON documents (nested values that were serialised).
+        index: index the source has on the field, in Milvus's terms, carried over unless the spec says otherwise.
+        note: one line for the plan: where the type or index comes from, or what the mapping loses.
+    """
+
+    name: str
+    arrow: str
+    vector: str = ""
+    key: bool = False
+    unique: bool = False
+    nullable: bool = True
+    json_text: bool = False
+    index: Index | None = None
+    evidence: Evidence = Evidence()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A re-readable piece of a source: a file's rows, a row group, a run of inverted lists, a byte range.
+
+    Attributes:
+        locator: what `read` needs to find it again: sorted pairs of plain values, such as ("path", "x.parquet").
+        start, stop: bounds in `unit`s; rows start..stop-1 of the file, lists, or bytes.
+        unit: "row", "list", "byte". Only "row" extents may be cut, at any row between start and stop.
+        rows: rows inside; None when only reading tells (byte ranges of text files).
+        bytes: size inside the source, for sizing splits.
+        partition: Milvus partition these rows belong to, or "".
+    """
+
+    locator: tuple[tuple[str, JsonValue], ...]
+    start: int
+    stop: int
+    unit: str
+    rows: int | None
+    bytes: int
+    cuttable: bool = False
+    partition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCollection:
+    """One thing of a source that becomes one Milvus collection.
+
+    Attributes:
+        name: what the spec's `from` names, and the default of `to`.
+        rows: exact count, or None when only reading tells.
+        fingerprint: changes when the content may have changed: sorted (file, "size:mtime_ns" or etag) pairs.
+        notes: lines for the plan about the whole ("index IxSq stores 8-bit codes: vectors are approximations").
+        lossy: name of the quantiser when vectors are not the original ones, else "".
+        lost: rows that the source itself has lost already (Faiss: counted but in no list).
+    """
+
+    name: str
+    fields: tuple[SourceField, ...]
+    extents: tuple[Extent, ...]
+    rows: int | None
+    bytes: int
+    fingerprint: tuple[tuple[str, str], ...] = ()
+    partitions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    lossy: str = ""
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """Everything `inspect` saw. `type` is the source's name in the registry, `version` the system's."""
+
+    type: str
+    version: str
+    collections: tuple[SourceCollection, ...]
+    sample_rows: int = 0
+    sample_seed: int = 0
+
+    def collection(self, name: str) -> SourceCollection:
+        """Raises KeyError."""
+        for collection in self.collections:
+            if collection.name == name:
+                return collection
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a target (at its version, by one route) can take. `compile` refuses or adapts by it, before any write.
+
+    Attributes:
+        types: Milvus type names that can be stored and read back exactly.
+        elements: type names that an array may hold.
+        varchar_unit: "bytes" on servers and in files, "characters" on Milvus Lite.
+        keyed_replay: writing a row again by its primary key replaces it, so a replayed split is harmless.
+        whole_files: a split is whole files with fixed names, so a replayed split is harmless.
+        auto_id: the target can make the primary key itself.
+        index_types: vector index types it can build, "" key for scalar ones.
+    """
+
+    types: frozenset[str]
+    elements: frozenset[str]
+    varchar_unit: str = "bytes"
+    nullable: bool = True
+    nullable_vectors: bool = False
+    defaults: bool = True
+    dynamic: bool = True
+    partitions: bool = True
+    partition_key: bool = True
+    vector_fields: int = 10
+    needs_vector: bool = True
+    embedded: bool = False
+    keyed_replay: bool = True
+    whole_files: bool = False
+    auto_id: bool = False
+    index_types: frozenset[str] = frozenset()
+    max_batch_bytes: int = 16 * 2**20
+    formats: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TargetCollection:
+    """A collection that is already there."""
+
+    schema: Collection
+    rows: int
+    indexes: tuple[tuple[str, Index], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFacts:
+    """What a sink's `inspect` saw: version, what it can take, and the named collections that exist already."""
+
+    type: str
+    route: str
+    version: str
+    capabilities: Capabilities
+    collections: tuple[TargetCollection, ...] = ()
+
+    def collection(self, name: str) -> TargetCollection | None:
+        return next((found for found in self.collections if found.schema.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Both ends together: what `mmc inspect` writes and `mmc plan --facts` reads."""
+
+    source: SourceFacts
+    target: TargetFacts

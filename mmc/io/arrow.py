@@ -1,0 +1,118 @@
+"""Arrow types of mmc: the canonical batch of a collection, type texts, and the place of a row.
+
+Canonical columns, one a field, in the collection's order:
+    bool int8..int64 float double     the Arrow type of that name
+    varchar, json                     string (json: the text of one document)
+    array<T>                          list<T>
+    float_vector(d)                   fixed_size_list<float>[d]
+    float16_vector(d)                 fixed_size_list<halffloat>[d]
+    int8_vector(d)                    fixed_size_list<int8>[d]
+    bfloat16_vector(d)                fixed_size_binary[2*d], little-endian
+    binary_vector(d)                  fixed_size_binary[d/8]
+    sparse_float_vector               map<uint32, float>, indices ascending
+and, last, `$meta` (string, JSON text of an object) when the collection is dynamic. Auto-id fields are not in a batch.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from mmc.types import DYNAMIC_FIELD, ArrowType, Collection, Field, FieldType, TypeKind
+
+_SCALARS: dict[TypeKind, pa.DataType] = {
+    TypeKind.BOOL: pa.bool_(),
+    TypeKind.INT8: pa.int8(),
+    TypeKind.INT16: pa.int16(),
+    TypeKind.INT32: pa.int32(),
+    TypeKind.INT64: pa.int64(),
+    TypeKind.FLOAT: pa.float32(),
+    TypeKind.DOUBLE: pa.float64(),
+    TypeKind.VARCHAR: pa.string(),
+    TypeKind.JSON: pa.string(),
+    TypeKind.SPARSE_FLOAT_VECTOR: pa.map_(pa.uint32(), pa.float32()),
+}
+
+
+def canonical_type(type_: FieldType) -> pa.DataType:
+    """The Arrow type in which values of a Milvus type travel inside mmc."""
+    dim = type_.dim or 0
+    match type_.kind:
+        case TypeKind.ARRAY:
+            assert type_.element is not None
+            return pa.list_(canonical_type(type_.element))
+        case TypeKind.FLOAT_VECTOR:
+            return pa.list_(pa.float32(), dim)
+        case TypeKind.FLOAT16_VECTOR:
+            return pa.list_(pa.float16(), dim)
+        case TypeKind.INT8_VECTOR:
+            return pa.list_(pa.int8(), dim)
+        case TypeKind.BFLOAT16_VECTOR:
+            return pa.binary(2 * dim)
+        case TypeKind.BINARY_VECTOR:
+            return pa.binary(dim // 8)
+        case kind:
+            return _SCALARS[kind]
+
+
+def canonical_field(field: Field) -> pa.Field:
+    return pa.field(field.name, canonical_type(field.type), nullable=field.nullable)
+
+
+def canonical_schema(collection: Collection) -> pa.Schema:
+    """Schema of the batches a sink takes and `read_back` gives."""
+    fields = [canonical_field(field) for field in collection.fields if not field.auto_id]
+    if collection.dynamic:
+        fields.append(pa.field(DYNAMIC_FIELD, pa.string(), nullable=False))
+    return pa.schema(fields)
+
+
+def arrow_text(type_: pa.DataType) -> str:
+    """The `ArrowType` text of an Arrow type: Arrow's own, without the item names of lists."""
+    if pa.types.is_fixed_size_list(type_):
+        return f"fixed_size_list<{arrow_text(type_.value_type)}>[{type_.list_size}]"
+    if pa.types.is_list(type_):
+        return f"list<{arrow_text(type_.value_type)}>"
+    if pa.types.is_large_list(type_):
+        return f"large_list<{arrow_text(type_.value_type)}>"
+    if pa.types.is_dictionary(type_):
+        return f"dictionary<{arrow_text(type_.value_type)}>"
+    if pa.types.is_struct(type_):
+        members = ", ".join(f"{member.name}: {arrow_text(member.type)}" for member in type_)
+        return f"struct<{members}>"
+    if pa.types.is_map(type_):
+        return f"map<{arrow_text(type_.key_type)}, {arrow_text(type_.item_type)}>"
+    return str(type_)
+
+
+def arrow_type(type_: pa.DataType) -> ArrowType:
+    return ArrowType.parse(arrow_text(type_))
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Place of the first row of a batch; the next rows follow one by one. `unit`: row, line, byte, list:N."""
+
+    path: str
+    row: int
+    unit: str = "row"
+
+
+_ORIGIN = b"mmc.origin"
+
+
+def with_origin(batch: pa.RecordBatch, origin: Origin) -> pa.RecordBatch:
+    """The batch with its place in the schema metadata."""
+    value = json.dumps([origin.path, origin.row, origin.unit]).encode()
+    return batch.replace_schema_metadata({_ORIGIN: value})
+
+
+def origin_of(batch: pa.RecordBatch) -> Origin:
+    """The place that `with_origin` noted; an empty path when none was."""
+    metadata = batch.schema.metadata or {}
+    if _ORIGIN not in metadata:
+        return Origin("", 0)
+    path, row, unit = json.loads(metadata[_ORIGIN])
+    return Origin(path, row, unit)

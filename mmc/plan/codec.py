@@ -1,0 +1,151 @@
+"""Values <-> canonical JSON, and digests. The only place that reads or writes plan and facts files.
+
+Canonical form: UTF-8, keys sorted, no spaces, every field present, tuples as arrays, enums as their values. The digest
+of a value is the sha256 of that form. Files are the same JSON, indented, in an envelope
+`{"format": "mmc-plan", "version": 1, "digest": ..., "plan": {...}}`, so that they can be read in a review.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from enum import Enum
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from mmc.diagnostics import Diagnostic, Span
+from mmc.errors import SpecInvalid
+from mmc.facts import Facts
+from mmc.plan.model import FORMAT_VERSION, Plan
+from mmc.types import JsonValue
+
+T = TypeVar("T")
+
+
+def to_json(value: Any) -> JsonValue:
+    """A value made of frozen dataclasses, tuples, enums and scalars, as plain JSON data."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return to_json(value.value)
+    if isinstance(value, (frozenset, set)):
+        return sorted(to_json(item) for item in value)
+    if isinstance(value, (tuple, list)):
+        return [to_json(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"{type(value).__name__} has no place in a plan")
+
+
+def canonical(value: Any) -> bytes:
+    """The one byte form of a value. Raises ValueError on NaN and infinity."""
+    return json.dumps(
+        to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def digest(value: Any) -> str:
+    """sha256 of the canonical form, in hex."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+@lru_cache(maxsize=8)
+def _adapter(cls: type[T]) -> TypeAdapter[T]:
+    return TypeAdapter(cls)
+
+
+def from_json(cls: type[T], data: Any) -> T:
+    """Inverse of `to_json`. Raises pydantic.ValidationError."""
+    return _adapter(cls).validate_python(data)
+
+
+def write_plan(plan: Plan) -> str:
+    """The text of a plan file."""
+    return _envelope("mmc-plan", "plan", plan)
+
+
+def read_plan(text: str, file: str = "plan") -> Plan:
+    """Reads a plan file.
+
+    Raises:
+        SpecInvalid: not JSON, not a plan, of a newer format, or changed by hand (its digest does not match).
+    """
+    return _open(text, file, "mmc-plan", "plan", Plan)
+
+
+def write_facts(facts: Facts) -> str:
+    """The text of a facts file."""
+    return _envelope("mmc-facts", "facts", facts)
+
+
+def read_facts(text: str, file: str = "facts") -> Facts:
+    """Reads a facts file. Raises SpecInvalid."""
+    return _open(text, file, "mmc-facts", "facts", Facts)
+
+
+def _envelope(format_: str, key: str, value: Any) -> str:
+    body = {"format": format_, "version": FORMAT_VERSION, "digest": digest(value), key: to_json(value)}
+    return json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _open(text: str, file: str, format_: str, key: str, cls: type[T]) -> T:
+    try:
+        body = json.loads(text)
+    except ValueError as error:
+        line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
+        raise _invalid("MMC120", f"not JSON: {error}", Span(file, line, column, column + 1)) from None
+    start = Span(file, 1, 1, 2)
+    if not isinstance(body, dict) or body.get("format") != format_ or key not in body:
+        raise _invalid("MMC121", f"this is no {format_} file", start)
+    if body.get("version") != FORMAT_VERSION:
+        raise _invalid(
+            "MMC122",
+            f"format version {body.get('version')!r}; this mmc reads version {FORMAT_VERSION}",
+            start,
+            "make the file again with this mmc, or use the mmc that wrote it",
+        )
+    try:
+        value = from_json(cls, body[key])
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise _invalid("MMC123", f"{place}: {first['msg']}", start) from None
+    if digest(value) != body.get("digest"):
+        raise _invalid(
+            "MMC124",
+            "the content does not match its digest: the file was changed after it was written",
+            start,
+            f"write the {key} again",
+        )
+    return value
+
+
+def _invalid(code: str, message: str, span: Span, hint: str = "") -> SpecInvalid:
+    return SpecInvalid([Diagnostic(code, message, span=span, hint=hint)])
+
+
+def plan_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a plan file."""
+    plan = TypeAdapter(Plan).json_schema(ref_template="#/$defs/{model}")
+    definitions = plan.pop("$defs", {})
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "mmc plan",
+        "type": "object",
+        "required": ["format", "version", "digest", "plan"],
+        "additionalProperties": False,
+        "properties": {
+            "format": {"const": "mmc-plan"},
+            "version": {"const": FORMAT_VERSION},
+            "digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+            "plan": plan,
+        },
+        "$defs": definitions,
+    }
+
+

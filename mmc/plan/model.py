@@ -1,0 +1,310 @@
+"""Plan, Step, Split, Mapping: frozen values that say all that `run` will do.
+
+`run` takes no decision: what it needs and does not find here is a missing field. Steps are run, explained and drawn
+from this one list, in order. JSON form and digest: `mmc.plan.codec`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from mmc.diagnostics import Diagnostic
+from mmc.facts import Extent
+from mmc.types import ArrowType, Collection, Field, Index, JsonValue
+
+FORMAT_VERSION = 1
+"""Of the plan file. A reader refuses a newer one."""
+
+
+class Mode(StrEnum):
+    """What to do about a collection that exists: `fail` means it must not exist (the default)."""
+
+    FAIL = "fail"
+    APPEND = "append"
+    UPSERT = "upsert"
+    REPLACE = "replace"
+
+
+class OnError(StrEnum):
+    """What a bad row does: stops the run, or goes to the quarantine file."""
+
+    FAIL = "fail"
+    QUARANTINE = "quarantine"
+
+
+class OnDrift(StrEnum):
+    """What differing row counts do at apply. Differing schemas are always stale."""
+
+    FAIL = "fail"
+    WARN = "warn"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A source or target: its type and its checked configuration; secrets stand as `{"secret": "env:NAME"}`."""
+
+    type: str
+    config: tuple[tuple[str, JsonValue], ...]
+
+    @property
+    def options(self) -> dict[str, JsonValue]:
+        return dict(self.config)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """How one target field is made. Exactly one of `source`, `expr`, `constant`, or `auto` says from what.
+
+    Attributes:
+        field: the target field, with its type.
+        source: source column.
+        expr: SQL over the source columns.
+        constant: one JSON value for all rows (None with `is_constant` means null).
+        arrow: type that comes out of source or expr, before the cast (`ArrowType` text); "" for constants.
+        cast: name of a row of `mmc.casts.CASTS`.
+        default: JSON value put in the place of a null or missing value; None means none.
+        normalize: divide each vector by its Euclidean length; a zero vector is a bad row.
+        auto: the target makes the value (auto-id); the field is not in the batch.
+        note: one line for the plan ("date -> epoch milliseconds").
+    """
+
+    field: Field
+    source: str = ""
+    expr: str = ""
+    is_constant: bool = False
+    constant: JsonValue = None
+    arrow: str = ""
+    cast: str = ""
+    default: JsonValue = None
+    normalize: bool = False
+    auto: bool = False
+    note: str = ""
+
+    @property
+    def arrow_type(self) -> ArrowType:
+        return ArrowType.parse(self.arrow)
+
+
+@dataclass(frozen=True, slots=True)
+class RestColumn:
+    """A source column that goes into the dynamic field, under its own name. `json_text`: parse it as JSON first."""
+
+    source: str
+    arrow: str
+    json_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A bounded, re-readable part of a source: the unit of work, checkpoint, retry and verification.
+
+    Attributes:
+        id: "00007", unique inside its step; names files.
+        pieces: extents, cut or joined; read in order.
+        rows: planned rows, None when only reading tells.
+        bytes: planned size in the source.
+        partition: Milvus partition all rows of the split go to, or "".
+    """
+
+    id: str
+    pieces: tuple[Extent, ...]
+    rows: int | None
+    bytes: int
+    partition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Files of a `files` route. `format`: parquet | numpy | json. One split makes one file (NumPy: one folder).
+
+    `directory` is relative to the target's URL; the name of part 00007 is `<directory>/part-00007.<ext>`.
+    """
+
+    format: str
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateCollection:
+    """Makes the database if needed, the collection and its partitions; with `replace` drops what is there first.
+
+    May be a check only: for append and upsert the collection must be there as `collection` says, and nothing is made.
+    `rows_before` is the count seen at plan time (0 for a new one).
+    """
+
+    id: str
+    collection: Collection
+    mode: Mode
+    exists: bool
+    rows_before: int = 0
+    kind: Literal["create_collection"] = "create_collection"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckKeys:
+    """Reads the primary key (through `where` and casts) of all splits, before anything is written.
+
+    Keys that occur twice stop the run. Not planned when the source guarantees unique keys or the target makes them.
+    """
+
+    id: str
+    copy: str
+    kind: Literal["check_keys"] = "check_keys"
+
+
+@dataclass(frozen=True, slots=True)
+class CopySplits:
+    """Reads every split, transforms, writes, records one State row a split.
+
+    Attributes:
+        source: source collection.
+        collection: target schema (with the dynamic flag); fields in column order of a batch.
+        mappings: one a field, in the same order.
+        rest: source columns that go into the dynamic field.
+        where: SQL over source columns; rows where it is not true are filtered. "" means all.
+        columns: source columns that must be read, in order.
+        route: name of the sink: "milvus.insert", "files.files".
+        reason: why this route, for people.
+        write: "insert" (first attempt inserts, any later one upserts) | "upsert" | "file".
+        batch_rows: most rows of a batch.
+        batch_bytes: most bytes a write call gets.
+        layout: files route only.
+        fingerprint: of the source collection, checked when a split is opened.
+    """
+
+    id: str
+    source: str
+    collection: Collection
+    mappings: tuple[Mapping, ...]
+    columns: tuple[str, ...]
+    splits: tuple[Split, ...]
+    route: str
+    reason: str
+    write: str
+    batch_rows: int
+    batch_bytes: int
+    rest: tuple[RestColumn, ...] = ()
+    where: str = ""
+    layout: Layout | None = None
+    fingerprint: tuple[tuple[str, str], ...] = ()
+    rows: int | None = None
+    bytes: int = 0
+    kind: Literal["copy_splits"] = "copy_splits"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildIndex:
+    """Creates one index. `note` says where it comes from ("IVFFlat nlist=256 in the source index")."""
+
+    id: str
+    collection: str
+    field: str
+    index: Index
+    note: str = ""
+    kind: Literal["build_index"] = "build_index"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadCollection:
+    """Loads the collection so that it can be queried."""
+
+    id: str
+    collection: str
+    kind: Literal["load_collection"] = "load_collection"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteManifest:
+    """Files route: writes `manifest.json` from the recorded splits, and removes what earlier attempts left over."""
+
+    id: str
+    path: str
+    kind: Literal["write_manifest"] = "write_manifest"
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Counts at strong consistency, and reads everything back into an order-free digest, as asked.
+
+    `count`: "exact" | "off"; `digest`: "full" | "off".
+    """
+
+    id: str
+    copy: str
+    collection: str
+    mode: Mode
+    count: str
+    digest: str
+    kind: Literal["verify"] = "verify"
+
+
+Step: TypeAlias = CreateCollection | CheckKeys | CopySplits | BuildIndex | LoadCollection | WriteManifest | Verify
+
+
+@dataclass(frozen=True, slots=True)
+class RowPolicy:
+    """`max_errors`: quarantined rows allowed in the whole run; None means no limit."""
+
+    on_error: OnError
+    max_errors: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The part of the facts that must still hold at apply.
+
+    Attributes:
+        schema: digest of schema, index, limits and file fingerprints.
+        details: (place, value) pairs behind the digest, to name what differs.
+        rows: (collection, rows) pairs; None where only reading tells. Differences follow `on_drift`.
+    """
+
+    schema: str
+    details: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, int | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Counts for people and scripts."""
+
+    create: int
+    change: int
+    replace: int
+    rows: int | None
+    bytes: int
+    splits: int
+    warnings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything `apply` needs. Equal spec and facts give a byte-equal plan; `digest` is in `codec`."""
+
+    name: str
+    spec_digest: str
+    source: Endpoint
+    target: Endpoint
+    source_seen: Seen
+    target_seen: Seen
+    steps: tuple[Step, ...]
+    rows: RowPolicy
+    on_drift: OnDrift
+    workers: int
+    summary: Summary
+    diagnostics: tuple[Diagnostic, ...] = ()
+    format_version: int = FORMAT_VERSION
+
+    def step(self, step_id: str) -> Step:
+        """Raises KeyError."""
+        for step in self.steps:
+            if step.id == step_id:
+                return step
+        raise KeyError(step_id)
+
+    @property
+    def copies(self) -> tuple[CopySplits, ...]:
+        return tuple(step for step in self.steps if isinstance(step, CopySplits))

@@ -1,0 +1,87 @@
+"""Secrets are references until a client connects.
+
+A `SecretRef` travels through spec, plan and state; `resolve` turns it into text at connect time only, and tells the
+one `Redactor`, which every view and log handler asks before a line leaves the program.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmc.errors import SecretError
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """Where a secret is: `env:NAME` or `file:/path`. Never the secret itself."""
+
+    scheme: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}:{self.name}"
+
+    def to_json(self) -> dict[str, str]:
+        return {"secret": str(self)}
+
+    @classmethod
+    def parse(cls, text: str) -> SecretRef:
+        """Raises ValueError when the text is neither `env:NAME` nor `file:PATH`."""
+        scheme, _, name = text.partition(":")
+        if scheme not in ("env", "file") or not name:
+            raise ValueError("a secret is `env:NAME` or `file:/path`")
+        return cls(scheme, name)
+
+
+class Redactor:
+    """Replaces every known secret in a text by `***`. One instance, `REDACTOR`, serves the process."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def learn(self, secret: str) -> None:
+        """Secrets under 4 characters are not replaced: they would eat ordinary text."""
+        if len(secret) >= 4:
+            self._known.add(secret)
+
+    def clean(self, text: str) -> str:
+        for secret in sorted(self._known, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
+
+REDACTOR = Redactor()
+
+
+class RedactingFilter(logging.Filter):
+    """For the root log handler: the last gate before a log line is written."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = REDACTOR.clean(record.getMessage()), None
+        return True
+
+
+def resolve(value: SecretRef | Mapping[str, object] | str | None) -> str | None:
+    """The text behind a reference (or `{"secret": "env:NAME"}` as it stands in a plan); plain text passes through.
+
+    Raises:
+        SecretError: the variable is not set, or the file cannot be read. The message names the reference only.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    ref = value if isinstance(value, SecretRef) else SecretRef.parse(str(value["secret"]))
+    if ref.scheme == "env":
+        text = os.environ.get(ref.name)
+        if text is None:
+            raise SecretError(f"secret {ref}: the environment variable {ref.name} is not set")
+    else:
+        try:
+            text = Path(ref.name).read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            raise SecretError(f"secret {ref}: {error.strerror}") from None
+    REDACTOR.learn(text)
+    return text

@@ -1,0 +1,184 @@
+"""The shape of a spec: pydantic models, frozen, unknown keys refused. Field docs here are the docs of the JSON Schema.
+
+Checks that need only one value live here as annotations; checks across values are in `load`, checks against facts in
+`mmc.compile`. The models of the built-in endpoints are in `endpoints`; a plug-in brings its own.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from mmc.plan.model import Mode, OnDrift, OnError
+from mmc.types import Metric
+
+
+class Model(BaseModel):
+    """Base of every part of a spec."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+
+Name = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+"""A Milvus name: letters, digits and underscores, not starting with a digit."""
+
+
+class Secret(Model):
+    """A reference to a secret; the secret itself is never written in a spec."""
+
+    secret: Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
+    """`env:NAME` or `file:/path`."""
+
+
+class TypeMapping(Model):
+    """A type in mapping form, such as `{kind: array, element: varchar(64), capacity: 10}`; `fmt` writes it as text."""
+
+    kind: str
+    """Name of a Milvus data type."""
+    length: int | None = None
+    """varchar: longest value in bytes of UTF-8."""
+    dim: int | None = None
+    """Vectors: dimension; for binary vectors in bits."""
+    element: str | TypeMapping | None = None
+    """array: type of the elements."""
+    capacity: int | None = None
+    """array: most elements in one value."""
+
+
+class IndexSpec(Model):
+    """An index on a field."""
+
+    type: str
+    """Milvus index type, such as HNSW, IVF_FLAT, FLAT, AUTOINDEX, INVERTED."""
+    metric: Metric | None = None
+    """Metric of a vector index. Default: the metric of the source's index, or L2 where the source has none."""
+    params: dict[str, JsonValue] = {}
+    """Build parameters by Milvus's names, such as `{M: 16, efConstruction: 200}`."""
+
+
+class FieldSpec(Model):
+    """One target field. What is not said is inferred from the source and shown in the plan."""
+
+    from_: Annotated[str | None, Field(alias="from", min_length=1)] = None
+    """Source column. Default: the column named like `to`."""
+    to: Name | None = None
+    """Target field. Default: the name of the source column."""
+    expr: Annotated[str | None, Field(min_length=1)] = None
+    """SQL over the source columns of one row, instead of `from`."""
+    constant: JsonValue = None
+    """One value for all rows, instead of `from`."""
+    drop: bool = False
+    """Leave the source column out."""
+    type: str | TypeMapping | None = None
+    """Milvus type, such as `int64`, `varchar(512)`, `float_vector(768)`, `array<int64>(100)`."""
+    cast: str | None = None
+    """How values are converted when more than one way exists, such as `epoch_ms` for timestamps."""
+    primary_key: bool | None = None
+    """Make this the primary key. Default: the key that the source names, else a row number or `id` column."""
+    auto_id: bool = False
+    """The target makes the key; needs a route that can be replayed without one."""
+    nullable: bool | None = None
+    """Accept nulls. Default: as seen in the source, where the target can store nulls."""
+    default: JsonValue = None
+    """Value in the place of a null or missing one."""
+    partition_key: bool = False
+    """Let Milvus spread rows over partitions by this field."""
+    normalize: bool = False
+    """Divide each vector by its Euclidean length."""
+    index: IndexSpec | Literal["none"] | None = None
+    """Index on this field; `none` leaves it out. Default: the source's index on vectors, none on scalars."""
+
+
+class CollectionSpec(Model):
+    """One collection to migrate."""
+
+    from_: Annotated[str | None, Field(alias="from", min_length=1)] = None
+    """Collection of the source. May be left out when the source has one."""
+    to: Name | None = None
+    """Target collection. Default: the source's name, with characters that Milvus refuses replaced by `_`."""
+    where: Annotated[str | None, Field(min_length=1)] = None
+    """SQL condition over source columns; rows for which it is not true are left out and counted."""
+    fields: list[FieldSpec] = []
+    """Fields that differ from what is inferred; the others keep the inferred mapping."""
+    rest: Literal["map", "dynamic", "drop"] = "map"
+    """Source columns that `fields` does not name: a field each, into the dynamic field, or left out."""
+    dynamic: bool | None = None
+    """Enable the dynamic field. Default: only when `rest` is `dynamic`."""
+    shards: Annotated[int, Field(ge=1, le=64)] = 1
+    """Shards of a new collection."""
+    description: str = ""
+    """Description of a new collection."""
+
+
+class LoadSpec(Model):
+    """How rows get in."""
+
+    route: Literal["auto", "insert"] = "auto"
+    """`auto` chooses and shows the reason in the plan."""
+    mode: Mode = Mode.FAIL
+    """An existing collection: `fail`, `append`, `upsert` or `replace` (drops it first)."""
+    split_bytes: Annotated[int | None, Field(ge=1 << 16, le=1 << 34)] = None
+    """Wanted size of a split in the source, in bytes. Default: 128 MiB, or about 100,000 rows for inserts."""
+    batch_bytes: Annotated[int | None, Field(ge=1 << 10, le=1 << 26)] = None
+    """Most bytes in one batch. Default: 8 MiB."""
+    workers: Annotated[int | None, Field(ge=1, le=256)] = None
+    """Processes that copy splits. Default: 2, and always 1 for an embedded target."""
+
+
+class RowsSpec(Model):
+    """What happens to rows that do not fit."""
+
+    on_error: OnError = OnError.FAIL
+    """`fail` stops the run at the first bad row; `quarantine` writes bad rows with their reasons to a file."""
+    max_errors: Annotated[int | None, Field(ge=0)] = 1000
+    """Quarantined rows allowed in a run; null means no limit."""
+
+
+class VerifySpec(Model):
+    """How it is proved that everything arrived."""
+
+    count: Literal["exact", "off"] = "exact"
+    """count(*) at strong consistency against what was written."""
+    digest: Literal["full", "off"] = "full"
+    """Read everything back and compare an order-free digest of all values."""
+
+
+class SampleSpec(Model):
+    """How much of the source is looked at to infer lengths and nulls."""
+
+    rows: Annotated[int, Field(ge=0, le=10_000_000)] = 10_000
+    """Rows of each collection."""
+    seed: int = 7
+    """Which rows."""
+
+
+class SpecModel(Model):
+    """A whole spec, after rendering. `source` and `target` are checked by the model that their `type` names."""
+
+    version: Literal[1]
+    """Version of the spec format."""
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")] = "migration"
+    """Name of the migration; the file's stem when left out."""
+    vars: dict[str, JsonValue] = {}
+    """Values for `{{ vars.NAME }}`; `--var NAME=VALUE` overrides."""
+    source: Any
+    """Where rows come from."""
+    target: Any
+    """Where rows go."""
+    collections: list[CollectionSpec] = []
+    """Collections to migrate; empty means all of the source, each inferred."""
+    load: LoadSpec = LoadSpec()
+    rows: RowsSpec = RowsSpec()
+    verify: VerifySpec = VerifySpec()
+    sample: SampleSpec = SampleSpec()
+    on_drift: OnDrift = OnDrift.FAIL
+    """Row counts that differ between plan and apply."""
+    lint: dict[str, Literal["off", "note", "warning", "error"]] = {}
+    """Severity of diagnostics by code, such as `{MMC311: off}`; errors cannot be lowered."""
