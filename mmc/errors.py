@@ -1,15 +1,23 @@
-"""What the world does to a run. A user's mistake is a Diagnostic (a value); a bug is a bare exception.
+"""What the world does to a run. A user's mistake is a Diagnostic (a value); a bug is a bare
+exception.
 
     MmcError
      +-- SpecInvalid            diagnostics with errors: nothing was done          exit 1
      +-- SecretError            a reference does not resolve                       exit 1
      +-- SourceError            a source cannot be read (message names the place)  exit 1
      |    +-- SourceChanged     it changed since the plan                          exit 4
+     |    +-- SourceBusy        network, rate limit, unavailable                   retried with
+     backoff
+     |    +-- DuplicateKeys     a primary key occurs twice; nothing was written    exit 1
      +-- TargetError            a target refuses                                   exit 1
-     |    +-- BatchTooLarge     the server wants smaller messages                  retried by halving
-     |    +-- TargetBusy        rate limit, quota, unavailable                     retried with backoff
+     |    +-- BatchTooLarge     the server wants smaller messages                  retried by
+     halving
+     |    +-- TargetBusy        rate limit, quota, unavailable                     retried with
+     backoff
      +-- RowsRejected           rows.on_error: fail, or more than max_errors       exit 1
      +-- PlanStale              facts differ from the plan's                       exit 4
+     +-- StateError             the state store cannot be opened, or is of a newer mmc  exit 1
+     +-- WorkerLost             a worker process died; apply again continues       exit 1
      +-- LeaseHeld              another process applies                            exit 5
      +-- LeaseLost              our lease was taken over while we ran              exit 5
      +-- UnfinishedRun          another plan left this target half done            exit 1
@@ -17,7 +25,8 @@
      +-- Stopped                a signal; state is consistent                      exit 130 / 143
      +-- PluginMissing          unknown type, or its extra is not installed        exit 1
 
-`retryable` tells whether the same call may succeed later; `exit_code` is what the command line ends with.
+`retryable` tells whether the same call may succeed later; `exit_code` is what the command line ends
+with.
 """
 
 from __future__ import annotations
@@ -61,6 +70,14 @@ class SourceChanged(SourceError):
     exit_code = 4
 
 
+class SourceBusy(SourceError):
+    retryable = True
+
+
+class DuplicateKeys(SourceError):
+    pass
+
+
 class TargetError(MmcError):
     pass
 
@@ -79,6 +96,14 @@ class RowsRejected(MmcError):
 
 class PlanStale(MmcError):
     exit_code = 4
+
+
+class StateError(MmcError):
+    pass
+
+
+class WorkerLost(MmcError):
+    pass
 
 
 class LeaseHeld(MmcError):

@@ -1,4 +1,5 @@
-"""What a run can say: one frozen dataclass an event. Views and the NDJSON stream consume these, nothing else prints.
+"""What a run can say: one frozen dataclass an event. Views and the NDJSON stream consume these,
+nothing else prints.
 
 Versioned: line 1 of a stream is `Started` with `schema_version`; a field is only ever added.
 """
@@ -69,9 +70,17 @@ class NothingToDo:
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
+    """A step begins. For copies: what is planned, and what earlier attempts did of it; for bars."""
+
     step: str
     kind: str
     label: str
+    rows: int | None = None
+    bytes: int = 0
+    splits: int = 0
+    rows_done: int = 0
+    bytes_done: int = 0
+    splits_done: int = 0
 
 
 @dataclass(frozen=True, slots=True)

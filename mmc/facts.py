@@ -1,14 +1,15 @@
 """What was seen at both ends, as plain values: the second input of `compile`.
 
-A source's `inspect` fills SourceFacts, a sink's TargetFacts. Both go to and from JSON (`mmc inspect`, `plan --facts`)
-through `mmc.plan.codec`. Nothing here is an opinion: choices are made by `compile` and stand in the plan.
+A source's `inspect` fills SourceFacts, a sink's TargetFacts. Both go to and from JSON (`mmc
+inspect`, `plan --facts`) through `mmc.plan.codec`. Nothing here is an opinion: choices are made by
+`compile` and stand in the plan.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mmc.types import Collection, Index, JsonValue
+from mmc.types import Collection, Field, Index, JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,17 @@ class SourceField:
     Attributes:
         arrow: type as `mmc.types.ArrowType` text, as `read` will yield it.
         vector: Milvus type text when the source itself knows the column to be a vector, such as
-            `float_vector(768)`, `binary_vector(128)` (Faiss binary, bvecs) or `sparse_float_vector`; else "".
+            `float_vector(768)`, `binary_vector(128)` (Faiss binary, bvecs) or
+            `sparse_float_vector`; else "".
         key: the source says that this column identifies a row.
-        unique: the source guarantees that no value occurs twice (row numbers), so no key check is needed.
+        unique: the source guarantees that no value occurs twice (row numbers), so no key check is
+            needed.
         json_text: the strings are JSON documents (nested values that were serialised).
-        index: index the source has on the field, in Milvus's terms, carried over unless the spec says otherwise.
+        index: index the source has on the field, in Milvus's terms, carried over unless the spec
+            says otherwise.
         note: one line for the plan: where the type or index comes from, or what the mapping loses.
+        declared: the whole Milvus field where the source states it (a manifest, another Milvus):
+            type with its lengths, primary key, nullable, default, partition key.
     """
 
     name: str
@@ -60,16 +66,20 @@ class SourceField:
     index: Index | None = None
     evidence: Evidence = Evidence()
     note: str = ""
+    declared: Field | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """A re-readable piece of a source: a file's rows, a row group, a run of inverted lists, a byte range.
+    """A re-readable piece of a source: a file's rows, a row group, a run of inverted lists, a byte
+    range.
 
     Attributes:
-        locator: what `read` needs to find it again: sorted pairs of plain values, such as ("path", "x.parquet").
+        locator: what `read` needs to find it again: sorted pairs of plain values, such as ("path",
+            "x.parquet").
         start, stop: bounds in `unit`s; rows start..stop-1 of the file, lists, or bytes.
-        unit: "row", "list", "byte". Only "row" extents may be cut, at any row between start and stop.
+        unit: "row", "list", "byte". Only "row" extents may be cut, at any row between start and
+            stop.
         rows: rows inside; None when only reading tells (byte ranges of text files).
         bytes: size inside the source, for sizing splits.
         partition: Milvus partition these rows belong to, or "".
@@ -92,8 +102,10 @@ class SourceCollection:
     Attributes:
         name: what the spec's `from` names, and the default of `to`.
         rows: exact count, or None when only reading tells.
-        fingerprint: changes when the content may have changed: sorted (file, "size:mtime_ns" or etag) pairs.
-        notes: lines for the plan about the whole ("index IxSq stores 8-bit codes: vectors are approximations").
+        fingerprint: changes when the content may have changed: sorted (file, "size:mtime_ns" or
+            etag) pairs.
+        notes: lines for the plan about the whole ("index IxSq stores 8-bit codes: vectors are
+            approximations").
         lossy: name of the quantiser when vectors are not the original ones, else "".
         lost: rows that the source itself has lost already (Faiss: counted but in no list).
     """
@@ -112,7 +124,9 @@ class SourceCollection:
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """Everything `inspect` saw. `type` is the source's name in the registry, `version` the system's."""
+    """Everything `inspect` saw. `type` is the source's name in the registry, `version` the
+    system's.
+    """
 
     type: str
     version: str
@@ -130,13 +144,15 @@ class SourceFacts:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a target (at its version, by one route) can take. `compile` refuses or adapts by it, before any write.
+    """What a target (at its version, by one route) can take. `compile` refuses or adapts by it,
+    before any write.
 
     Attributes:
         types: Milvus type names that can be stored and read back exactly.
         elements: type names that an array may hold.
         varchar_unit: "bytes" on servers and in files, "characters" on Milvus Lite.
-        keyed_replay: writing a row again by its primary key replaces it, so a replayed split is harmless.
+        keyed_replay: writing a row again by its primary key replaces it, so a replayed split is
+            harmless.
         whole_files: a split is whole files with fixed names, so a replayed split is harmless.
         auto_id: the target can make the primary key itself.
         index_types: vector index types it can build, "" key for scalar ones.
@@ -173,7 +189,9 @@ class TargetCollection:
 
 @dataclass(frozen=True, slots=True)
 class TargetFacts:
-    """What a sink's `inspect` saw: version, what it can take, and the named collections that exist already."""
+    """What a sink's `inspect` saw: version, what it can take, and the named collections that
+    exist already.
+    """
 
     type: str
     route: str

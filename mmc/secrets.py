@@ -1,7 +1,8 @@
 """Secrets are references until a client connects.
 
-A `SecretRef` travels through spec, plan and state; `resolve` turns it into text at connect time only, and tells the
-one `Redactor`, which every view and log handler asks before a line leaves the program.
+A `SecretRef` travels through spec, plan and state; `resolve` turns it into text at connect time
+only, and tells the one `Redactor`, which every view and log handler asks before a line leaves the
+program.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class SecretRef:
 
 
 class Redactor:
-    """Replaces every known secret in a text by `***`. One instance, `REDACTOR`, serves the process."""
+    """Replaces every known secret in a text by `***`. One instance, `REDACTOR`, serves the
+    process.
+    """
 
     def __init__(self) -> None:
         self._known: set[str] = set()
@@ -66,10 +69,12 @@ class RedactingFilter(logging.Filter):
 
 
 def resolve(value: SecretRef | Mapping[str, object] | str | None) -> str | None:
-    """The text behind a reference (or `{"secret": "env:NAME"}` as it stands in a plan); plain text passes through.
+    """The text behind a reference (or `{"secret": "env:NAME"}` as it stands in a plan); plain text
+    passes through.
 
     Raises:
-        SecretError: the variable is not set, or the file cannot be read. The message names the reference only.
+        SecretError: the variable is not set, or the file cannot be read. The message names the
+            reference only.
     """
     if value is None or isinstance(value, str):
         return value

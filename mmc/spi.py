@@ -1,10 +1,14 @@
-"""The seam: what a source and a sink are. A plug-in implements these Protocols and registers an entry point.
+"""The seam: what a source and a sink are. A plug-in implements these Protocols and registers an
+entry point.
 
-A source never imports a sink or another source. Both are made without arguments and keep no state between calls;
-everything they need comes in as plain data, so the same call works in another process.
-Entry point groups: `mmc.sources` (name: the type in a spec) and `mmc.sinks` (name: `<target type>.<route>`).
-Batches on the way *out of a source* have whatever Arrow schema its facts announced; batches on the way *into a sink*
-(and back out of `read_back`) have the canonical schema of the collection, `mmc.io.arrow.canonical_schema`.
+A source never imports a sink or another source. Both are made without arguments and keep no state
+between calls; everything they need comes in as plain data, so the same call works in another
+process.
+Entry point groups: `mmc.sources` (name: the type in a spec) and `mmc.sinks` (name: `<target
+type>.<route>`). Batches on the way *out of a source* have whatever Arrow schema its facts
+announced; batches on the way *into a sink*
+(and back out of `read_back`) have the canonical schema of the collection,
+`mmc.io.arrow.canonical_schema`.
 """
 
 from __future__ import annotations
@@ -15,15 +19,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from mmc.facts import SourceFacts, TargetFacts
-from mmc.plan.model import BuildIndex, CopySplits, CreateCollection, LoadCollection, Split, WriteManifest
+from mmc.plan.model import (
+    BuildIndex,
+    CopySplits,
+    CreateCollection,
+    LoadCollection,
+    Split,
+    WriteManifest,
+)
 from mmc.types import Collection, JsonValue
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pydantic import BaseModel
 
+    ConfigModel: TypeAlias = type[BaseModel]
+
 Config: TypeAlias = Mapping[str, JsonValue]
-"""Checked options of an endpoint as they stand in the plan: defaults filled in, secrets as `{"secret": "env:X"}`."""
+"""Checked options of an endpoint as they stand in the plan: defaults filled in, secrets as
+`{"secret": "env:X"}`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +63,7 @@ class Source(Protocol):
     """A system that rows come from."""
 
     type: str
-    config_model: type[BaseModel]
+    config_model: ConfigModel
 
     def inspect(self, config: Config, collections: Sequence[str], sample: Sample) -> SourceFacts:
         """Looks, without writing. `collections` names those wanted; empty means all.
@@ -60,10 +75,12 @@ class Source(Protocol):
     def read(
         self, config: Config, collection: str, split: Split, columns: Sequence[str], batch_rows: int
     ) -> Iterator[pa.RecordBatch]:
-        """Yields the split's rows, in order, in batches of at most `batch_rows`, with exactly `columns`.
+        """Yields the split's rows, in order, in batches of at most `batch_rows`, with exactly
+        `columns`.
 
-        `schema.metadata` of each batch carries the place of its first row (`mmc.io.arrow.with_origin`), so that a bad
-        row can be named. Reading the same split again yields the same rows. Memory is bounded by a few batches.
+        `schema.metadata` of each batch carries the place of its first row
+        (`mmc.io.arrow.with_origin`), so that a bad row can be named. Reading the same split again
+        yields the same rows. Memory is bounded by a few batches.
 
         Raises:
             SourceChanged: the content is not what the fingerprint of the plan says.
@@ -88,7 +105,9 @@ class Target(Protocol):
     """An open connection to a target: what `Sink.open` gives."""
 
     def ensure(self, step: CreateCollection) -> None:
-        """Brings the collection to what the step says. Harmless when done already. Raises TargetError."""
+        """Brings the collection to what the step says. Harmless when done already. Raises
+        TargetError.
+        """
 
     def writer(self, step: CopySplits, split: Split, *, replay: bool) -> Writer:
         """A writer for one split. `replay`: an earlier attempt may have written some of it."""
@@ -97,8 +116,12 @@ class Target(Protocol):
 
     def load(self, step: LoadCollection) -> None: ...
 
-    def write_manifest(self, step: WriteManifest, plan_digest: str, files: Mapping[str, Sequence[WrittenSplit]]) -> None:
-        """`files` maps the id of each CopySplits step to its splits. Only where the route writes files."""
+    def write_manifest(
+        self, step: WriteManifest, plan_digest: str, files: Mapping[str, Sequence[WrittenSplit]]
+    ) -> None:
+        """`files` maps the id of each CopySplits step to its splits. Only where the route
+        writes files.
+        """
 
     def count(self, collection: Collection) -> int:
         """Exact count(*) at strong consistency. Raises TargetError."""
@@ -106,7 +129,8 @@ class Target(Protocol):
     def read_back(
         self, collection: Collection, columns: Sequence[str], keys: pa.Array | None, batch_rows: int
     ) -> Iterable[pa.RecordBatch]:
-        """Rows as canonical batches of `columns`, in any order; all of them, or those with the given primary keys.
+        """Rows as canonical batches of `columns`, in any order; all of them, or those with the
+        given primary keys.
 
         `keys` has at most a few thousand values. Raises TargetError.
         """
@@ -126,7 +150,7 @@ class Sink(Protocol):
 
     type: str
     route: str
-    config_model: type[BaseModel]
+    config_model: ConfigModel
 
     def inspect(self, config: Config, collections: Sequence[str]) -> TargetFacts:
         """Looks at the target and at the named collections, without writing. Raises TargetError."""

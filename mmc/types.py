@@ -1,7 +1,8 @@
-"""The vocabulary of schemas: Milvus field types, source (Arrow) types, fields, indexes, collections.
+"""The vocabulary of schemas: Milvus field types, source (Arrow) types, fields, indexes,
+collections.
 
-Lowest layer of the pipe; imports nothing of mmc and no third-party library, so that `mmc validate` stays fast.
-Every value here is immutable and prints to, and parses from, one canonical text.
+Lowest layer of the pipe; imports nothing of mmc and no third-party library, so that `mmc validate`
+stays fast. Every value here is immutable and prints to, and parses from, one canonical text.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    JsonValue: TypeAlias = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+    JsonValue: TypeAlias = (
+        bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"] | None
+    )
 else:
     JsonValue = Any
 
@@ -94,18 +97,26 @@ class FieldType:
     def __post_init__(self) -> None:
         kind = self.kind
         if kind is TypeKind.VARCHAR:
-            _bound(self.length, 1, MAX_VARCHAR, "varchar needs a length in bytes, such as varchar(512)")
+            _bound(
+                self.length, 1, MAX_VARCHAR, "varchar needs a length in bytes, such as varchar(512)"
+            )
         if kind in DENSE_VECTORS:
             most = MAX_BINARY_DIM if kind is TypeKind.BINARY_VECTOR else MAX_DIM
             _bound(self.dim, 1, most, f"{kind} needs a dimension, such as {kind}(768)")
             if kind is TypeKind.BINARY_VECTOR and (self.dim or 0) % 8:
-                raise TypeSyntaxError(f"binary_vector({self.dim}): the dimension counts bits and is a multiple of 8")
+                raise TypeSyntaxError(
+                    f"binary_vector({self.dim}): the dimension counts bits and is a multiple of 8"
+                )
         if kind is TypeKind.ARRAY:
             if self.element is None:
                 raise TypeSyntaxError("array needs an element type", "write array<int64>(100)")
             if self.element.kind not in ELEMENTS:
-                raise TypeSyntaxError(f"an array cannot hold {self.element}", "use json for nested values")
-            _bound(self.capacity, 1, MAX_CAPACITY, "array needs a capacity, such as array<int64>(100)")
+                raise TypeSyntaxError(
+                    f"an array cannot hold {self.element}", "use json for nested values"
+                )
+            _bound(
+                self.capacity, 1, MAX_CAPACITY, "array needs a capacity, such as array<int64>(100)"
+            )
 
     def __str__(self) -> str:
         match self.kind:
@@ -149,16 +160,21 @@ class FieldType:
         """Read `varchar(512)`, `array<int64>(100)`, `float_vector(768)`, `json`.
 
         Raises:
-            TypeSyntaxError: the text is no type; the message says which part, the hint what would be.
+            TypeSyntaxError: the text is no type; the message says which part, the hint what would
+                be.
         """
         match = _TYPE.fullmatch(text.strip().lower())
         if not match:
-            raise TypeSyntaxError(f"`{text}` is not a type", "examples: int64, varchar(512), float_vector(768)")
+            raise TypeSyntaxError(
+                f"`{text}` is not a type", "examples: int64, varchar(512), float_vector(768)"
+            )
         name, inner, number = match["name"], match["inner"], match["number"]
         try:
             kind = TypeKind(name)
         except ValueError:
-            raise TypeSyntaxError(f"`{name}` is not a Milvus data type", nearest_hint(name)) from None
+            raise TypeSyntaxError(
+                f"`{name}` is not a Milvus data type", nearest_hint(name)
+            ) from None
         size = int(number) if number else None
         if kind is TypeKind.ARRAY:
             return cls(kind, element=cls.parse(inner) if inner else None, capacity=size)
@@ -173,7 +189,9 @@ class FieldType:
         return cls(kind)
 
 
-_TYPE = re.compile(r"(?P<name>[a-z0-9_]+)\s*(?:<\s*(?P<inner>.+)\s*>)?\s*(?:\(\s*(?P<number>\d{1,9})\s*\))?")
+_TYPE = re.compile(
+    r"(?P<name>[a-z0-9_]+)\s*(?:<\s*(?P<inner>.+)\s*>)?\s*(?:\(\s*(?P<number>\d{1,9})\s*\))?"
+)
 
 
 def _bound(value: int | None, least: int, most: int, missing: str) -> None:
@@ -201,14 +219,16 @@ class ArrowType:
     """The type of a source column, in Arrow's terms, without Arrow.
 
     The text form is Arrow's own but for lists, whose item name is left out:
-    `int64`, `string`, `timestamp[us]`, `timestamp[us, tz=UTC]`, `list<float>`, `fixed_size_list<float>[128]`,
-    `fixed_size_binary[16]`, `struct<a: int64, b: list<string>>`, `map<string, int64>`, `decimal128(10, 2)`.
+    `int64`, `string`, `timestamp[us]`, `timestamp[us, tz=UTC]`, `list<float>`,
+    `fixed_size_list<float>[128]`, `fixed_size_binary[16]`, `struct<a: int64, b: list<string>>`,
+    `map<string, int64>`, `decimal128(10, 2)`.
 
     Attributes:
         kind: the head: `int64`, `list`, `struct`, `timestamp`, ...
         element: item type of a list, fixed_size_list or dictionary (its value type).
         size: items of a fixed_size_list, bytes of a fixed_size_binary.
-        detail: what is in brackets otherwise (time unit and zone, precision, struct members), as text.
+        detail: what is in brackets otherwise (time unit and zone, precision, struct members), as
+            text.
     """
 
     kind: str
@@ -225,6 +245,18 @@ class ArrowType:
             return f"fixed_size_binary[{self.size}]"
         return self.kind + self.detail
 
+    @property
+    def members(self) -> tuple[tuple[str, ArrowType], ...]:
+        """Members of a struct by name; of a map its `key` and `value`; else none."""
+        if self.kind not in ("struct", "map"):
+            return ()
+        parts = _split(self.detail[1:-1])
+        if self.kind == "map":
+            key, value = parts[:2]
+            return ("key", ArrowType.parse(key)), ("value", ArrowType.parse(value))
+        pairs = (part.partition(": ") for part in parts)
+        return tuple((name, ArrowType.parse(type_)) for name, _, type_ in pairs)
+
     @classmethod
     def parse(cls, text: str) -> ArrowType:
         """Inverse of `str`. Raises TypeSyntaxError."""
@@ -237,6 +269,17 @@ class ArrowType:
         if match := re.fullmatch(r"([a-z_0-9]+)([\[(<].*)?", text):
             return cls(match[1], detail=match[2] or "")
         raise TypeSyntaxError(f"`{text}` is not an Arrow type")
+
+
+def _split(text: str) -> list[str]:
+    """Cuts at the commas that stand in no bracket: `a: int64, b: map<x, y>` has two parts."""
+    parts, depth, start = [], 0, 0
+    for at, letter in enumerate(text):
+        depth += (letter in "<[(") - (letter in ">])")
+        if letter == "," and not depth:
+            parts.append(text[start:at].strip())
+            start = at + 1
+    return [*parts, text[start:].strip()] if text.strip() else parts
 
 
 class Metric(StrEnum):
@@ -254,7 +297,9 @@ class Metric(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index on one field. `metric` is None for scalar fields; `params` are Milvus's own names, sorted."""
+    """An index on one field. `metric` is None for scalar fields; `params` are Milvus's own
+    names, sorted.
+    """
 
     type: str
     metric: Metric | None = None
@@ -279,7 +324,9 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """What CREATE COLLECTION says: fields in order, dynamic field, shards, partitions, properties."""
+    """What CREATE COLLECTION says: fields in order, dynamic field, shards, partitions,
+    properties.
+    """
 
     name: str
     fields: tuple[Field, ...]

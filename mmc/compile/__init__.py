@@ -1,0 +1,113 @@
+"""(Spec, Facts) -> Plan: pure and deterministic. One pass a file; `PASSES` is the table of
+contents.
+
+Imports no client library and does no I/O: equal input gives a byte-equal plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from mmc.compile.casts import assign_casts
+from mmc.compile.collection import build_collections
+from mmc.compile.draft import Draft
+from mmc.compile.fields import map_fields
+from mmc.compile.indexes import choose_indexes
+from mmc.compile.layout import lay_out
+from mmc.compile.lint import lint
+from mmc.compile.resolve import resolve_collections
+from mmc.compile.route import choose_route
+from mmc.compile.splits import make_splits
+from mmc.compile.steps import make_steps
+from mmc.diagnostics import Diagnostic, Severity
+from mmc.facts import Facts
+from mmc.plan.drift import seen_source, seen_target
+from mmc.plan.model import Plan, RowPolicy, Summary
+from mmc.spec.load import Spec
+
+PASSES: Final = (
+    resolve_collections,
+    map_fields,
+    assign_casts,
+    build_collections,
+    choose_indexes,
+    choose_route,
+    lay_out,
+    make_splits,
+    make_steps,
+    lint,
+)
+
+_LEVELS = {"note": Severity.NOTE, "warning": Severity.WARNING, "error": Severity.ERROR}
+
+
+def compile_plan(spec: Spec, facts: Facts) -> tuple[Plan | None, tuple[Diagnostic, ...]]:
+    """Compiles a spec with what was seen at both ends.
+
+    Args:
+        spec: a checked spec.
+        facts: of the same source and target.
+
+    Returns:
+        The plan and all diagnostics; no plan when one of them is an error.
+    """
+    draft = Draft(spec, facts)
+    for run_pass in PASSES:
+        draft = run_pass(draft)
+    findings = _in_order(_apply_lint_levels(draft))
+    if any(finding.is_error for finding in findings):
+        return None, findings
+    return _plan(draft, findings), findings
+
+
+def _apply_lint_levels(draft: Draft) -> list[Diagnostic]:
+    levels = draft.spec.model.lint
+    kept = []
+    for finding in draft.diagnostics:
+        level = levels.get(finding.code)
+        if level is None or finding.is_error:
+            kept.append(finding)
+        elif level != "off":
+            kept.append(replace(finding, severity=_LEVELS[level]))
+    return kept
+
+
+def _in_order(findings: list[Diagnostic]) -> tuple[Diagnostic, ...]:
+    unique = dict.fromkeys(findings)
+    return tuple(
+        sorted(unique, key=lambda f: (f.span.line, f.span.column) if f.span else (1 << 30, 0))
+    )
+
+
+def _plan(draft: Draft, findings: tuple[Diagnostic, ...]) -> Plan:
+    spec, model = draft.spec, draft.spec.model
+    creates = replaces = 0
+    for drafted in draft.collections:
+        made = (0 if drafted.existing else 1) + len(drafted.indexes)
+        if drafted.existing and model.load.mode == "replace":
+            replaces += 1
+        creates += made
+    rows = [drafted.source.rows for drafted in draft.collections]
+    return Plan(
+        name=model.name,
+        spec_digest=spec.digest,
+        source=spec.source,
+        target=spec.target,
+        source_seen=seen_source(draft.facts.source),
+        target_seen=seen_target(draft.facts.target),
+        steps=draft.steps,
+        rows=RowPolicy(model.rows.on_error, model.rows.max_errors),
+        on_drift=model.on_drift,
+        workers=draft.workers,
+        summary=Summary(
+            create=creates,
+            change=0,
+            replace=replaces,
+            rows=None if None in rows else sum(count or 0 for count in rows),
+            bytes=sum(drafted.source.bytes for drafted in draft.collections),
+            splits=sum(len(drafted.splits) for drafted in draft.collections),
+            warnings=sum(1 for finding in findings if finding.severity is Severity.WARNING),
+        ),
+        diagnostics=findings,
+    )

@@ -10,7 +10,8 @@ Canonical columns, one a field, in the collection's order:
     bfloat16_vector(d)                fixed_size_binary[2*d], little-endian
     binary_vector(d)                  fixed_size_binary[d/8]
     sparse_float_vector               map<uint32, float>, indices ascending
-and, last, `$meta` (string, JSON text of an object) when the collection is dynamic. Auto-id fields are not in a batch.
+and, last, `$meta` (string, JSON text of an object) when the collection is dynamic. Auto-id fields
+are not in a batch.
 """
 
 from __future__ import annotations
@@ -57,8 +58,19 @@ def canonical_type(type_: FieldType) -> pa.DataType:
             return _SCALARS[kind]
 
 
+_TYPE = b"mmc.type"
+"""Field metadata: tells the strings of a json field from those of a varchar field."""
+
+
 def canonical_field(field: Field) -> pa.Field:
-    return pa.field(field.name, canonical_type(field.type), nullable=field.nullable)
+    metadata = {_TYPE: b"json"} if field.type.kind is TypeKind.JSON else None
+    type_ = canonical_type(field.type)
+    return pa.field(field.name, type_, nullable=field.nullable, metadata=metadata)
+
+
+def is_json(field: pa.Field) -> bool:
+    """Whether the strings of a column of a canonical schema are JSON documents."""
+    return field.name == DYNAMIC_FIELD or (field.metadata or {}).get(_TYPE) == b"json"
 
 
 def canonical_schema(collection: Collection) -> pa.Schema:
@@ -91,9 +103,48 @@ def arrow_type(type_: pa.DataType) -> ArrowType:
     return ArrowType.parse(arrow_text(type_))
 
 
+def data_type(type_: ArrowType) -> pa.DataType:
+    """Inverse of `arrow_type`, but for dictionaries, which become their value type.
+
+    Raises:
+        ValueError: Arrow has no such type.
+    """
+    match type_.kind:
+        case "list":
+            return pa.list_(_element(type_))
+        case "large_list":
+            return pa.large_list(_element(type_))
+        case "fixed_size_list":
+            return pa.list_(_element(type_), type_.size)
+        case "fixed_size_binary":
+            return pa.binary(type_.size)
+        case "dictionary":
+            return _element(type_)
+        case "struct":
+            return pa.struct([pa.field(name, data_type(member)) for name, member in type_.members])
+        case "map":
+            (_, key), (_, value) = type_.members
+            return pa.map_(data_type(key), data_type(value))
+        case "timestamp":
+            unit, _, zone = type_.detail.strip("[]").partition(", tz=")
+            return pa.timestamp(unit, zone or None)
+        case "decimal32" | "decimal64" | "decimal128" | "decimal256":
+            precision, _, scale = type_.detail.strip("()").partition(", ")
+            return getattr(pa, type_.kind)(int(precision), int(scale))
+        case _:
+            return pa.type_for_alias(str(type_))
+
+
+def _element(type_: ArrowType) -> pa.DataType:
+    assert type_.element is not None
+    return data_type(type_.element)
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Place of the first row of a batch; the next rows follow one by one. `unit`: row, line, byte, list:N."""
+    """Place of the first row of a batch; the next rows follow one by one. `unit`: row, line,
+    byte, list:N.
+    """
 
     path: str
     row: int

@@ -1,1 +1,2 @@
-"""The plan: every decision as a value, its canonical JSON, drift, and the tree that people review."""
+"""The plan: every decision as a value, its canonical JSON, drift, and the tree that people review.
+"""

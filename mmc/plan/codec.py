@@ -1,8 +1,10 @@
 """Values <-> canonical JSON, and digests. The only place that reads or writes plan and facts files.
 
-Canonical form: UTF-8, keys sorted, no spaces, every field present, tuples as arrays, enums as their values. The digest
-of a value is the sha256 of that form. Files are the same JSON, indented, in an envelope
-`{"format": "mmc-plan", "version": 1, "digest": ..., "plan": {...}}`, so that they can be read in a review.
+Canonical form: UTF-8, keys sorted, no spaces, every field present, tuples as arrays, enums as their
+values. The digest of a value is the sha256 of that form. Files are the same JSON, indented, in an
+envelope
+`{"format": "mmc-plan", "version": 1, "digest": ..., "plan": {...}}`, so that they can be read in a
+review.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import hashlib
 import json
 from enum import Enum
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -32,7 +34,7 @@ def to_json(value: Any) -> JsonValue:
     if isinstance(value, Enum):
         return to_json(value.value)
     if isinstance(value, (frozenset, set)):
-        return sorted(to_json(item) for item in value)
+        return sorted((to_json(item) for item in value), key=str)
     if isinstance(value, (tuple, list)):
         return [to_json(item) for item in value]
     if isinstance(value, dict):
@@ -55,13 +57,13 @@ def digest(value: Any) -> str:
 
 
 @lru_cache(maxsize=8)
-def _adapter(cls: type[T]) -> TypeAdapter[T]:
+def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
 def from_json(cls: type[T], data: Any) -> T:
     """Inverse of `to_json`. Raises pydantic.ValidationError."""
-    return _adapter(cls).validate_python(data)
+    return cast("T", _adapter(cast("Any", cls)).validate_python(data))
 
 
 def write_plan(plan: Plan) -> str:
@@ -73,7 +75,8 @@ def read_plan(text: str, file: str = "plan") -> Plan:
     """Reads a plan file.
 
     Raises:
-        SpecInvalid: not JSON, not a plan, of a newer format, or changed by hand (its digest does not match).
+        SpecInvalid: not JSON, not a plan, of a newer format, or changed by hand (its digest does
+            not match).
     """
     return _open(text, file, "mmc-plan", "plan", Plan)
 
@@ -89,7 +92,12 @@ def read_facts(text: str, file: str = "facts") -> Facts:
 
 
 def _envelope(format_: str, key: str, value: Any) -> str:
-    body = {"format": format_, "version": FORMAT_VERSION, "digest": digest(value), key: to_json(value)}
+    body = {
+        "format": format_,
+        "version": FORMAT_VERSION,
+        "digest": digest(value),
+        key: to_json(value),
+    }
     return json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -98,7 +106,9 @@ def _open(text: str, file: str, format_: str, key: str, cls: type[T]) -> T:
         body = json.loads(text)
     except ValueError as error:
         line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
-        raise _invalid("MMC120", f"not JSON: {error}", Span(file, line, column, column + 1)) from None
+        raise _invalid(
+            "MMC120", f"not JSON: {error}", Span(file, line, column, column + 1)
+        ) from None
     start = Span(file, 1, 1, 2)
     if not isinstance(body, dict) or body.get("format") != format_ or key not in body:
         raise _invalid("MMC121", f"this is no {format_} file", start)
@@ -147,5 +157,3 @@ def plan_schema() -> dict[str, Any]:
         },
         "$defs": definitions,
     }
-
-

@@ -1,7 +1,7 @@
 """Plan, Step, Split, Mapping: frozen values that say all that `run` will do.
 
-`run` takes no decision: what it needs and does not find here is a missing field. Steps are run, explained and drawn
-from this one list, in order. JSON form and digest: `mmc.plan.codec`.
+`run` takes no decision: what it needs and does not find here is a missing field. Steps are run,
+explained and drawn from this one list, in order. JSON form and digest: `mmc.plan.codec`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class OnDrift(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A source or target: its type and its checked configuration; secrets stand as `{"secret": "env:NAME"}`."""
+    """A source or target: its type and its checked configuration; secrets stand as `{"secret":
+    "env:NAME"}`.
+    """
 
     type: str
     config: tuple[tuple[str, JsonValue], ...]
@@ -56,14 +58,16 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """How one target field is made. Exactly one of `source`, `expr`, `constant`, or `auto` says from what.
+    """How one target field is made. Exactly one of `source`, `expr`, `constant`, or `auto` says
+    from what.
 
     Attributes:
         field: the target field, with its type.
         source: source column.
         expr: SQL over the source columns.
         constant: one JSON value for all rows (None with `is_constant` means null).
-        arrow: type that comes out of source or expr, before the cast (`ArrowType` text); "" for constants.
+        arrow: type that comes out of source or expr, before the cast (`ArrowType` text); "" for
+            constants.
         cast: name of a row of `mmc.casts.CASTS`.
         default: JSON value put in the place of a null or missing value; None means none.
         normalize: divide each vector by its Euclidean length; a zero vector is a bad row.
@@ -90,7 +94,9 @@ class Mapping:
 
 @dataclass(frozen=True, slots=True)
 class RestColumn:
-    """A source column that goes into the dynamic field, under its own name. `json_text`: parse it as JSON first."""
+    """A source column that goes into the dynamic field, under its own name. `json_text`: parse
+    it as JSON first.
+    """
 
     source: str
     arrow: str
@@ -99,7 +105,8 @@ class RestColumn:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A bounded, re-readable part of a source: the unit of work, checkpoint, retry and verification.
+    """A bounded, re-readable part of a source: the unit of work, checkpoint, retry and
+    verification.
 
     Attributes:
         id: "00007", unique inside its step; names files.
@@ -118,9 +125,11 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Files of a `files` route. `format`: parquet | numpy | json. One split makes one file (NumPy: one folder).
+    """Files of a `files` route. `format`: parquet | numpy | json. One split makes one file (NumPy:
+    one folder).
 
-    `directory` is relative to the target's URL; the name of part 00007 is `<directory>/part-00007.<ext>`.
+    `directory` is relative to the target's URL; the name of part 00007 is
+    `<directory>/part-00007.<ext>`.
     """
 
     format: str
@@ -129,10 +138,11 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class CreateCollection:
-    """Makes the database if needed, the collection and its partitions; with `replace` drops what is there first.
+    """Makes the database if needed, the collection and its partitions; with `replace` drops what is
+    there first.
 
-    May be a check only: for append and upsert the collection must be there as `collection` says, and nothing is made.
-    `rows_before` is the count seen at plan time (0 for a new one).
+    May be a check only: for append and upsert the collection must be there as `collection` says,
+        and nothing is made. `rows_before` is the count seen at plan time (0 for a new one).
     """
 
     id: str
@@ -147,7 +157,8 @@ class CreateCollection:
 class CheckKeys:
     """Reads the primary key (through `where` and casts) of all splits, before anything is written.
 
-    Keys that occur twice stop the run. Not planned when the source guarantees unique keys or the target makes them.
+    Keys that occur twice stop the run. Not planned when the source guarantees unique keys or the
+    target makes them.
     """
 
     id: str
@@ -173,6 +184,7 @@ class CopySplits:
         batch_bytes: most bytes a write call gets.
         layout: files route only.
         fingerprint: of the source collection, checked when a split is opened.
+        lossy: name of the quantiser when the source's vectors are approximations, else "".
     """
 
     id: str
@@ -192,12 +204,15 @@ class CopySplits:
     fingerprint: tuple[tuple[str, str], ...] = ()
     rows: int | None = None
     bytes: int = 0
+    lossy: str = ""
     kind: Literal["copy_splits"] = "copy_splits"
 
 
 @dataclass(frozen=True, slots=True)
 class BuildIndex:
-    """Creates one index. `note` says where it comes from ("IVFFlat nlist=256 in the source index")."""
+    """Creates one index. `note` says where it comes from ("IVFFlat nlist=256 in the source
+    index").
+    """
 
     id: str
     collection: str
@@ -217,11 +232,31 @@ class LoadCollection:
 
 
 @dataclass(frozen=True, slots=True)
+class ManifestCollection:
+    """What a manifest says of one collection, for the load that comes later.
+
+    `copy` is the id of the CopySplits step that wrote its files; `indexes` are (field, index)
+    pairs: a files target builds none, but carries them to the system that will.
+    """
+
+    copy: str
+    collection: Collection
+    layout: Layout
+    indexes: tuple[tuple[str, Index], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class WriteManifest:
-    """Files route: writes `manifest.json` from the recorded splits, and removes what earlier attempts left over."""
+    """Files route: writes `manifest.json` from the recorded splits, and removes what earlier
+    attempts left over.
+
+    `path` is relative to the target's URL. Collections of an earlier manifest that are not named
+    here stay in it.
+    """
 
     id: str
     path: str
+    collections: tuple[ManifestCollection, ...] = ()
     kind: Literal["write_manifest"] = "write_manifest"
 
 
@@ -241,7 +276,9 @@ class Verify:
     kind: Literal["verify"] = "verify"
 
 
-Step: TypeAlias = CreateCollection | CheckKeys | CopySplits | BuildIndex | LoadCollection | WriteManifest | Verify
+Step: TypeAlias = (
+    CreateCollection | CheckKeys | CopySplits | BuildIndex | LoadCollection | WriteManifest | Verify
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,12 +296,17 @@ class Seen:
     Attributes:
         schema: digest of schema, index, limits and file fingerprints.
         details: (place, value) pairs behind the digest, to name what differs.
-        rows: (collection, rows) pairs; None where only reading tells. Differences follow `on_drift`.
+        rows: (collection, rows) pairs; None where only reading tells. Differences follow
+            `on_drift`.
+        sample_rows, sample_seed: of the source's facts. `apply` looks again with the same sample,
+            since types that are inferred from values (CSV, JSON lines) depend on it.
     """
 
     schema: str
     details: tuple[tuple[str, str], ...]
     rows: tuple[tuple[str, int | None], ...]
+    sample_rows: int = 0
+    sample_seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +324,9 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything `apply` needs. Equal spec and facts give a byte-equal plan; `digest` is in `codec`."""
+    """Everything `apply` needs. Equal spec and facts give a byte-equal plan; `digest` is in
+    `codec`.
+    """
 
     name: str
     spec_digest: str

@@ -1,4 +1,6 @@
-"""Configuration of the built-in sources and targets. Light on purpose: `validate` imports this and no client."""
+"""Configuration of the built-in sources and targets. Light on purpose: `validate` imports this and
+no client.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from pydantic import Field, JsonValue
 from mmc.spec.models import Model, Secret
 
 Storage = dict[str, Secret | JsonValue]
-"""Options of the file system, by fsspec's names, such as `{key: {secret: env:KEY}, endpoint_url: "http://..."}`."""
+"""Options of the file system, by fsspec's names, such as `{key: {secret: env:KEY}, endpoint_url:
+"http://..."}`.
+"""
 
 
 class Join(Model):
@@ -28,7 +32,7 @@ class CsvOptions(Model):
     quote: Annotated[str, Field(min_length=1, max_length=1)] = '"'
     header: bool = True
     """The first line names the columns; otherwise they are f0, f1, ..."""
-    null_values: list[str] = [""]
+    null_values: list[str] = Field(default_factory=lambda: [""])
     """Unquoted texts that mean null."""
 
 
@@ -39,11 +43,13 @@ class FilesSource(Model):
     path: str | list[str] | None = None
     """A file, a folder, a glob, or a list of them; local or any fsspec URL. This or `manifest`."""
     manifest: str | None = None
-    """`manifest.json` that a `files` target wrote; brings collections, types, indexes and checksums. This or `path`."""
+    """`manifest.json` that a `files` target wrote; brings collections, types, indexes and
+    checksums. This or `path`.
+    """
     format: Literal["auto", "parquet", "numpy", "json", "csv", "fvecs", "bvecs", "hdf5"] = "auto"
     """`auto` goes by the file name."""
     csv: CsvOptions = CsvOptions()
-    storage: Storage = {}
+    storage: Storage = Field(default_factory=dict)
 
 
 class FaissSource(Model):
@@ -56,7 +62,7 @@ class FaissSource(Model):
     """Payload for the ids."""
     allow_lossy: bool = False
     """Migrate from an index that stores approximations (SQ, PQ, ...) by decoding them."""
-    storage: Storage = {}
+    storage: Storage = Field(default_factory=dict)
 
 
 class MilvusTarget(Model):
@@ -80,7 +86,7 @@ class FilesTarget(Model):
     url: Annotated[str, Field(min_length=1)]
     """Folder; local or any fsspec URL."""
     format: Literal["parquet", "numpy", "json"] = "parquet"
-    storage: Storage = {}
+    storage: Storage = Field(default_factory=dict)
 
 
 SOURCES: dict[str, type[Model]] = {"files": FilesSource, "faiss": FaissSource}

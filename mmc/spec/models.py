@@ -1,7 +1,9 @@
-"""The shape of a spec: pydantic models, frozen, unknown keys refused. Field docs here are the docs of the JSON Schema.
+"""The shape of a spec: pydantic models, frozen, unknown keys refused. Field docs here are the docs
+of the JSON Schema.
 
-Checks that need only one value live here as annotations; checks across values are in `load`, checks against facts in
-`mmc.compile`. The models of the built-in endpoints are in `endpoints`; a plug-in brings its own.
+Checks that need only one value live here as annotations; checks across values are in `load`, checks
+against facts in `mmc.compile`. The models of the built-in endpoints are in `endpoints`; a plug-in
+brings its own.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from mmc.plan.model import Mode, OnDrift, OnError
-from mmc.types import Metric
+from mmc.types import DENSE_VECTORS, FieldType, Metric, TypeKind, TypeSyntaxError, nearest_hint
 
 
 class Model(BaseModel):
@@ -38,7 +40,9 @@ class Secret(Model):
 
 
 class TypeMapping(Model):
-    """A type in mapping form, such as `{kind: array, element: varchar(64), capacity: 10}`; `fmt` writes it as text."""
+    """A type in mapping form, such as `{kind: array, element: varchar(64), capacity: 10}`; `fmt`
+    writes it as text.
+    """
 
     kind: str
     """Name of a Milvus data type."""
@@ -52,13 +56,42 @@ class TypeMapping(Model):
     """array: most elements in one value."""
 
 
+def field_type(said: str | TypeMapping) -> FieldType:
+    """The type that a spec says, in text or in mapping form. Raises TypeSyntaxError."""
+    if isinstance(said, str):
+        if len(said) > MAX_TYPE_TEXT:
+            raise TypeSyntaxError(f"a type of {len(said)} characters")
+        return FieldType.parse(said)
+    try:
+        kind = TypeKind(said.kind)
+    except ValueError:
+        raise TypeSyntaxError(
+            f"`{said.kind}` is not a Milvus data type", nearest_hint(said.kind)
+        ) from None
+    for name in ("length", "dim", "element", "capacity"):
+        if getattr(said, name) is not None and name not in _PARAMETERS.get(kind, ()):
+            raise TypeSyntaxError(f"{kind} takes no {name}", f"remove {name}")
+    element = field_type(said.element) if said.element is not None else None
+    return FieldType(kind, said.length, said.dim, element, said.capacity)
+
+
+MAX_TYPE_TEXT = 200
+_PARAMETERS: dict[TypeKind, tuple[str, ...]] = {
+    TypeKind.VARCHAR: ("length",),
+    TypeKind.ARRAY: ("element", "capacity"),
+    **dict.fromkeys(DENSE_VECTORS, ("dim",)),
+}
+
+
 class IndexSpec(Model):
     """An index on a field."""
 
     type: str
     """Milvus index type, such as HNSW, IVF_FLAT, FLAT, AUTOINDEX, INVERTED."""
     metric: Metric | None = None
-    """Metric of a vector index. Default: the metric of the source's index, or L2 where the source has none."""
+    """Metric of a vector index. Default: the metric of the source's index; where it has none,
+    COSINE (binary: HAMMING, sparse: IP), with a note.
+    """
     params: dict[str, JsonValue] = {}
     """Build parameters by Milvus's names, such as `{M: 16, efConstruction: 200}`."""
 
@@ -81,7 +114,9 @@ class FieldSpec(Model):
     cast: str | None = None
     """How values are converted when more than one way exists, such as `epoch_ms` for timestamps."""
     primary_key: bool | None = None
-    """Make this the primary key. Default: the key that the source names, else a row number or `id` column."""
+    """Make this the primary key. Default: the key that the source names, else a row number or `id`
+    column.
+    """
     auto_id: bool = False
     """The target makes the key; needs a route that can be replayed without one."""
     nullable: bool | None = None
@@ -93,7 +128,9 @@ class FieldSpec(Model):
     normalize: bool = False
     """Divide each vector by its Euclidean length."""
     index: IndexSpec | Literal["none"] | None = None
-    """Index on this field; `none` leaves it out. Default: the source's index on vectors, none on scalars."""
+    """Index on this field; `none` leaves it out. Default: the source's index on vectors, none on
+    scalars.
+    """
 
 
 class CollectionSpec(Model):
@@ -102,13 +139,17 @@ class CollectionSpec(Model):
     from_: Annotated[str | None, Field(alias="from", min_length=1)] = None
     """Collection of the source. May be left out when the source has one."""
     to: Name | None = None
-    """Target collection. Default: the source's name, with characters that Milvus refuses replaced by `_`."""
+    """Target collection. Default: the source's name, with characters that Milvus refuses replaced
+    by `_`.
+    """
     where: Annotated[str | None, Field(min_length=1)] = None
     """SQL condition over source columns; rows for which it is not true are left out and counted."""
     fields: list[FieldSpec] = []
     """Fields that differ from what is inferred; the others keep the inferred mapping."""
     rest: Literal["map", "dynamic", "drop"] = "map"
-    """Source columns that `fields` does not name: a field each, into the dynamic field, or left out."""
+    """Source columns that `fields` does not name: a field each, into the dynamic field, or left
+    out.
+    """
     dynamic: bool | None = None
     """Enable the dynamic field. Default: only when `rest` is `dynamic`."""
     shards: Annotated[int, Field(ge=1, le=64)] = 1
@@ -125,7 +166,9 @@ class LoadSpec(Model):
     mode: Mode = Mode.FAIL
     """An existing collection: `fail`, `append`, `upsert` or `replace` (drops it first)."""
     split_bytes: Annotated[int | None, Field(ge=1 << 16, le=1 << 34)] = None
-    """Wanted size of a split in the source, in bytes. Default: 128 MiB, or about 100,000 rows for inserts."""
+    """Wanted size of a split in the source, in bytes. Default: 128 MiB, or about 100,000 rows for
+    inserts.
+    """
     batch_bytes: Annotated[int | None, Field(ge=1 << 10, le=1 << 26)] = None
     """Most bytes in one batch. Default: 8 MiB."""
     workers: Annotated[int | None, Field(ge=1, le=256)] = None
@@ -136,7 +179,9 @@ class RowsSpec(Model):
     """What happens to rows that do not fit."""
 
     on_error: OnError = OnError.FAIL
-    """`fail` stops the run at the first bad row; `quarantine` writes bad rows with their reasons to a file."""
+    """`fail` stops the run at the first bad row; `quarantine` writes bad rows with their reasons to
+    a file.
+    """
     max_errors: Annotated[int | None, Field(ge=0)] = 1000
     """Quarantined rows allowed in a run; null means no limit."""
 
@@ -160,7 +205,9 @@ class SampleSpec(Model):
 
 
 class SpecModel(Model):
-    """A whole spec, after rendering. `source` and `target` are checked by the model that their `type` names."""
+    """A whole spec, after rendering. `source` and `target` are checked by the model that their
+    `type` names.
+    """
 
     version: Literal[1]
     """Version of the spec format."""

@@ -1,0 +1,203 @@
+"""The same few functions that the command line calls. Importing this module loads no client
+library.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmc.diagnostics import Diagnostic
+from mmc.errors import SpecInvalid
+from mmc.plan import codec
+from mmc.spec.load import Loaded, Spec
+from mmc.spec.load import load_spec as _load_spec
+from mmc.spi import Sample
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pydantic import BaseModel
+
+    from mmc.events import Emit
+    from mmc.facts import Facts, SourceCollection
+    from mmc.plan.model import Plan
+    from mmc.run.stop import StopFlag
+    from mmc.verify.report import Report
+
+DEFAULT_STATE = "sqlite:///.mmc/state.db"
+"""Where the state of runs is kept when nothing else is said."""
+DIRECTORY = Path(".mmc")
+"""Where quarantine files and reports go."""
+
+
+def check_spec(
+    path: str | os.PathLike[str],
+    *,
+    variables: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Parses, renders and checks a spec, without any network.
+
+    Args:
+        path: a YAML file.
+        variables: values for `{{ vars.NAME }}`, over those of the spec.
+        env: values for `{{ env.NAME }}`; the process's environment when None.
+
+    Returns:
+        The spec (None when it has errors) and all diagnostics.
+    """
+    return _load_spec(path, variables=variables or {}, env=env, find_model=_find_model)
+
+
+def load_spec(
+    path: str | os.PathLike[str],
+    *,
+    variables: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Spec:
+    """As `check_spec`, for callers that want the spec or an exception.
+
+    Raises:
+        SpecInvalid: with every diagnostic.
+    """
+    loaded = check_spec(path, variables=variables, env=env)
+    if loaded.spec is None:
+        raise SpecInvalid(loaded.diagnostics)
+    return loaded.spec
+
+
+def inspect(spec: Spec) -> Facts:
+    """Looks at both ends of a spec, without writing.
+
+    Raises:
+        SourceError, TargetError, SecretError, PluginMissing.
+    """
+    from mmc.facts import Facts
+    from mmc.registry import routes
+    from mmc.run.inspect import inspect_source, inspect_target
+
+    model = spec.model
+    wanted = [entry.from_ for entry in model.collections if entry.from_ is not None]
+    sample = Sample(model.sample.rows, model.sample.seed)
+    source = inspect_source(spec.source, wanted, sample)
+    names = _target_names(spec, source.collections)
+    route = routes(spec.target.type)[0]
+    return Facts(source, inspect_target(spec.target, route, names))
+
+
+def compile_plan(spec: Spec, facts: Facts) -> tuple[Plan | None, tuple[Diagnostic, ...]]:
+    """Compiles; pure and deterministic.
+
+    Returns:
+        The plan, or None when a diagnostic is an error; and all diagnostics.
+    """
+    from mmc.compile import compile_plan as compile_
+
+    return compile_(spec, facts)
+
+
+def make_plan(spec: Spec) -> Plan:
+    """Inspects and compiles.
+
+    Raises:
+        SpecInvalid: the spec does not fit what was seen; and what `inspect` raises.
+    """
+    made, diagnostics = compile_plan(spec, inspect(spec))
+    if made is None:
+        raise SpecInvalid(diagnostics)
+    return made
+
+
+def read_plan(path: str | os.PathLike[str]) -> Plan:
+    """Reads a plan file. Raises SpecInvalid, OSError."""
+    return codec.read_plan(Path(path).read_text(encoding="utf-8"), str(path))
+
+
+def write_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
+    """Writes a plan file."""
+    Path(path).write_text(codec.write_plan(plan), encoding="utf-8")
+
+
+def apply_plan(
+    plan: Plan,
+    *,
+    state: str = DEFAULT_STATE,
+    emit: Emit | None = None,
+    directory: Path = DIRECTORY,
+    stop: StopFlag | None = None,
+) -> Report:
+    """Does what the plan says; called again after any interruption, continues.
+
+    Args:
+        plan: from `make_plan` or `read_plan`.
+        state: SQLAlchemy URL of the state store.
+        emit: gets every event (`mmc.events`).
+        directory: for quarantine files and reports.
+        stop: set it from another thread or a signal handler to stop at the next batch.
+
+    Raises:
+        PlanStale, LeaseHeld, LeaseLost, UnfinishedRun, RowsRejected, SourceError, TargetError,
+        Stopped.
+    """
+    from mmc.run.interpreter import apply_plan as apply_
+    from mmc.state.store import Store
+    from mmc.verify.report import make_report
+
+    with Store.open(state) as store:
+        done = apply_(plan, store=store, emit=emit or _silent, directory=directory, stop=stop)
+    return make_report(plan, done)
+
+
+def verify_plan(
+    plan: Plan,
+    *,
+    state: str = DEFAULT_STATE,
+    emit: Emit | None = None,
+    stop: StopFlag | None = None,
+) -> Report:
+    """Runs only the Verify steps of an applied plan, against what its run recorded.
+
+    Returns:
+        The run's report with the verdicts of now.
+
+    Raises:
+        StateError: the plan was not applied with this state store; and what `apply_plan` raises.
+    """
+    from mmc.run.interpreter import verify_plan as verify_
+    from mmc.run.report import report_of
+    from mmc.state.store import Store
+    from mmc.verify.report import make_report
+
+    with Store.open(state) as store:
+        verdicts = verify_(plan, store=store, emit=emit or _silent, stop=stop)
+        done = report_of(store, store.run(codec.digest(plan)), plan)
+    return make_report(plan, replace(done, verified=verdicts))
+
+
+def preview(plan: Plan, rows: int = 10) -> Sequence[tuple[str, pa.Table]]:
+    """The first rows of each collection after the transform: (collection, table). Writes
+    nothing.
+    """
+    from mmc.run.preview import preview_rows
+
+    return preview_rows(plan, rows)
+
+
+def _find_model(kind: str, type_: str) -> type[BaseModel] | None:
+    from mmc.registry import config_model
+
+    return config_model("source" if kind == "source" else "target", type_)
+
+
+def _target_names(spec: Spec, collections: Sequence[SourceCollection]) -> list[str]:
+    from mmc.compile.resolve import milvus_name
+
+    said = [entry.to for entry in spec.model.collections if entry.to]
+    return sorted({*said, *(milvus_name(found.name) for found in collections)})
+
+
+def _silent(event: object) -> None:
+    pass

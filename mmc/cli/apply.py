@@ -1,0 +1,115 @@
+"""`mmc apply`: the whole pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from mmc import api
+from mmc.cli.options import framed, output_options, report, spec_options, state_option
+from mmc.cli.plan import compile_spec, planned
+from mmc.errors import MmcError, Refused
+from mmc.plan import codec
+from mmc.plan.model import CreateCollection, Mode, Plan
+from mmc.views.out import Out, Output
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """How a person says yes: beforehand by --yes, or at the prompt."""
+
+    yes: bool
+    no_input: bool
+    allow_replace: bool
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--yes", "--auto-approve", "yes", is_flag=True, help="Do not ask.")
+@click.option("--no-input", is_flag=True, help="Never ask: without --yes, a spec is an error.")
+@click.option("--allow-replace", is_flag=True, help="With --yes: collections may be replaced.")
+@click.option(
+    "--report",
+    "report_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the report here too (.json, .md, .xml).",
+)
+@state_option
+@spec_options
+@output_options
+def command(
+    file: Path,
+    yes: bool,
+    no_input: bool,
+    allow_replace: bool,
+    report_file: Path | None,
+    state: str,
+    variables: Mapping[str, str],
+    env: Mapping[str, str],
+    output: Output,
+) -> int:
+    """Apply a saved plan (or a spec: plan, show, ask, apply). Applied again, it continues."""
+
+    def body(out: Out) -> int:
+        from mmc.run.stop import StopFlag, on_signals
+        from mmc.views.report import save_report
+
+        plan = _plan(out, file, variables, env)
+        _ask(out, plan, file, Consent(yes, no_input, allow_replace))
+        with on_signals(StopFlag()) as stop:
+            done = api.apply_plan(plan, state=state, emit=out, stop=stop)
+        if report_file is not None:
+            save_report(done, report_file)
+        return done.exit_code
+
+    return framed("apply", output, body)
+
+
+def _is_plan(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return stream.read(64).lstrip().startswith(b"{")
+
+
+def _plan(out: Out, file: Path, variables: Mapping[str, str], env: Mapping[str, str]) -> Plan:
+    if _is_plan(file):
+        plan = api.read_plan(file)
+    else:
+        compiled = compile_spec(file, variables, env)
+        plan = compiled.plan
+        report(out, compiled.diagnostics)
+        out.plan(plan, codec.digest(plan))
+    out(planned(plan, str(file)))
+    return plan
+
+
+def _ask(out: Out, plan: Plan, file: Path, consent: Consent) -> None:
+    replaced = [
+        step.collection.name
+        for step in plan.steps
+        if isinstance(step, CreateCollection) and step.mode is Mode.REPLACE and step.exists
+    ]
+    if consent.yes:
+        if replaced and not consent.allow_replace:
+            raise MmcError(
+                f"the plan replaces {', '.join(replaced)}, and --yes does not cover that",
+                hint="add --allow-replace",
+            )
+        return
+    if _is_plan(file) and not replaced:
+        return
+    if consent.no_input or out.json or not sys.stdin.isatty():
+        raise MmcError(
+            "nobody can be asked here",
+            hint="apply a saved plan (mmc plan -o), or say --yes"
+            + (" --allow-replace" if replaced else ""),
+        )
+    wanted = replaced[0] if replaced else "yes"
+    what = (
+        f"This drops `{wanted}`. Type its name to go on" if replaced else "Apply this plan? (yes)"
+    )
+    if click.prompt(what, default="", show_default=False, err=True).strip() != wanted:
+        raise Refused("nothing was done")

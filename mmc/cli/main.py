@@ -1,0 +1,106 @@
+"""`mmc`: a lazy group of commands, and the one place that turns errors into exit codes.
+
+Commands parse flags into typed values, call `mmc.api`, and hand events to `mmc.views`; they print
+nothing themselves.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "apply": "Do what a plan says; applied again, continue.",
+    "diff": "Compare two plans.",
+    "fmt": "Rewrite specs in canonical form.",
+    "inspect": "Show what is seen at both ends, as JSON.",
+    "plan": "Compile a spec into a plan, show it, save it.",
+    "plugins": "List sources and sinks and what they can do.",
+    "preview": "Show the first rows as they would arrive.",
+    "schema": "Print the JSON Schema of specs or plans.",
+    "show": "Show a saved plan.",
+    "state": "List, show, unlock or forget runs.",
+    "status": "Show how far a run is.",
+    "validate": "Check specs without any network.",
+    "verify": "Prove again that everything of a plan arrived.",
+    "version": "Print the version.",
+}
+"""Name -> help. Each command lives in the module of its name and is imported when it is called."""
+
+EXIT_USAGE = 64
+
+
+class LazyGroup(click.Group):
+    """Lists commands from COMMANDS and imports one when it is needed, so that `--help` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"mmc.cli.{cmd_name}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from mmc.types import nearest
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            close = nearest(args[0], list(COMMANDS))
+            ctx.fail(f"no command `{args[0]}`" + (f"; did you mean `{close}`?" if close else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MMC"},
+)
+def cli() -> None:
+    """Milvus migration compiler: plan a migration into Milvus, apply it, prove it.
+
+    Exit codes: 0 done or nothing to do; 1 error; 2 (with --detailed-exitcode) there is something to
+        do; 3 applied in part; 4 stale or drifted plan; 5 lease held by another; 6 a person said no;
+        64 usage; 130/143 stopped by a signal.
+    """
+
+
+def main(args: list[str] | None = None) -> None:
+    """Entry point of the `mmc` script: runs a command and exits with its code."""
+    sys.exit(run(args))
+
+
+def run(args: list[str] | None = None) -> int:
+    """Runs a command and returns its exit code."""
+    try:
+        code = cli.main(args=args, prog_name="mmc", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return EXIT_USAGE
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 1
+    except (click.Abort, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # The reader went away (`mmc show | head`): not our failure, nor Python's to complain about.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Flags that several commands share, as typed values, and the frame every command runs in."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from mmc.diagnostics import Diagnostic
+from mmc.errors import MmcError, SpecInvalid, Stopped
+from mmc.events import Diagnosed, Failed, Started
+from mmc.views.out import Out, Output, open_out
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def output_options(command: F) -> F:
+    """--json, --json-into, --color, --no-color, -q, -v; gives the command an `output: Output`."""
+
+    @click.option("--json", "json_", is_flag=True, help="Every event as NDJSON on stdout.")
+    @click.option(
+        "--json-into", type=click.Path(dir_okay=False, path_type=Path), help="NDJSON into a file."
+    )
+    @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto")
+    @click.option("--no-color", is_flag=True, help="Same as --color never.")
+    @click.option("-q", "--quiet", is_flag=True, help="Summary and diagnostics only.")
+    @click.option("-v", "--verbose", is_flag=True, help="Every field and split.")
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any,
+        json_: bool,
+        json_into: Path | None,
+        color: str,
+        no_color: bool,
+        quiet: bool,
+        verbose: bool,
+        **kwargs: Any,
+    ) -> Any:
+        output = Output(json_, json_into, "never" if no_color else color, quiet, verbose)
+        return command(*args, output=output, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def spec_options(command: F) -> F:
+    """--var and --env-file; gives the command `variables` and `env`."""
+
+    @click.option("--var", "var", multiple=True, metavar="K=V", help="Value for {{ vars.K }}.")
+    @click.option(
+        "--env-file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="NAME=VALUE lines for {{ env.NAME }} and env: secrets.",
+    )
+    @functools.wraps(command)
+    def wrapped(*args: Any, var: tuple[str, ...], env_file: Path | None, **kwargs: Any) -> Any:
+        pairs = [text.partition("=") for text in var]
+        for text, (name, equals, _) in zip(var, pairs, strict=True):
+            if not equals or not name:
+                raise click.BadParameter(f"`{text}` is not K=V", param_hint="--var")
+        variables = {name: value for name, _, value in pairs}
+        return command(*args, variables=variables, env=_environment(env_file), **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def state_option(command: F) -> F:
+    """--state; gives the command `state`, an SQLAlchemy URL."""
+    return click.option(
+        "--state",
+        default="sqlite:///.mmc/state.db",
+        show_default=True,
+        metavar="URL",
+        help="Where runs are recorded.",
+    )(command)
+
+
+def _environment(env_file: Path | None) -> Mapping[str, str]:
+    """The process's environment, with the file's lines added (they do not override it)."""
+    if env_file is not None:
+        for line in env_file.read_text(encoding="utf-8").splitlines():
+            name, equals, value = line.strip().partition("=")
+            if equals and not name.startswith("#"):
+                os.environ.setdefault(name.removeprefix("export ").strip(), value.strip("'\""))
+    return dict(os.environ)
+
+
+def report(out: Out, diagnostics: tuple[Diagnostic, ...]) -> None:
+    for diagnostic in diagnostics:
+        out(Diagnosed(diagnostic))
+
+
+def framed(name: str, output: Output, body: Callable[[Out], int]) -> int:
+    """Runs a command's body: first event, errors as events, exit code.
+
+    Args:
+        name: of the command.
+        output: what the flags ask for.
+        body: gets the views, returns the exit code.
+    """
+    from mmc import __version__
+
+    with open_out(output) as out:
+        out(Started(name, __version__))
+        try:
+            return body(out)
+        except SpecInvalid as error:
+            report(out, error.diagnostics)
+            out(_failed(error, _count(error), error.exit_code))
+            return error.exit_code
+        except Stopped as error:
+            code = 128 + error.signal_number
+            out(_failed(error, str(error), code))
+            return code
+        except MmcError as error:
+            out(_failed(error, str(error), error.exit_code))
+            return error.exit_code
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            out(_failed(error, f"{place}{error.strerror or error}", 1))
+            return 1
+
+
+def _count(error: SpecInvalid) -> str:
+    number = sum(1 for diagnostic in error.diagnostics if diagnostic.is_error)
+    return f"{number} error" + ("s" if number != 1 else "")
+
+
+def _failed(error: Exception, message: str, code: int) -> Failed:
+    return Failed(type(error).__name__, message, getattr(error, "hint", ""), code)

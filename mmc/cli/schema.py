@@ -1,0 +1,33 @@
+"""`mmc schema`: JSON Schema for editors and CI."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from mmc.cli.options import framed, output_options
+from mmc.views.out import Out, Output
+
+
+@click.command()
+@click.argument("what", type=click.Choice(["spec", "plan"]), default="spec")
+@click.option("-o", "--out", "target", type=click.Path(dir_okay=False, path_type=Path))
+@output_options
+def command(what: str, target: Path | None, output: Output) -> int:
+    """Print the JSON Schema of specs (default) or of plan files."""
+
+    def body(out: Out) -> int:
+        from mmc.plan.codec import plan_schema
+        from mmc.spec.schema import generate
+
+        schema = generate() if what == "spec" else plan_schema()
+        text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        if target is None:
+            out.document(text)
+        else:
+            target.write_text(text, encoding="utf-8")
+        return 0
+
+    return framed("schema", output, body)

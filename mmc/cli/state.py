@@ -1,0 +1,91 @@
+"""`mmc state list|show|unlock|forget`: the run store."""
+
+from __future__ import annotations
+
+import click
+
+from mmc.cli.options import framed, output_options, state_option
+from mmc.views.out import Out, Output
+
+
+@click.group()
+def command() -> None:
+    """List, show, unlock or forget runs."""
+
+
+@command.command("list")
+@state_option
+@output_options
+def list_(state: str, output: Output) -> int:
+    """List all runs, the latest first."""
+
+    def body(out: Out) -> int:
+        from mmc.state.store import Store
+        from mmc.views.runs import runs_text
+
+        with Store.open(state) as store:
+            out.document(runs_text(store.list_runs(), as_json=out.json))
+        return 0
+
+    return framed("state list", output, body)
+
+
+@command.command()
+@click.argument("run")
+@state_option
+@output_options
+def show(run: str, state: str, output: Output) -> int:
+    """Show every split of RUN."""
+
+    def body(out: Out) -> int:
+        from mmc.state.store import Store
+        from mmc.views.runs import splits_text
+
+        with Store.open(state) as store:
+            out.document(splits_text(store.splits(store.run(run).run), as_json=out.json))
+        return 0
+
+    return framed("state show", output, body)
+
+
+@command.command("unlock")
+@click.argument("run")
+@state_option
+@output_options
+def unlock_(run: str, state: str, output: Output) -> int:
+    """Remove the lease on RUN's target. Only when you know that its holder is gone."""
+
+    def body(out: Out) -> int:
+        from mmc.state.lease import holders, unlock
+        from mmc.state.store import Store
+
+        with Store.open(state) as store:
+            key = store.run(run).target_key
+            held = [holder for holder in holders(store.database) if holder.lease == key]
+            for holder in held:
+                unlock(store.database, holder.owner)
+                out.line(f"Removed the lease of {holder}.")
+        if not held:
+            out.line("There was no lease.")
+        return 0
+
+    return framed("state unlock", output, body)
+
+
+@command.command()
+@click.argument("run")
+@state_option
+@output_options
+def forget(run: str, state: str, output: Output) -> int:
+    """Remove what is recorded of RUN. The target is not touched."""
+
+    def body(out: Out) -> int:
+        from mmc.state.store import Store
+
+        with Store.open(state) as store:
+            found = store.run(run)
+            store.forget(found.run)
+        out.line(f"Forgot run {found.run} ({found.plan_name}). Its target is as it was.")
+        return 0
+
+    return framed("state forget", output, body)

@@ -1,0 +1,103 @@
+"""Pass 3: the type of every field, and the cast that brings its values there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mmc.casts import Refused, choose, infer
+from mmc.compile.draft import CollectionDraft, Draft, FieldDraft
+from mmc.diagnostics import Diagnostic
+from mmc.plan.model import Mode
+from mmc.spec.models import field_type
+from mmc.types import INTEGERS, ArrowType, FieldType, JsonValue, TypeKind
+
+KEY_NAMES = ("id", "_id", "pk", "key")
+"""Field names that are taken for the primary key when nothing else says which it is."""
+
+
+def assign_casts(draft: Draft) -> Draft:
+    findings: list[Diagnostic] = []
+    collections = []
+    for collection in draft.collections:
+        fields = [_assign(draft, collection, field, findings) for field in collection.fields]
+        collections.append(collection.with_fields(field for field in fields if field is not None))
+    return replace(draft, collections=tuple(collections)).say(findings)
+
+
+def _assign(
+    draft: Draft, collection: CollectionDraft, field: FieldDraft, findings: list[Diagnostic]
+) -> FieldDraft | None:
+    wanted = _wanted_type(draft, collection, field)
+    if field.auto_id:
+        return replace(field, type=wanted or FieldType(TypeKind.INT64))
+    if field.is_constant:
+        return replace(field, type=wanted or _type_of_constant(field.constant))
+    source = ArrowType.parse(field.arrow)
+    json_text = bool(field.source and field.source.json_text)
+    if wanted is None:
+        vector = field.source.vector if field.source else ""
+        evidence = field.source.evidence if field.source else None
+        inferred = infer(
+            source,
+            vector=vector,
+            json_text=json_text,
+            max_bytes=evidence.max_bytes if evidence else None,
+            max_items=evidence.max_items if evidence else None,
+        )
+        if isinstance(inferred, Refused):
+            findings.append(_refused(draft, field, inferred, "MMC342", "type"))
+            return None
+        wanted = _wide_key(field, inferred)
+    named = (field.spec.cast or "") if field.spec else ""
+    cast = choose(source, wanted, wanted=named, json_text=json_text)
+    if isinstance(cast, Refused):
+        findings.append(_refused(draft, field, cast, "MMC343", "cast" if named else "type"))
+        return None
+    return replace(
+        field, type=wanted, cast=cast.name, note="; ".join(filter(None, (field.note, cast.note)))
+    )
+
+
+def _wide_key(field: FieldDraft, inferred: FieldType) -> FieldType:
+    """int64 for a key that the source stores in a narrower integer: Milvus takes no other
+    integer key.
+    """
+    key = (field.source is not None and field.source.key) or field.to in KEY_NAMES
+    if (key or (field.spec and field.spec.primary_key)) and inferred.kind in INTEGERS:
+        return FieldType(TypeKind.INT64)
+    return inferred
+
+
+def _wanted_type(draft: Draft, collection: CollectionDraft, field: FieldDraft) -> FieldType | None:
+    said = field.spec.type if field.spec else None
+    if said is not None:
+        return field_type(said)
+    joins = draft.spec.model.load.mode in (Mode.APPEND, Mode.UPSERT)
+    if joins and collection.existing is not None:
+        for existing in collection.existing.schema.fields:
+            if existing.name == field.to:
+                return existing.type
+    return field.declared.type if field.declared is not None else None
+
+
+def _type_of_constant(value: JsonValue) -> FieldType:
+    match value:
+        case bool():
+            return FieldType(TypeKind.BOOL)
+        case int():
+            return FieldType(TypeKind.INT64)
+        case float():
+            return FieldType(TypeKind.DOUBLE)
+        case str():
+            return FieldType(TypeKind.VARCHAR, length=max(16, len(value.encode())))
+        case _:
+            return FieldType(TypeKind.JSON)
+
+
+def _refused(draft: Draft, field: FieldDraft, refused: Refused, code: str, key: str) -> Diagnostic:
+    return draft.finding(
+        code,
+        f"`{field.to}` from {field.origin}: {refused.reason}",
+        field.place(key),
+        hint=refused.hint,
+    )

@@ -1,0 +1,260 @@
+"""Pass 4: the collection's DDL and the mappings, checked against what the target can take and what
+is there already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mmc.compile.casts import KEY_NAMES
+from mmc.compile.draft import CollectionDraft, Draft, FieldDraft
+from mmc.compile.existing import join_existing
+from mmc.diagnostics import Diagnostic, Severity
+from mmc.facts import Capabilities
+from mmc.plan.model import Mapping, Mode
+from mmc.types import Collection, Field, TypeKind
+
+_KEY_TYPES = frozenset({TypeKind.INT64, TypeKind.VARCHAR})
+
+
+def build_collections(draft: Draft) -> Draft:
+    findings: list[Diagnostic] = []
+    collections = tuple(_build(draft, collection, findings) for collection in draft.collections)
+    return replace(draft, collections=collections).say(findings)
+
+
+def _build(
+    draft: Draft, collection: CollectionDraft, findings: list[Diagnostic]
+) -> CollectionDraft:
+    able = draft.facts.target.capabilities
+    key = _choose_key(draft, collection, findings)
+    mappings = [_mapping(draft, field, field is key, able, findings) for field in collection.fields]
+    mappings.sort(key=lambda mapping: not mapping.field.primary_key)
+    schema = Collection(
+        name=collection.to,
+        fields=tuple(mapping.field for mapping in mappings),
+        dynamic=_dynamic(draft, collection, able, findings),
+        shards=collection.spec.shards,
+        partitions=tuple(sorted({e.partition for e in collection.source.extents} - {""})),
+        description=collection.spec.description,
+    )
+    built = replace(collection, collection=schema, mappings=tuple(mappings))
+    _check_vectors(draft, built, able, findings)
+    _check_partitions(draft, built, able, findings)
+    return join_existing(draft, built, findings)
+
+
+def _choose_key(
+    draft: Draft, collection: CollectionDraft, findings: list[Diagnostic]
+) -> FieldDraft | None:
+    fields = collection.fields
+    said = [f for f in fields if f.spec and (f.spec.primary_key or f.spec.auto_id)]
+    offered = [f for f in fields if f.source is not None and f.source.key and f not in said]
+    named = [f for word in KEY_NAMES for f in fields if f.to == word]
+    refused = [f for f in fields if f.spec and f.spec.primary_key is False]
+    for candidate in [*said, *offered, *named]:
+        if candidate in refused:
+            continue
+        if candidate.type is not None and candidate.type.kind in _KEY_TYPES:
+            return candidate
+        if candidate in said:
+            findings.append(
+                draft.finding(
+                    "MMC350",
+                    f"primary key `{candidate.to}` is {candidate.type}; "
+                    "Milvus takes int64 or varchar",
+                    candidate.place("type"),
+                    hint="say `type: int64` or `type: varchar(64)`",
+                )
+            )
+            return candidate
+    findings.append(
+        draft.finding(
+            "MMC351",
+            f"`{collection.to}` has no primary key",
+            collection.at,
+            hint="mark a field with `primary_key: true`; its values must be unique",
+        )
+    )
+    return None
+
+
+def _mapping(
+    draft: Draft,
+    field: FieldDraft,
+    is_key: bool,
+    able: Capabilities,
+    findings: list[Diagnostic],
+) -> Mapping:
+    assert field.type is not None
+    spec = field.spec
+    declared = field.declared
+    default = spec.default if spec else None
+    if default is None and declared is not None:
+        default = declared.default
+    made = Field(
+        name=field.to,
+        type=field.type,
+        primary_key=is_key,
+        auto_id=field.auto_id,
+        nullable=_nullable(draft, field, is_key, able, findings),
+        default=default if able.defaults else None,
+        partition_key=bool((spec and spec.partition_key) or (declared and declared.partition_key)),
+    )
+    _check_type(draft, field, able, findings)
+    return Mapping(
+        field=made,
+        source=field.source.name if field.source else "",
+        expr=field.expr,
+        is_constant=field.is_constant,
+        constant=field.constant,
+        arrow=field.arrow,
+        cast=field.cast,
+        default=default,
+        normalize=bool(spec and spec.normalize),
+        auto=field.auto_id,
+        note=field.note,
+    )
+
+
+def _nullable(
+    draft: Draft,
+    field: FieldDraft,
+    is_key: bool,
+    able: Capabilities,
+    findings: list[Diagnostic],
+) -> bool:
+    said = field.spec.nullable if field.spec else None
+    vector = field.type is not None and field.type.is_vector
+    storable = able.nullable and not is_key and (able.nullable_vectors or not vector)
+    if said and not storable:
+        reason = (
+            "a primary key" if is_key else "a vector here" if vector else "a field of this target"
+        )
+        findings.append(
+            draft.finding(
+                "MMC352", f"`{field.to}`: {reason} cannot be null", field.place("nullable")
+            )
+        )
+    if said is not None:
+        return said and storable
+    if field.declared is not None:
+        return field.declared.nullable and storable
+    if field.spec is not None and field.spec.default is not None:
+        return False
+    return field.nullable and storable
+
+
+def _check_type(
+    draft: Draft, field: FieldDraft, able: Capabilities, findings: list[Diagnostic]
+) -> None:
+    type_ = field.type
+    assert type_ is not None
+    target = draft.facts.target
+    if str(type_.kind) not in able.types:
+        findings.append(
+            draft.finding(
+                "MMC510",
+                f"`{field.to}`: {target.type} {target.version} cannot store {type_.kind}",
+                field.place("type"),
+                hint="it takes " + ", ".join(sorted(able.types)),
+            )
+        )
+    elif type_.element is not None and str(type_.element.kind) not in able.elements:
+        findings.append(
+            draft.finding(
+                "MMC510",
+                f"`{field.to}`: {target.type} {target.version} cannot store arrays of "
+                f"{type_.element.kind}",
+                field.place("type"),
+                hint="arrays may hold " + ", ".join(sorted(able.elements)),
+            )
+        )
+    if field.auto_id and not able.auto_id:
+        findings.append(
+            draft.finding(
+                "MMC511",
+                f"`{field.to}`: auto-id by this route would double rows when a split is "
+                "written again",
+                field.place("auto_id"),
+                hint="use a key of the source",
+            )
+        )
+
+
+def _dynamic(
+    draft: Draft, collection: CollectionDraft, able: Capabilities, findings: list[Diagnostic]
+) -> bool:
+    said = collection.spec.dynamic
+    dynamic = bool(collection.rest) if said is None else said
+    if collection.rest and not dynamic:
+        findings.append(
+            draft.finding(
+                "MMC353",
+                "the dynamic field is off, but columns go into it: "
+                + ", ".join(column.source for column in collection.rest[:8]),
+                (*collection.at, "dynamic"),
+                hint="leave `dynamic` out, or say `rest: drop`",
+            )
+        )
+    if dynamic and not able.dynamic:
+        findings.append(
+            draft.finding("MMC512", "the target has no dynamic field", (*collection.at, "rest"))
+        )
+    return dynamic
+
+
+def _check_vectors(
+    draft: Draft, collection: CollectionDraft, able: Capabilities, findings: list[Diagnostic]
+) -> None:
+    assert collection.collection is not None
+    vectors = [field.name for field in collection.collection.fields if field.type.is_vector]
+    if not vectors and able.needs_vector:
+        findings.append(
+            draft.finding(
+                "MMC354",
+                f"`{collection.to}` has no vector field; Milvus needs one",
+                collection.at,
+                hint="give a list column the type `float_vector(DIM)`",
+            )
+        )
+    if len(vectors) > able.vector_fields:
+        findings.append(
+            draft.finding(
+                "MMC513",
+                f"{len(vectors)} vector fields ({', '.join(vectors)}); "
+                f"the target takes {able.vector_fields}",
+                collection.at,
+            )
+        )
+
+
+def _check_partitions(
+    draft: Draft, collection: CollectionDraft, able: Capabilities, findings: list[Diagnostic]
+) -> None:
+    assert collection.collection is not None
+    schema = collection.collection
+    keys = [field for field in schema.fields if field.partition_key]
+    if schema.partitions and keys:
+        findings.append(
+            draft.finding(
+                "MMC355",
+                f"`{keys[0].name}` is a partition key, but the source's rows lie in named "
+                "partitions",
+                collection.at,
+                hint="leave partition_key out",
+            )
+        )
+    if (schema.partitions and not able.partitions) or (keys and not able.partition_key):
+        findings.append(draft.finding("MMC514", "the target has no partitions", collection.at))
+    if draft.spec.model.load.mode is Mode.FAIL and collection.existing is not None:
+        there = collection.existing
+        findings.append(
+            draft.finding(
+                "MMC515",
+                f"collection `{there.schema.name}` exists already, with {there.rows:,} rows",
+                (*collection.at, "to"),
+                severity=Severity.ERROR,
+                hint="say load.mode: append, upsert or replace, or another `to:`",
+            )
+        )

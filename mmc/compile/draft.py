@@ -1,0 +1,141 @@
+"""What the passes of `compile` hand on: a frozen draft of the plan that fills up from left to
+right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from mmc.diagnostics import Diagnostic, Severity
+from mmc.facts import Facts, SourceCollection, SourceField, TargetCollection
+from mmc.plan.model import Layout, Mapping, RestColumn, Split, Step
+from mmc.spec.load import Spec
+from mmc.spec.models import CollectionSpec, FieldSpec
+from mmc.types import Collection, Field, FieldType, Index, JsonValue
+
+Path: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDraft:
+    """One target field on its way to a Mapping.
+
+    Attributes:
+        to: target name.
+        at: place in the spec that speaks of it, or of its collection.
+        spec: the entry of `fields`, when there is one.
+        source: source column, for plain mappings.
+        arrow: type before the cast; "" for constants and auto-id.
+        type: set by the `casts` pass.
+    """
+
+    to: str
+    at: Path
+    spec: FieldSpec | None = None
+    source: SourceField | None = None
+    arrow: str = ""
+    type: FieldType | None = None
+    cast: str = ""
+    nullable: bool = False
+    primary_key: bool = False
+    is_constant: bool = False
+    constant: JsonValue = None
+    note: str = ""
+
+    @property
+    def expr(self) -> str:
+        return (self.spec.expr or "") if self.spec else ""
+
+    @property
+    def declared(self) -> Field | None:
+        """The field as the source states it, when it does."""
+        return self.source.declared if self.source is not None else None
+
+    @property
+    def auto_id(self) -> bool:
+        return bool(self.spec and self.spec.auto_id)
+
+    def place(self, key: str) -> Path:
+        """Where the spec says `key` of this field, or may say it."""
+        return (*self.at, key) if self.spec is not None else self.at
+
+    @property
+    def origin(self) -> str:
+        """What the value comes from, for people."""
+        if self.source is not None:
+            return f"source column `{self.source.name}`"
+        return f"`{self.expr}`" if self.expr else "a constant"
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionDraft:
+    """One collection on its way to its steps."""
+
+    at: Path
+    spec: CollectionSpec
+    source: SourceCollection
+    to: str
+    existing: TargetCollection | None = None
+    fields: tuple[FieldDraft, ...] = ()
+    rest: tuple[RestColumn, ...] = ()
+    columns: tuple[str, ...] = ()
+    collection: Collection | None = None
+    mappings: tuple[Mapping, ...] = ()
+    indexes: tuple[tuple[str, Index, str], ...] = ()
+    route: str = ""
+    reason: str = ""
+    write: str = ""
+    batch_rows: int = 0
+    batch_bytes: int = 0
+    layout: Layout | None = None
+    splits: tuple[Split, ...] = ()
+
+    def with_fields(self, fields: Iterable[FieldDraft]) -> CollectionDraft:
+        return replace(self, fields=tuple(fields))
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The state between two passes. Passes never change it; they return a new one."""
+
+    spec: Spec
+    facts: Facts
+    collections: tuple[CollectionDraft, ...] = ()
+    steps: tuple[Step, ...] = ()
+    workers: int = 1
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    def say(self, findings: Iterable[Diagnostic]) -> Draft:
+        return replace(self, diagnostics=self.diagnostics + tuple(findings))
+
+    def finding(
+        self,
+        code: str,
+        message: str,
+        at: Path,
+        *,
+        severity: Severity = Severity.ERROR,
+        label: str = "",
+        hint: str = "",
+        key: bool = False,
+    ) -> Diagnostic:
+        """A diagnostic at a place of the spec (or at its nearest ancestor that is written)."""
+        return Diagnostic(
+            code,
+            message,
+            severity=severity,
+            span=self.spec.span(*at, key=key),
+            label=label,
+            hint=hint,
+            path=path_text(at),
+        )
+
+
+def path_text(at: Path) -> str:
+    """`collections[0].fields[1].type`"""
+    text = ""
+    for part in at:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text

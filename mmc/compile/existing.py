@@ -1,0 +1,102 @@
+"""Part of pass 4: fitting into a collection that exists (load.mode append or upsert)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mmc.compile.draft import CollectionDraft, Draft
+from mmc.diagnostics import Diagnostic
+from mmc.plan.model import Mapping, Mode
+from mmc.types import Field
+
+
+def join_existing(
+    draft: Draft, collection: CollectionDraft, findings: list[Diagnostic]
+) -> CollectionDraft:
+    """The collection as it exists, with one mapping for each of its fields; every misfit is a
+    finding.
+    """
+    existing = collection.existing
+    if existing is None or draft.spec.model.load.mode not in (Mode.APPEND, Mode.UPSERT):
+        return collection
+    by_name = {mapping.field.name: mapping for mapping in collection.mappings}
+    mappings = []
+    for field in existing.schema.fields:
+        mapping = by_name.pop(field.name, None)
+        if mapping is None:
+            mapping = _filled(draft, collection, field, findings)
+        else:
+            _check_same(draft, collection, field, mapping, findings)
+        if mapping is not None:
+            mappings.append(replace(mapping, field=field))
+    or_dynamic = ", or say `rest: dynamic`" if existing.schema.dynamic else ""
+    findings += [
+        draft.finding(
+            "MMC360",
+            f"the existing collection `{existing.schema.name}` has no field `{name}`",
+            collection.at,
+            hint=f"drop the column{or_dynamic}",
+        )
+        for name in by_name
+    ]
+    if collection.rest and not existing.schema.dynamic:
+        findings.append(
+            draft.finding(
+                "MMC361",
+                f"the existing collection `{existing.schema.name}` has no dynamic field",
+                (*collection.at, "rest"),
+                hint="say `rest: drop`",
+            )
+        )
+    missing = set(collection.collection.partitions if collection.collection else ()) - set(
+        existing.schema.partitions
+    )
+    schema = replace(
+        existing.schema, partitions=tuple(sorted({*existing.schema.partitions, *missing}))
+    )
+    return replace(collection, collection=schema, mappings=tuple(mappings))
+
+
+def _filled(
+    draft: Draft, collection: CollectionDraft, field: Field, findings: list[Diagnostic]
+) -> Mapping | None:
+    """A field that the source does not have: null or its default, or auto-id; otherwise a
+    finding.
+    """
+    if field.auto_id:
+        return Mapping(field, auto=True)
+    if field.nullable or field.default is not None:
+        return Mapping(field, is_constant=True, constant=field.default)
+    findings.append(
+        draft.finding(
+            "MMC362",
+            f"the existing field `{field.name}` ({field.type}) gets no value",
+            collection.at,
+            hint=f"add {{to: {field.name}, from: ...}} to `fields`",
+        )
+    )
+    return None
+
+
+def _check_same(
+    draft: Draft,
+    collection: CollectionDraft,
+    field: Field,
+    mapping: Mapping,
+    findings: list[Diagnostic],
+) -> None:
+    made = mapping.field
+    if made.type != field.type or made.primary_key != field.primary_key:
+        is_, was = _describe(made), _describe(field)
+        findings.append(
+            draft.finding(
+                "MMC363",
+                f"`{field.name}` is {was} in the existing collection; the plan makes it {is_}",
+                collection.at,
+                hint=f"say `type: {field.type}`, or load.mode: replace",
+            )
+        )
+
+
+def _describe(field: Field) -> str:
+    return f"{field.type}{' primary key' if field.primary_key else ''}"

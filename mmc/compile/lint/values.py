@@ -1,0 +1,77 @@
+"""What the sample says about values: too long, null, not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmc.compile.draft import CollectionDraft, Draft, FieldDraft
+from mmc.diagnostics import Diagnostic, Severity
+from mmc.facts import Evidence
+from mmc.plan.model import Mapping, OnError
+from mmc.types import TypeKind
+
+
+def short_varchar(draft: Draft) -> Iterator[Diagnostic]:
+    """MMC311: a varchar is shorter than values of the sample."""
+    for _, field, mapping, seen in _mapped(draft):
+        type_ = mapping.field.type
+        if type_.kind is not TypeKind.VARCHAR or type_.length is None or seen.max_bytes is None:
+            continue
+        if seen.max_bytes > type_.length:
+            yield draft.finding(
+                "MMC311",
+                f"{type_} is shorter than values of {field.origin}",
+                field.place("type"),
+                severity=Severity.WARNING,
+                label=f"longest value seen: {seen.max_bytes} bytes (of {seen.rows:,} sampled)",
+                hint=f"use varchar({_round_up(seen.max_bytes)}){_or_quarantine(draft)}",
+            )
+
+
+def nulls_to_fields(draft: Draft) -> Iterator[Diagnostic]:
+    """MMC312: nulls were sampled for a field that cannot be null."""
+    for _, field, mapping, seen in _mapped(draft):
+        if seen.nulls and not mapping.field.nullable and mapping.default is None:
+            yield draft.finding(
+                "MMC312",
+                f"`{field.to}` cannot be null, but {field.origin} is null in "
+                f"{seen.nulls:,} of {seen.rows:,} sampled rows",
+                field.at,
+                severity=Severity.WARNING,
+                hint=f"give a `default`, or filter them with `where`{_or_quarantine(draft)}",
+            )
+
+
+def vectors_not_finite(draft: Draft) -> Iterator[Diagnostic]:
+    """MMC313: NaN or infinity was sampled in a vector."""
+    for _, field, mapping, seen in _mapped(draft):
+        if seen.non_finite and mapping.field.type.is_vector:
+            yield draft.finding(
+                "MMC313",
+                f"`{field.to}`: NaN or infinity in {seen.non_finite:,} of {seen.rows:,} "
+                "sampled rows",
+                field.at,
+                severity=Severity.WARNING,
+                hint=f"Milvus takes finite vectors only{_or_quarantine(draft)}",
+            )
+
+
+def _mapped(draft: Draft) -> Iterator[tuple[CollectionDraft, FieldDraft, Mapping, Evidence]]:
+    """Fields that come straight from a sampled column."""
+    for collection in draft.collections:
+        mappings = {mapping.field.name: mapping for mapping in collection.mappings}
+        for field in collection.fields:
+            if field.source is not None and field.source.evidence.rows and field.to in mappings:
+                yield collection, field, mappings[field.to], field.source.evidence
+
+
+def _or_quarantine(draft: Draft) -> str:
+    failing = draft.spec.model.rows.on_error is OnError.FAIL
+    return ", or say rows.on_error: quarantine" if failing else ""
+
+
+def _round_up(length: int) -> int:
+    size = 16
+    while size < length:
+        size *= 2
+    return min(size, 65_535)

@@ -1,0 +1,91 @@
+"""Pass 1: which source collection goes to which target collection, and if that exists."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from mmc.compile.draft import CollectionDraft, Draft, Path
+from mmc.diagnostics import Diagnostic, Severity
+from mmc.facts import SourceCollection
+from mmc.spec.models import CollectionSpec
+from mmc.types import nearest
+
+
+def milvus_name(name: str) -> str:
+    """The name with what Milvus refuses replaced by `_`."""
+    safe = re.sub(r"[^A-Za-z0-9_]", "_", name) or "_"
+    return ("_" + safe if safe[0].isdigit() else safe)[:255]
+
+
+def resolve_collections(draft: Draft) -> Draft:
+    findings: list[Diagnostic] = []
+    found: list[CollectionDraft] = []
+    listed = draft.spec.model.collections
+    wanted: list[tuple[Path, CollectionSpec]] = [
+        (("collections", number), entry) for number, entry in enumerate(listed)
+    ] or [(("source",), CollectionSpec(from_=c.name)) for c in draft.facts.source.collections]
+    for at, entry in wanted:
+        source = _source_of(draft, at, entry, findings)
+        if source is None:
+            continue
+        to = entry.to or milvus_name(source.name)
+        if to != source.name and entry.to is None:
+            findings.append(
+                draft.finding(
+                    "MMC330",
+                    f"collection `{source.name}` is named `{to}` in the target",
+                    at,
+                    severity=Severity.NOTE,
+                    hint="say `to:` to choose another name",
+                )
+            )
+        existing = draft.facts.target.collection(to)
+        found.append(CollectionDraft(at, entry, source, to, existing))
+    seen: dict[str, CollectionDraft] = {}
+    for collection in found:
+        if collection.to in seen:
+            other = seen[collection.to].source.name
+            findings.append(
+                draft.finding(
+                    "MMC331",
+                    f"`{other}` and `{collection.source.name}` would both go to `{collection.to}`",
+                    (*collection.at, "to"),
+                    hint="give one of them another `to:`",
+                )
+            )
+        seen[collection.to] = collection
+    if not wanted:
+        findings.append(draft.finding("MMC332", "the source has no collections", ("source",)))
+    return replace(draft, collections=tuple(seen.values())).say(findings)
+
+
+def _source_of(
+    draft: Draft, at: Path, entry: CollectionSpec, findings: list[Diagnostic]
+) -> SourceCollection | None:
+    collections = draft.facts.source.collections
+    names = [collection.name for collection in collections]
+    if entry.from_ is None:
+        if len(collections) == 1:
+            return collections[0]
+        findings.append(
+            draft.finding(
+                "MMC333",
+                f"`from` is missing, and the source has {len(names)} collections",
+                at,
+                hint="from: one of " + ", ".join(names[:8]),
+            )
+        )
+        return None
+    if entry.from_ not in names:
+        close = nearest(entry.from_, names)
+        findings.append(
+            draft.finding(
+                "MMC334",
+                f"the source has no collection `{entry.from_}`",
+                (*at, "from"),
+                hint=f"did you mean `{close}`?" if close else "it has " + ", ".join(names[:8]),
+            )
+        )
+        return None
+    return draft.facts.source.collection(entry.from_)

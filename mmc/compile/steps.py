@@ -1,0 +1,112 @@
+"""Pass 9: the ordered list of steps. Checks first, then create, copy, finish, prove."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mmc.compile.draft import CollectionDraft, Draft
+from mmc.facts import SourceField
+from mmc.plan.model import (
+    BuildIndex,
+    CheckKeys,
+    CopySplits,
+    CreateCollection,
+    LoadCollection,
+    ManifestCollection,
+    Mode,
+    Step,
+    Verify,
+    WriteManifest,
+)
+
+
+def make_steps(draft: Draft) -> Draft:
+    if any(finding.is_error for finding in draft.diagnostics):
+        return draft
+    groups = [_steps_of(draft, collection) for collection in draft.collections]
+    checks = [step for group in groups for step in group if isinstance(step, CheckKeys)]
+    rest = [step for group in groups for step in group if not isinstance(step, CheckKeys)]
+    if draft.facts.target.capabilities.whole_files:
+        verifies = [step for step in rest if isinstance(step, Verify)]
+        others = [step for step in rest if not isinstance(step, Verify)]
+        named = tuple(_in_manifest(collection) for collection in draft.collections)
+        rest = [*others, WriteManifest("manifest", "manifest.json", named), *verifies]
+    return replace(draft, steps=(*checks, *rest))
+
+
+def _in_manifest(drafted: CollectionDraft) -> ManifestCollection:
+    assert drafted.collection is not None and drafted.layout is not None
+    return ManifestCollection(
+        copy=f"copy.{drafted.collection.name}",
+        collection=drafted.collection,
+        layout=drafted.layout,
+        indexes=tuple((field, index) for field, index, _ in drafted.indexes),
+    )
+
+
+def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
+    collection = drafted.collection
+    assert collection is not None
+    name = collection.name
+    model = draft.spec.model
+    mode = model.load.mode
+    copy = CopySplits(
+        id=f"copy.{name}",
+        source=drafted.source.name,
+        collection=collection,
+        mappings=drafted.mappings,
+        columns=drafted.columns,
+        splits=drafted.splits,
+        route=drafted.route,
+        reason=drafted.reason,
+        write=drafted.write,
+        batch_rows=drafted.batch_rows,
+        batch_bytes=drafted.batch_bytes,
+        rest=drafted.rest,
+        where=drafted.spec.where or "",
+        layout=drafted.layout,
+        fingerprint=drafted.source.fingerprint,
+        rows=drafted.source.rows,
+        bytes=drafted.source.bytes,
+        lossy=drafted.source.lossy,
+    )
+    steps: list[Step] = []
+    if not _key_is_unique(drafted):
+        steps.append(CheckKeys(f"keys.{name}", copy.id))
+    there = drafted.existing if mode is not Mode.FAIL else None
+    steps.append(
+        CreateCollection(
+            f"create.{name}",
+            collection,
+            mode,
+            exists=there is not None,
+            rows_before=there.rows if there and mode is not Mode.REPLACE else 0,
+        )
+    )
+    steps.append(copy)
+    if not draft.facts.target.capabilities.whole_files:
+        steps += [
+            BuildIndex(f"index.{name}.{field}", name, field, index, note)
+            for field, index, note in drafted.indexes
+        ]
+        steps.append(LoadCollection(f"load.{name}", name))
+    if model.verify.count != "off" or model.verify.digest != "off":
+        steps.append(
+            Verify(f"verify.{name}", copy.id, name, mode, model.verify.count, model.verify.digest)
+        )
+    return steps
+
+
+def _key_is_unique(drafted: CollectionDraft) -> bool:
+    """Whether the source vouches for the key, so that reading all keys first would tell nothing
+    new.
+    """
+    for mapping in drafted.mappings:
+        if mapping.field.primary_key:
+            return mapping.auto or (bool(mapping.source) and _vouched(drafted, mapping.source))
+    return True
+
+
+def _vouched(drafted: CollectionDraft, column: str) -> bool:
+    found: SourceField | None = next((f for f in drafted.source.fields if f.name == column), None)
+    return found is not None and found.unique

@@ -1,0 +1,159 @@
+"""Files that appear whole or not at all, local and remote. Knows no file format.
+
+Local: `<final>.partial` beside the final name, synced, renamed.
+Remote: a local temporary file, put whole at commit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self, TypeAlias
+
+from mmc.errors import TargetBusy, TargetError
+from mmc.io.filesystems import NO_STORAGE, filesystem, is_local, local_path, world_errors
+from mmc.types import JsonValue
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+_BUFFER = 1 << 20
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class AtomicFile:
+    """A file being written; nothing is under its final name before `commit` returns.
+
+    A context manager: leaving it without `commit` aborts. Made by `open_atomic`.
+
+    Attributes:
+        url: the final name.
+    """
+
+    def __init__(self, url: str, storage: Mapping[str, JsonValue]) -> None:
+        self.url = url
+        self._remote = None if is_local(url) else filesystem(url, storage)
+        self._written = 0
+        self._open = True
+        try:
+            if self._remote is None:
+                self._final = local_path(url)
+                self._final.parent.mkdir(parents=True, exist_ok=True)
+                self._partial = self._final.with_name(self._final.name + ".partial")
+                self._file: BinaryIO = self._partial.open("wb", buffering=_BUFFER)
+            else:
+                handle, name = tempfile.mkstemp(prefix="mmc-", suffix=".partial")
+                self._partial = Path(name)
+                self._file = os.fdopen(handle, "wb", buffering=_BUFFER)
+        except OSError as error:
+            raise self._failed(error, 0) from None
+
+    def write(self, data: Buffer) -> int:
+        """Appends any bytes-like object (C-contiguous); gives its bytes. Raises TargetError."""
+        length = data.nbytes if isinstance(data, memoryview) else len(data)
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise self._failed(error, length) from None
+        self._written += length
+        return length
+
+    def tell(self) -> int:
+        """Bytes written so far."""
+        return self._written
+
+    def patch(self, offset: int, data: bytes) -> None:
+        """Overwrites bytes that were written before, such as a header. Raises TargetError."""
+        if offset < 0 or offset + len(data) > self._written:
+            raise ValueError("patch lies outside of what was written")
+        try:
+            self._file.flush()
+            os.pwrite(self._file.fileno(), data, offset)
+        except OSError as error:
+            raise self._failed(error, len(data)) from None
+
+    def commit(self) -> None:
+        """Makes the file durable under its final name; replaces one there. Raises TargetError."""
+        try:
+            self._file.flush()
+            if self._remote is None:
+                os.fsync(self._file.fileno())
+            self._file.close()
+            if self._remote is None:
+                self._partial.replace(self._final)
+                sync_folder(self._final.parent)
+            else:
+                system, path = self._remote
+                system.put_file(str(self._partial), path)
+                self._partial.unlink()
+        except world_errors() as error:
+            raise self._failed(error, 0) from None
+        self._open = False
+
+    def abort(self) -> None:
+        """Gives up and removes the partial file; harmless after `commit`. Never raises."""
+        if not self._open:
+            return
+        self._open = False
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self._partial.unlink()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.abort()
+
+    def _failed(self, error: Exception, length: int) -> TargetError:
+        folder = self._partial.parent if hasattr(self, "_partial") else local_path(self.url).parent
+        if isinstance(error, OSError) and error.errno in _FULL:
+            needed = self._written + length
+            return TargetError(
+                f"{self.url}: no space left in {folder}: the file needs {needed:,} bytes or more"
+                f"{_free(folder)}",
+                hint="free some space, then apply again: it continues",
+                code="MMC443",
+            )
+        return writing_failed(self.url, error)
+
+
+def _free(folder: Path) -> str:
+    try:
+        return f", {shutil.disk_usage(folder).free:,} are free"
+    except OSError:
+        return ""
+
+
+def open_atomic(url: str, storage: Mapping[str, JsonValue] = NO_STORAGE) -> AtomicFile:
+    """Begins a file; missing folders are made. Raises TargetError, PluginMissing, SecretError."""
+    return AtomicFile(url, storage)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename or a removal in the folder durable. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def writing_failed(url: str, error: Exception) -> TargetError:
+    """The error of ours for a failed write; what may pass (network, throttling) is retryable."""
+    if isinstance(error, PermissionError):
+        return TargetError(f"{url}: permission denied", code="MMC444")
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    kind = TargetError if is_local(url) else TargetBusy
+    return kind(f"{url}: cannot be written: {text}", code="MMC444")

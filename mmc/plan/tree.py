@@ -1,0 +1,300 @@
+"""A plan as lines for people: pure data and text, no colour and no printing.
+
+`plan_tree` says what each step does, `layout` aligns it in columns, `plan_lines` is both as plain
+text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from mmc.casts import CASTS
+from mmc.plan.model import (
+    BuildIndex,
+    CheckKeys,
+    CopySplits,
+    CreateCollection,
+    LoadCollection,
+    Mapping,
+    Mode,
+    OnError,
+    Plan,
+    Step,
+    Verify,
+    WriteManifest,
+)
+from mmc.types import DYNAMIC_FIELD, Collection, JsonValue
+
+CHANGING = frozenset(
+    {"round", "parse", "text", "utf8", "base64", "hex", "iso", "json"}
+    | {"epoch_s", "epoch_ms", "epoch_us", "epoch_ns"}
+)
+"""Casts after which a value does not look as it did in the source: their fields are drawn with
+`~`."""
+_FORMATS = {"parquet": "Parquet", "numpy": "NumPy", "json": "JSON"}
+
+
+class Symbol(StrEnum):
+    """What a line does: adds, changes, removes, copies rows, only checks."""
+
+    ADD = "+"
+    CHANGE = "~"
+    REMOVE = "-"
+    COPY = ">"
+    CHECK = "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that will happen. `cells` stand in columns with those of its siblings, the note
+    after them."""
+
+    symbol: Symbol
+    cells: tuple[str, ...]
+    note: str = ""
+    children: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A laid-out line. `text` starts after the symbol; a continued note has no symbol."""
+
+    depth: int
+    symbol: Symbol | None
+    text: str
+
+    def __str__(self) -> str:
+        return f"{'    ' * self.depth}  {self.symbol or ' '} {self.text}".rstrip()
+
+
+def plan_tree(plan: Plan, *, verbose: bool = False) -> tuple[Line, ...]:
+    """The steps in order. `verbose` adds what is usual: exact casts, batch sizes, splits."""
+    copies = {copy.id: copy for copy in plan.copies}
+    several = len(copies) > 1
+    lines: list[Line] = []
+    for step in plan.steps:
+        lines += _step(step, plan, copies, several, verbose)
+    return tuple(lines)
+
+
+def plan_lines(plan: Plan, *, verbose: bool = False, width: int | None = None) -> list[str]:
+    """The drawn plan, a line each, without its summary."""
+    return [str(row) for row in layout(plan_tree(plan, verbose=verbose), width)]
+
+
+def summary_line(plan: Plan) -> str:
+    """`Plan: 2 to create, 0 to change; 1,204,331 rows to copy in 24 splits. 1 warning.`"""
+    counts = plan.summary
+    parts = [f"{counts.create:,} to create", f"{counts.change:,} to change"]
+    if counts.replace:
+        parts.append(f"{counts.replace:,} to replace")
+    text = f"Plan: {', '.join(parts)}; {rows_text(counts.rows)} to copy in "
+    text += f"{many(counts.splits, 'split')}."
+    return text + (f" {many(counts.warnings, 'warning')}." if counts.warnings else "")
+
+
+def many(count: int, noun: str) -> str:
+    """`1 split`, `24 splits`, `1 index`, `2 indexes`."""
+    plural = "es" if noun.endswith(("s", "x")) else "s"
+    return f"{count:,} {noun}{'' if count == 1 else plural}"
+
+
+def rows_text(rows: int | None) -> str:
+    return "an unknown number of rows" if rows is None else many(rows, "row")
+
+
+def bytes_text(size: int) -> str:
+    """`3.6 GiB`, `512 KiB`, `40 B`: three digits or fewer."""
+    amount, unit = float(size), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        if amount < 999.5:
+            break
+        amount, unit = amount / 1024, larger
+    return f"{amount:.1f} {unit}" if unit != "B" and amount < 9.95 else f"{amount:.0f} {unit}"
+
+
+def _step(
+    step: Step, plan: Plan, copies: dict[str, CopySplits], several: bool, verbose: bool
+) -> Iterator[Line]:
+    match step:
+        case CreateCollection():
+            yield from _collection(step, plan, verbose)
+        case CheckKeys():
+            name = copies[step.copy].collection.name
+            yield Line(
+                Symbol.CHECK, (f"keys {name}",), "no primary key twice, before anything is written"
+            )
+        case CopySplits():
+            yield _copy(step, plan, verbose)
+        case BuildIndex():
+            name = f"{step.collection}.{step.field}" if several else step.field
+            params = [f"{key}={_text(value)}" for key, value in step.index.params]
+            metric = [step.index.metric.value] if step.index.metric else []
+            note = " ".join([step.index.type, *metric, *params])
+            yield Line(
+                Symbol.ADD, (f"index {name}",), note + (f" ({step.note})" if step.note else "")
+            )
+        case LoadCollection():
+            yield Line(Symbol.CHANGE, (f"load {step.collection}",), "ready for queries")
+        case WriteManifest():
+            yield Line(Symbol.ADD, (f"manifest {step.path}",), "names every file, with checksums")
+        case Verify():
+            asked = [
+                text
+                for text, on in (("count", step.count != "off"), ("digest", step.digest != "off"))
+                if on
+            ]
+            yield Line(Symbol.CHECK, (f"verify {step.collection}",), ", ".join(asked))
+        case _:
+            assert_never(step)
+
+
+def _collection(step: CreateCollection, plan: Plan, verbose: bool) -> Iterator[Line]:
+    made = step.collection
+    copy = next((copy for copy in plan.copies if copy.collection.name == made.name), None)
+    fields = tuple(_field(mapping, verbose) for mapping in copy.mappings) if copy else ()
+    if copy and copy.rest:
+        sources = ", ".join(column.source for column in copy.rest)
+        fields += (Line(Symbol.ADD, (DYNAMIC_FIELD, "json", f"<- {sources}")),)
+    name = f"collection {made.name}"
+    if step.exists and step.mode is Mode.REPLACE:
+        yield Line(Symbol.REMOVE, (name,), "dropped, with all rows in it")
+    if step.exists and step.mode in (Mode.APPEND, Mode.UPSERT):
+        note = f"{step.mode} to {rows_text(step.rows_before)} that are there"
+        yield Line(Symbol.CHANGE, (name,), note, fields)
+    else:
+        yield Line(Symbol.ADD, (name,), _shape(made), fields)
+
+
+def _shape(made: Collection) -> str:
+    parts = [
+        many(len(made.fields), "field"),
+        f"dynamic {'on' if made.dynamic else 'off'}",
+        many(made.shards, "shard"),
+    ]
+    if made.partitions:
+        parts.append(many(len(made.partitions), "partition"))
+    return ", ".join(parts)
+
+
+def _field(mapping: Mapping, verbose: bool) -> Line:
+    made = mapping.field
+    changed = bool(mapping.expr) or mapping.normalize or mapping.cast in CHANGING
+    if mapping.auto:
+        origin = "<- made by the target"
+    elif mapping.is_constant:
+        origin = f"<- constant {_text(mapping.constant)}"
+    else:
+        origin = f"<- {mapping.expr or mapping.source}"
+    cast_note = CASTS[mapping.cast].note if mapping.cast in CASTS else ""
+    own_note = mapping.note.removesuffix(cast_note).rstrip("; ") if cast_note else mapping.note
+    said = cast_note if verbose else cast_note.partition(";")[0]
+    cast = f"{mapping.cast}: {said}" if mapping.cast in CHANGING or verbose else ""
+    notes = [
+        "primary key" if made.primary_key else "",
+        "partition key" if made.partition_key else "",
+        "nullable" if made.nullable else "",
+        f"null becomes {_text(mapping.default)}" if mapping.default is not None else "",
+        own_note,
+        cast if mapping.cast else "",
+        "divided by its length" if mapping.normalize else "",
+    ]
+    symbol = Symbol.CHANGE if changed else Symbol.ADD
+    return Line(symbol, (made.name, str(made.type), origin), "; ".join(filter(None, notes)))
+
+
+def _copy(step: CopySplits, plan: Plan, verbose: bool) -> Line:
+    files = (
+        f", {many(len(step.splits), f'{_FORMATS[step.layout.format]} file')}" if step.layout else ""
+    )
+    note = (
+        f"{rows_text(step.rows)}, about {bytes_text(step.bytes)},"
+        f" {many(len(step.splits), 'split')}; {step.reason}{files}"
+    )
+    children = []
+    if step.where:
+        children.append(Line(Symbol.CHECK, ("where",), step.where))
+    if step.lossy:
+        children.append(Line(Symbol.CHANGE, ("lossy",), f"vectors are decoded from {step.lossy}"))
+    if plan.rows.on_error is OnError.QUARANTINE:
+        limit = "no limit" if plan.rows.max_errors is None else f"at most {plan.rows.max_errors:,}"
+        children.append(Line(Symbol.CHECK, ("bad rows",), f"go to a quarantine file, {limit}"))
+    if verbose:
+        batch = f"at most {many(step.batch_rows, 'row')} or {bytes_text(step.batch_bytes)}"
+        children.append(Line(Symbol.COPY, ("batches",), f"{batch}, by {step.write}"))
+        for split in step.splits:
+            size = f"{rows_text(split.rows)}, about {bytes_text(split.bytes)}"
+            part = f" into partition {split.partition}" if split.partition else ""
+            children.append(Line(Symbol.COPY, (f"split {split.id}",), size + part))
+    return Line(Symbol.COPY, (f"copy {step.source}",), note, tuple(children))
+
+
+def _text(value: JsonValue) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+# -- layout --------------------------------------------------------------------------------------
+
+NOTE_COLUMN = 36
+"""Where the notes of top lines start at least, so that plans of different names look alike."""
+WIDEST_CELL = 40
+"""Columns that one long cell may push the others aside."""
+LEAST_NOTE = 30
+"""Columns that a folded note needs beside its line; with fewer it stands below."""
+
+
+def layout(lines: Sequence[Line], width: int | None = None, depth: int = 0) -> Iterator[Row]:
+    """Lines as aligned rows.
+
+    Args:
+        lines: siblings.
+        width: of the screen: longer notes are folded below themselves. None: never.
+        depth: of `lines`.
+    """
+    shapes = {len(line.cells) for line in lines}
+    widths = {
+        count: [
+            min(
+                WIDEST_CELL,
+                max(len(line.cells[place]) for line in lines if len(line.cells) == count),
+            )
+            for place in range(count)
+        ]
+        for count in shapes
+    }
+    for line in lines:
+        padded = (
+            cell.ljust(size) for cell, size in zip(line.cells, widths[len(line.cells)], strict=True)
+        )
+        name, *others = padded
+        cells = "  ".join([name, " ".join(others)]) if others else name
+        if depth == 0:
+            cells = cells.ljust(NOTE_COLUMN)
+        head = f"{cells}  "
+        start = 4 * depth + 4 + len(head)
+        if width is not None and start + len(line.note) > width and width - start < LEAST_NOTE:
+            yield Row(depth, line.symbol, cells.rstrip())
+            folded = _fold(line.note, width, 4 * depth + 8)
+            yield from (Row(depth, None, f"    {rest}") for rest in folded)
+        else:
+            first, *more = _fold(line.note, width, start)
+            yield Row(depth, line.symbol, (head + first).rstrip())
+            yield from (Row(depth, None, " " * len(head) + rest) for rest in more)
+        yield from layout(line.children, width, depth + 1)
+
+
+def _fold(note: str, width: int | None, start: int) -> list[str]:
+    if width is None:
+        return [note]
+    rows = [""]
+    for word in note.split(" "):
+        longer = f"{rows[-1]} {word}" if rows[-1] else word
+        if len(longer) > width - start and rows[-1]:
+            rows.append(word)
+        else:
+            rows[-1] = longer
+    return rows

@@ -1,0 +1,171 @@
+"""Copies the splits of a step on this machine: in this process with one worker, else in worker
+processes.
+
+Each worker opens its own source and target and is told of one split at a time through its own pipe;
+nothing is shared between workers, so one that dies harms no other. Only the driver, which consumes
+the results, touches the state.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from types import TracebackType
+from typing import cast
+
+from mmc.events import Emit
+from mmc.plan.model import CopySplits, Plan, RowPolicy, Split
+from mmc.run.executors.worker import Done, Failure, Setup, Worker
+from mmc.run.split import SplitResult, copy_split
+from mmc.run.stop import SplitStopped
+from mmc.spi import Target
+
+POLL_SECONDS = 0.2
+"""How often the stop flag is looked at while workers are busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A split that may be copied now: its "begun" row is written.
+
+    Attributes:
+        replay: an earlier attempt may have written some of it.
+        rows: what a bad row does; `max_errors` is what the run has left of it.
+    """
+
+    split: Split
+    replay: bool
+    rows: RowPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A task that was carried out whole."""
+
+    task: Task
+    result: SplitResult
+    seconds: float
+
+
+class LocalExecutor:
+    """Runs tasks while the `with` block lasts; its workers live as long, and serve one step after
+    another.
+
+    Args:
+        open_target: gives the driver's own open target, for copying in this process.
+        should_stop: looked at at every batch; splits that run then are undone and not yielded.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        open_target: Callable[[str], Target],
+        run_dir: Path,
+        emit: Emit,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._plan = plan
+        self._open_target = open_target
+        self._run_dir = run_dir
+        self._emit = emit
+        self._should_stop = should_stop
+        self._workers: list[Worker] = []
+
+    def __enter__(self) -> LocalExecutor:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Ends the workers: none outlives the run, whatever it ended with."""
+        for worker in self._workers:
+            worker.end(at_once=error is not None)
+        for worker in self._workers:
+            worker.join()
+        self._workers.clear()
+
+    def copy(
+        self, step: CopySplits, tasks: Iterator[Task], pending: int
+    ) -> Generator[Finished, None, None]:
+        """Yields each split that was copied, in the order they end.
+
+        `tasks` is pulled only when a split can begin at once. When a split fails, the others are
+        stopped at their next batch, those that end meanwhile are still yielded, and the first error
+        is raised.
+
+        Args:
+            pending: how many tasks there will be at most.
+
+        Raises:
+            WorkerLost: a worker process died.
+            MmcError: what a split failed with.
+        """
+        wanted = min(self._plan.workers, pending)
+        if wanted <= 1:
+            yield from self._here(step, tasks)
+        else:
+            yield from self._in_workers(step, tasks, wanted)
+
+    def _here(self, step: CopySplits, tasks: Iterator[Task]) -> Iterator[Finished]:
+        target = self._open_target(step.route)
+        for task in tasks:
+            began = time.monotonic()
+            try:
+                result = copy_split(
+                    self._plan.source,
+                    target,
+                    step,
+                    task.split,
+                    replay=task.replay,
+                    run_dir=self._run_dir,
+                    rows=task.rows,
+                    emit=self._emit,
+                    should_stop=self._should_stop,
+                )
+            except SplitStopped:
+                return
+            yield Finished(task, result, time.monotonic() - began)
+
+    def _in_workers(
+        self, step: CopySplits, tasks: Iterator[Task], wanted: int
+    ) -> Iterator[Finished]:
+        while len(self._workers) < wanted:
+            self._workers.append(
+                Worker.start(Setup(self._plan.source, self._plan.target, self._run_dir))
+            )
+        idle = list(self._workers)
+        busy: dict[Worker, Task] = {}
+        failure: BaseException | None = None
+        while True:
+            while idle and failure is None and (task := next(tasks, None)) is not None:
+                worker = idle.pop()
+                worker.send(step, task.split, replay=task.replay, rows=task.rows)
+                busy[worker] = task
+            if not busy:
+                break
+            if failure is not None or self._should_stop():
+                for worker in busy:
+                    worker.ask_to_stop()
+            by_pipe = {worker.pipe: worker for worker in busy}
+            for pipe in wait(list(by_pipe), timeout=POLL_SECONDS):
+                worker = by_pipe[cast("Connection", pipe)]
+                message = worker.receive()
+                match message:
+                    case Done(result, seconds):
+                        yield Finished(busy.pop(worker), result, seconds)
+                        idle.append(worker)
+                    case Failure(error):
+                        del busy[worker]
+                        if not isinstance(error, SplitStopped):
+                            failure = failure or error
+                    case _:
+                        self._emit(message)
+        if failure is not None:
+            raise failure

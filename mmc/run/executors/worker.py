@@ -1,0 +1,259 @@
+"""A worker process: copies the splits it is sent over its pipe, one at a time. Touches no state.
+
+Started by `Worker.start` as a fresh interpreter (no fork: the driver has threads; no
+`multiprocessing` spawn: that runs the caller's main script again). It ignores SIGINT and SIGTERM,
+for the driver decides, and dies with the driver: a worker that outlived a killed driver would race
+with the next apply.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from types import TracebackType
+
+from mmc import registry
+from mmc.errors import WorkerLost
+from mmc.events import Event
+from mmc.plan.model import CopySplits, Endpoint, RowPolicy, Split
+from mmc.run.split import SplitResult, copy_split
+from mmc.spi import Target
+
+END_SECONDS = 30.0
+"""How long a worker may take to end by itself before it is killed."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_PR_SET_PDEATHSIG = 1
+_COMMAND = (
+    "import sys; sys.path[:] = sys.argv[3:]; from mmc.run.executors.worker import main; main()"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """The first message to a worker."""
+
+    source: Endpoint
+    target: Endpoint
+    run_dir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A split to copy. `step` is None when it is the same as in the job before."""
+
+    step: CopySplits | None
+    split: Split
+    replay: bool
+    rows: RowPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop at the next batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The split was copied."""
+
+    result: SplitResult
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The worker ended with this error."""
+
+    error: BaseException
+
+
+class Worker:
+    """The driver's side of a worker process. `pipe` is ready when `receive` has a message."""
+
+    def __init__(self, process: subprocess.Popen[bytes], pipe: Connection) -> None:
+        self._process = process
+        self.pipe = pipe
+        self._step = ""
+        self._asked = False
+
+    @classmethod
+    def start(cls, setup: Setup) -> Worker:
+        ours, theirs = Pipe()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-c", _COMMAND, str(theirs.fileno()), str(os.getpid()), *sys.path],
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                pass_fds=[theirs.fileno()],
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            theirs.close()
+        worker = cls(process, ours)
+        worker._post(setup)
+        return worker
+
+    def send(self, step: CopySplits, split: Split, *, replay: bool, rows: RowPolicy) -> None:
+        """Hands out a split; its step is sent only when it is another than before."""
+        known, self._step = self._step == step.id, step.id
+        self._asked = False
+        self._post(Job(None if known else step, split, replay, rows))
+
+    def ask_to_stop(self) -> None:
+        """Asks once a job; the worker answers with a Failure, or with Done when it was that far."""
+        if not self._asked:
+            self._asked = True
+            self._post(Stop())
+
+    def receive(self) -> Event | Done | Failure:
+        """The next message; a Failure with WorkerLost when the process is dead."""
+        try:
+            message: Event | Done | Failure = self.pipe.recv()
+        except (EOFError, OSError):
+            return Failure(self._lost())
+        return message
+
+    def end(self, *, at_once: bool) -> None:
+        """Closes the pipe: an idle worker ends. `at_once` kills it whatever it does."""
+        self.pipe.close()
+        if at_once:
+            self._process.kill()
+
+    def join(self) -> None:
+        """Waits until the process is gone, and kills it when it takes too long."""
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _post(self, message: Setup | Job | Stop) -> None:
+        """A dead worker is noticed by `receive`, which has the reason."""
+        try:
+            self.pipe.send(message)
+        except OSError:
+            return
+
+    def _lost(self) -> WorkerLost:
+        self.join()
+        code = self._process.returncode
+        how = (
+            f"was killed by {signal.Signals(-code).name}"
+            if code < 0
+            else f"ended with exit code {code}"
+        )
+        memory = " (the system may have run out of memory: fewer load.workers need less)"
+        return WorkerLost(
+            f"worker process {self._process.pid} {how}",
+            hint="apply again continues" + (memory if code == -signal.SIGKILL else ""),
+            code="MMC654",
+        )
+
+
+def main() -> None:
+    """The process. Arguments: the pipe's file number and the driver's process id."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    _die_with(int(sys.argv[2]))
+    pipe = Connection(int(sys.argv[1]))
+    with _Errors(pipe), ExitStack() as stack:
+        setup: Setup = pipe.recv()
+        targets: dict[str, Target] = {}
+        step: CopySplits | None = None
+        while True:
+            try:
+                job = pipe.recv()
+            except EOFError:
+                return
+            if isinstance(job, Stop):
+                continue
+            assert isinstance(job, Job)
+            step = job.step or step
+            assert step is not None
+            if step.route not in targets:
+                sink = registry.sink(setup.target.type, step.route)
+                targets[step.route] = stack.enter_context(sink.open(setup.target.options))
+            began = time.monotonic()
+            result = copy_split(
+                setup.source,
+                targets[step.route],
+                step,
+                job.split,
+                replay=job.replay,
+                run_dir=setup.run_dir,
+                rows=job.rows,
+                emit=lambda event: _tell(pipe, event),
+                should_stop=lambda: _stop_asked(pipe),
+            )
+            _tell(pipe, Done(result, time.monotonic() - began))
+
+
+class _Errors:
+    """Sends what the worker failed with to the driver, which raises it there."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if error is None:
+            return False
+        _tell(self._pipe, Failure(_portable(error)))
+        return True
+
+
+def _portable(error: BaseException) -> BaseException:
+    """The error, or one that says the same when it cannot be pickled."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except (TypeError, AttributeError, pickle.PicklingError):
+        return WorkerLost(f"{type(error).__name__} in a worker: {error}\n{text}", code="MMC654")
+    error.add_note(f"in a worker process:\n{text}")
+    return error
+
+
+def _tell(pipe: Connection, message: Event | Done | Failure) -> None:
+    try:
+        pipe.send(message)
+    except OSError:
+        os._exit(1)
+
+
+def _stop_asked(pipe: Connection) -> bool:
+    """Whether the driver said stop. A driver that is gone ends this process: nothing more may be
+    written.
+    """
+    try:
+        return pipe.poll() and isinstance(pipe.recv(), Stop)
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+def _die_with(driver: int) -> None:
+    """Asks Linux to kill this process together with the driver; elsewhere the closed pipe ends it
+    at the next batch.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != driver:
+        os._exit(1)

@@ -1,0 +1,58 @@
+"""Looks at both ends, without writing: endpoint -> facts. With the interpreter, the only way to the
+network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmc import registry
+from mmc.facts import Facts, SourceFacts, TargetFacts
+from mmc.plan.model import CopySplits, CreateCollection, Endpoint, Plan
+from mmc.spi import Sample
+
+
+def inspect_source(endpoint: Endpoint, collections: Sequence[str], sample: Sample) -> SourceFacts:
+    """Facts of the named collections, or of all when none is named.
+
+    Raises:
+        SourceError: the source cannot be read, or a named collection is not there.
+        PluginMissing: no plug-in serves this type.
+    """
+    return registry.source(endpoint.type).inspect(endpoint.options, collections, sample)
+
+
+def inspect_target(endpoint: Endpoint, route: str, collections: Sequence[str]) -> TargetFacts:
+    """Facts of the target as `route` sees it, and of those named collections that exist.
+
+    Raises:
+        TargetError: the target cannot be reached, or refuses.
+        PluginMissing: no plug-in serves this target by this route.
+    """
+    return registry.sink(endpoint.type, route).inspect(endpoint.options, collections)
+
+
+def inspect_again(plan: Plan) -> Facts:
+    """The facts that a plan was made from, as they are now: same collections, same sample."""
+    seen = plan.source_seen
+    source = inspect_source(
+        plan.source,
+        [name for name, _ in seen.rows],
+        Sample(seen.sample_rows, seen.sample_seed),
+    )
+    targets = {name for name, _ in plan.target_seen.rows}
+    for step in plan.steps:
+        if isinstance(step, (CreateCollection, CopySplits)):
+            targets.add(step.collection.name)
+    target = inspect_target(plan.target, route_of(plan), sorted(targets))
+    return Facts(source, target)
+
+
+def route_of(plan: Plan) -> str:
+    """The sink that a plan's steps are carried out by. A plan that copies nothing has its target's
+    first route.
+    """
+    if plan.copies:
+        return plan.copies[0].route
+    found = registry.routes(plan.target.type)
+    return found[0] if found else ""

@@ -1,0 +1,372 @@
+"""Plan -> effects: carries out the steps in order, and records each before and after. Takes no
+decision of its own.
+
+There is no resume: applying a plan that was begun skips what is recorded as done and goes on. Knows
+    sources and targets by the seam only, and never the spec.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import assert_never
+
+from mmc.errors import LeaseLost, StateError, Stopped
+from mmc.events import (
+    Emit,
+    NothingToDo,
+    RunFinished,
+    RunStarted,
+    SplitDone,
+    SplitStarted,
+    StepDone,
+    StepStarted,
+)
+from mmc.facts import Facts
+from mmc.plan import codec
+from mmc.plan.model import (
+    BuildIndex,
+    CheckKeys,
+    CopySplits,
+    CreateCollection,
+    LoadCollection,
+    Plan,
+    Split,
+    Step,
+    Verify,
+    WriteManifest,
+)
+from mmc.run.executors.local import Finished, LocalExecutor, Task
+from mmc.run.inspect import inspect_again, route_of
+from mmc.run.keys import check_keys
+from mmc.run.labels import label_of
+from mmc.run.pace import call
+from mmc.run.preflight import refuse_stale, refuse_unfinished
+from mmc.run.proof import copy_of, verify_copied
+from mmc.run.proof import verify_plan as verify_plan
+from mmc.run.report import RunReport, report_of
+from mmc.run.split import too_many_errors
+from mmc.run.stop import StopFlag, ending_of
+from mmc.run.targets import OpenTargets
+from mmc.secrets import REDACTOR
+from mmc.spi import WrittenSplit
+from mmc.state.lease import Lease
+from mmc.state.store import Run, RunStatus, SplitRecord, Store
+from mmc.types import JsonValue
+
+
+def apply_plan(
+    plan: Plan,
+    *,
+    store: Store,
+    emit: Emit,
+    directory: Path = Path(".mmc"),
+    stop: StopFlag | None = None,
+    facts: Facts | None = None,
+) -> RunReport:
+    """Applies a plan, or continues an apply of it, or finds that nothing is left to do.
+
+    Args:
+        directory: quarantine and scratch files go to `runs/<run>` below it.
+        stop: set by a signal; the run then ends at the next batch with Stopped.
+        facts: both ends as just seen; None looks again.
+
+    Returns:
+        The report; its outcome is applied, partial (rows in quarantine) or failed (verification
+        found differences; applying again verifies again).
+
+    Raises:
+        LeaseHeld, UnfinishedRun, PlanStale: nothing was done.
+        Stopped: a signal; the state is consistent.
+        MmcError: what the run failed with. Applying again continues.
+    """
+    stop = stop or StopFlag()
+    digest = codec.digest(plan)
+    if report := _nothing_to_do(plan, digest, store, emit):
+        return report
+    with Lease(store.database, plan.target, emit) as lease:
+        if report := _nothing_to_do(plan, digest, store, emit):
+            return report
+        refuse_unfinished(plan, digest, store)
+        now = facts or call("inspect", lambda: inspect_again(plan), emit=emit, should_stop=stop)
+        refuse_stale(plan, digest, store, emit, now)
+        stop.check()
+        lease.check()
+        run = store.begin_run(plan)
+        began = time.monotonic()
+
+        def finish(outcome: RunStatus, error: str = "") -> RunReport:
+            store.finish_run(run.run, outcome, error)
+            return _tell_end(report_of(store, store.run(run.run), plan), emit, began)
+
+        try:
+            with ExitStack() as stack:
+                outcome = _Apply(plan, run, store, emit, directory, stop, lease, stack).carry_out()
+        except LeaseLost:
+            raise  # the run belongs to whoever holds the lease now
+        except BaseException as error:
+            if lease.lost:
+                lease.check()
+            ending = ending_of(error, stop)
+            with suppress(StateError):
+                status = RunStatus.STOPPED if isinstance(ending, Stopped) else RunStatus.FAILED
+                finish(status, REDACTOR.clean(str(ending) or type(ending).__name__))
+            if ending is error:
+                raise
+            raise ending from error
+        return finish(outcome)
+
+
+def _nothing_to_do(plan: Plan, digest: str, store: Store, emit: Emit) -> RunReport | None:
+    run = store.run_of(digest)
+    if run is None or not run.status.complete:
+        return None
+    emit(NothingToDo(run.run, digest, run.finished_at.isoformat() if run.finished_at else ""))
+    return report_of(store, run, plan)
+
+
+def _tell_end(report: RunReport, emit: Emit, began: float) -> RunReport:
+    emit(
+        RunFinished(
+            report.run,
+            report.outcome,
+            report.rows_read,
+            report.rows_written,
+            report.rows_filtered,
+            report.rows_quarantined,
+            time.monotonic() - began,
+        )
+    )
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a step came to. `ok=False`: it must be carried out again (a verification that found
+    differences).
+    """
+
+    result: JsonValue = None
+    ok: bool = True
+
+
+class _Apply:
+    """One attempt: carries out the steps that are not done."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        run: Run,
+        store: Store,
+        emit: Emit,
+        directory: Path,
+        stop: StopFlag,
+        lease: Lease,
+        stack: ExitStack,
+    ) -> None:
+        self._plan = plan
+        self._run = run
+        self._store = store
+        self._emit = emit
+        self._stop = stop
+        self._lease = lease
+        self._run_dir = directory / "runs" / run.run
+        self._targets = OpenTargets(plan, emit, stop, stack)
+        self._executor = stack.enter_context(
+            LocalExecutor(
+                plan,
+                open_target=self._targets.by_route,
+                run_dir=self._run_dir,
+                emit=emit,
+                should_stop=self._should_stop,
+            )
+        )
+        self._quarantined = 0
+
+    def carry_out(self) -> RunStatus:
+        done = [record for record in self._store.splits(self._run.run) if record.done]
+        self._quarantined = sum(record.rows_quarantined for record in done)
+        total = sum(len(copy.splits) for copy in self._plan.copies)
+        self._emit(
+            RunStarted(
+                self._run.run,
+                self._run.plan_digest,
+                self._run.attempt,
+                bool(done),
+                len(done),
+                total,
+            )
+        )
+        before = self._store.steps(self._run.run)
+        good = True
+        for step in self._plan.steps:
+            self._go_on()
+            label = label_of(step)
+            self._emit(self._started(step, label, done))
+            if step.id in before and before[step.id].done:
+                self._emit(StepDone(step.id, step.kind, label, 0.0, skipped=True))
+                continue
+            began = time.monotonic()
+            self._store.step_begun(self._run.run, step.id, step.kind)
+            outcome = self._carry_out(step)
+            self._store.step_done(self._run.run, step.id, outcome.result, done=outcome.ok)
+            self._emit(StepDone(step.id, step.kind, label, time.monotonic() - began))
+            good = good and outcome.ok
+        self._lease.check()
+        if not good:
+            return RunStatus.FAILED
+        return RunStatus.PARTIAL if self._quarantined else RunStatus.APPLIED
+
+    def _started(self, step: Step, label: str, done: Sequence[SplitRecord]) -> StepStarted:
+        if not isinstance(step, CopySplits):
+            return StepStarted(step.id, step.kind, label)
+        mine = [record for record in done if record.step == step.id]
+        return StepStarted(
+            step.id,
+            step.kind,
+            label,
+            rows=step.rows,
+            bytes=step.bytes,
+            splits=len(step.splits),
+            rows_done=sum(record.rows_read for record in mine),
+            bytes_done=sum(record.bytes_read for record in mine),
+            splits_done=len(mine),
+        )
+
+    def _carry_out(self, step: Step) -> _Outcome:
+        match step:
+            case CreateCollection():
+                target = self._targets.of(step.collection.name)
+                self._call(label_of(step), lambda: target.ensure(step))
+            case CheckKeys():
+                return _Outcome({"rows": self._check_keys(step)})
+            case CopySplits():
+                self._copy(step)
+            case BuildIndex():
+                target = self._targets.of(step.collection)
+                self._call(label_of(step), lambda: target.build_index(step))
+            case LoadCollection():
+                target = self._targets.of(step.collection)
+                self._call(label_of(step), lambda: target.load(step))
+            case WriteManifest():
+                target = self._targets.by_route(route_of(self._plan))
+                files = {copy.id: self._written(copy) for copy in self._plan.copies}
+                digest = self._run.plan_digest
+                self._call(label_of(step), lambda: target.write_manifest(step, digest, files))
+            case Verify():
+                records = self._store.splits(self._run.run, step.copy)
+                verdict = verify_copied(
+                    self._plan, step, records, self._targets, self._emit, self._should_stop
+                )
+                self._emit(verdict)
+                return _Outcome(codec.to_json(verdict), verdict.ok)
+            case _:
+                assert_never(step)
+        return _Outcome()
+
+    def _check_keys(self, step: CheckKeys) -> int:
+        return check_keys(
+            self._plan.source,
+            copy_of(self._plan, step.copy),
+            scratch=self._run_dir / "keys",
+            emit=self._emit,
+            should_stop=self._should_stop,
+        )
+
+    def _copy(self, step: CopySplits) -> None:
+        run = self._run.run
+        done = {record.split for record in self._store.splits(run, step.id) if record.done}
+        pending = [split for split in step.splits if split.id not in done]
+        self._judge_errors()
+        with closing(
+            self._executor.copy(step, self._tasks(step, pending), len(pending))
+        ) as results:
+            for finished in results:
+                self._record(step, finished)
+                done.add(finished.task.split.id)
+        self._go_on()
+        if len(done) != len(step.splits):
+            raise RuntimeError(f"{step.id}: {len(step.splits) - len(done)} splits were not copied")
+
+    def _tasks(self, step: CopySplits, pending: Sequence[Split]) -> Iterator[Task]:
+        """Splits to hand out, each recorded as begun just before; ends early when the run is to
+        stop.
+        """
+        for split in pending:
+            if self._should_stop():
+                return
+            most = self._plan.rows.max_errors
+            attempt = self._store.split_begun(self._run.run, step.id, split.id)
+            self._emit(SplitStarted(step.id, split.id, attempt))
+            yield Task(
+                split,
+                replay=attempt > 1,
+                rows=replace(
+                    self._plan.rows, max_errors=None if most is None else most - self._quarantined
+                ),
+            )
+
+    def _record(self, step: CopySplits, finished: Finished) -> None:
+        """One transaction a split, and only while the lease is ours."""
+        result = finished.result
+        self._lease.check()
+        record = SplitRecord(
+            step=step.id,
+            split=finished.task.split.id,
+            done=True,
+            rows_read=result.rows_read,
+            rows_written=result.rows_written,
+            rows_filtered=result.rows_filtered,
+            rows_quarantined=result.rows_quarantined,
+            bytes_read=result.bytes_read,
+            digest=result.digest,
+            files=result.files,
+            quarantine=result.quarantine,
+            reasons=result.reasons,
+        )
+        if not self._store.split_done(self._run.run, record, (self._lease.key, self._lease.owner)):
+            self._lease.lose("another process took it over")
+        self._quarantined += result.rows_quarantined
+        self._emit(
+            SplitDone(
+                step.id,
+                record.split,
+                result.rows_read,
+                result.rows_written,
+                result.rows_filtered,
+                result.rows_quarantined,
+                result.bytes_read,
+                finished.seconds,
+            )
+        )
+        self._judge_errors()
+
+    def _judge_errors(self) -> None:
+        """`max_errors` counts over the whole run: splits that were copied side by side may exceed
+        it together.
+        """
+        most = self._plan.rows.max_errors
+        if most is not None and self._quarantined > most:
+            raise too_many_errors(f"{self._quarantined:,} are in quarantine, {most:,} are allowed")
+
+    def _written(self, copy: CopySplits) -> list[WrittenSplit]:
+        splits = {split.id: split for split in copy.splits}
+        return [
+            WrittenSplit(splits[record.split], record.rows_written, record.files)
+            for record in self._store.splits(self._run.run, copy.id)
+            if record.done
+        ]
+
+    def _call(self, what: str, function: Callable[[], None]) -> None:
+        call(what, function, emit=self._emit, should_stop=self._should_stop)
+
+    def _should_stop(self) -> bool:
+        return self._stop() or self._lease.lost
+
+    def _go_on(self) -> None:
+        """Raises Stopped or LeaseLost."""
+        self._lease.check()
+        self._stop.check()

@@ -1,0 +1,39 @@
+"""A step in a few words."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from mmc.plan.model import (
+    BuildIndex,
+    CheckKeys,
+    CopySplits,
+    CreateCollection,
+    LoadCollection,
+    Mode,
+    Step,
+    Verify,
+    WriteManifest,
+)
+
+
+def label_of(step: Step) -> str:
+    """A step in a few words, for events."""
+    match step:
+        case CreateCollection():
+            made = not step.exists or step.mode is Mode.REPLACE
+            return f"{'create' if made else 'check'} {step.collection.name}"
+        case CheckKeys():
+            return f"check keys of {step.copy}"
+        case CopySplits():
+            return f"copy {step.source} to {step.collection.name}"
+        case BuildIndex():
+            return f"index {step.collection}.{step.field}"
+        case LoadCollection():
+            return f"load {step.collection}"
+        case WriteManifest():
+            return f"write {step.path}"
+        case Verify():
+            return f"verify {step.collection}"
+        case _:
+            assert_never(step)

@@ -1,0 +1,42 @@
+"""The first rows of a plan through source and casts, without a sink."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from mmc.io.arrow import canonical_schema
+from mmc.plan.model import CopySplits, Plan
+from mmc.registry import source
+from mmc.run.transform import Transform
+
+
+def preview_rows(plan: Plan, rows: int) -> Sequence[tuple[str, pa.Table]]:
+    """Reads just enough of each collection. Rows that are filtered or bad do not show.
+
+    Returns:
+        (collection, table of at most `rows` canonical rows), in plan order.
+
+    Raises:
+        SourceError, SecretError.
+    """
+    return [(copy.collection.name, _first(plan, copy, rows)) for copy in plan.copies]
+
+
+def _first(plan: Plan, copy: CopySplits, rows: int) -> pa.Table:
+    reader = source(plan.source.type)
+    transform = Transform(copy)
+    found: list[pa.RecordBatch] = []
+    have = 0
+    for split in copy.splits:
+        batches = reader.read(
+            plan.source.options, copy.source, split, copy.columns, min(copy.batch_rows, 1024)
+        )
+        for batch in batches:
+            good = transform(batch).batch.slice(0, rows - have)
+            found.append(good)
+            have += good.num_rows
+            if have >= rows:
+                return pa.Table.from_batches(found)
+    return pa.Table.from_batches(found, schema=canonical_schema(copy.collection))

@@ -1,0 +1,98 @@
+"""Verify steps: of a run as it goes, and of an applied plan again. `mmc.verify` judges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from mmc.errors import MmcError, StateError
+from mmc.events import Emit, Verified
+from mmc.plan import codec
+from mmc.plan.model import CopySplits, CreateCollection, Plan, Split, Verify
+from mmc.run.labels import label_of
+from mmc.run.pace import call
+from mmc.run.split import read_again
+from mmc.run.stop import StopFlag, ending_of
+from mmc.run.targets import OpenTargets
+from mmc.state.store import SplitRecord, Store
+from mmc.verify.check import DoneSplit, verify_step
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def verify_plan(
+    plan: Plan, *, store: Store, emit: Emit, stop: StopFlag | None = None
+) -> tuple[Verified, ...]:
+    """Verifies an applied plan again, against the target as it is now. Changes nothing, and records
+    nothing.
+
+    Raises:
+        StateError: not all splits of the plan were copied with this store.
+        Stopped: a signal.
+    """
+    stop = stop or StopFlag()
+    run = store.run_of(codec.digest(plan))
+    verdicts = []
+    with ExitStack() as stack:
+        targets = OpenTargets(plan, emit, stop, stack)
+        for step in plan.steps:
+            if isinstance(step, Verify):
+                records = store.splits(run.run, step.copy) if run else []
+                try:
+                    verdicts.append(verify_copied(plan, step, records, targets, emit, stop))
+                except MmcError as error:
+                    raise ending_of(error, stop) from None
+                emit(verdicts[-1])
+    return tuple(verdicts)
+
+
+def verify_copied(
+    plan: Plan,
+    step: Verify,
+    records: Sequence[SplitRecord],
+    targets: OpenTargets,
+    emit: Emit,
+    should_stop: Callable[[], bool],
+) -> Verified:
+    copy = copy_of(plan, step.copy)
+    done = {record.split: record for record in records if record.done}
+    if any(split.id not in done for split in copy.splits):
+        raise StateError(
+            f"{step.collection}: {len(copy.splits) - len(done)} of {len(copy.splits)} splits"
+            " are not copied",
+            hint="`mmc apply` the plan first, with the same --state",
+            code="MMC633",
+        )
+    create = next(
+        it
+        for it in plan.steps
+        if isinstance(it, CreateCollection) and it.collection.name == step.collection
+    )
+
+    def read_split(split: Split, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        return read_again(plan.source, copy, split, columns)
+
+    def verify() -> Verified:
+        return verify_step(
+            step,
+            copy,
+            targets.of(step.collection),
+            [
+                DoneSplit(split, done[split.id].rows_written, done[split.id].digest)
+                for split in copy.splits
+            ],
+            create=create,
+            read_split=read_split,
+            emit=emit,
+            should_stop=should_stop,
+        )
+
+    return call(label_of(step), verify, emit=emit, should_stop=should_stop)
+
+
+def copy_of(plan: Plan, step_id: str) -> CopySplits:
+    step = plan.step(step_id)
+    assert isinstance(step, CopySplits)
+    return step

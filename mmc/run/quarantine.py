@@ -1,0 +1,82 @@
+"""Bad rows, and the one file a split that they go to: JSON lines, written aside and renamed at
+commit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TextIO
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that does not fit.
+
+    Attributes:
+        path, row, unit: its place in the source, as `mmc.io.arrow.Origin` counts.
+        code: of MMC6xx; `reason` says it in words, without the row's values.
+        field: the target field that refused it; "where" for a condition that failed.
+        values: source values, fit for JSON: NaN as "NaN", bytes as base64, long vectors cut, with
+            their length.
+    """
+
+    path: str
+    row: int
+    unit: str
+    code: str
+    field: str
+    reason: str
+    values: dict[str, object]
+
+
+class Quarantine:
+    """The quarantine file of one split, `<directory>/<step>-<split>.jsonl`.
+
+    There is no file when no row was bad. A replay of the split replaces what an earlier attempt
+    left.
+    """
+
+    def __init__(self, directory: Path, step: str, split: str) -> None:
+        self._path = directory / f"{step}-{split}.jsonl"
+        self._partial = self._path.with_name(self._path.name + ".partial")
+        self._file: TextIO | None = None
+        self._reasons: Counter[tuple[str, str, str]] = Counter()
+
+    def add(self, bad: Sequence[BadRow]) -> None:
+        """Writes rows. Raises OSError."""
+        if bad and self._file is None:
+            self._partial.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._partial.open("w", encoding="utf-8")
+        for row in bad:
+            assert self._file is not None
+            json.dump(asdict(row), self._file, ensure_ascii=False, allow_nan=False)
+            self._file.write("\n")
+            self._reasons[row.code, row.field, row.reason] += 1
+
+    def commit(self) -> Path | None:
+        """Makes the file final and gives its path; None, and no file, when no row was bad. Raises
+        OSError.
+        """
+        if self._file is None:
+            self._partial.unlink(missing_ok=True)
+            self._path.unlink(missing_ok=True)
+            return None
+        self._file.close()
+        self._file = None
+        self._partial.replace(self._path)
+        return self._path
+
+    def abort(self) -> None:
+        """Removes what was begun. What an earlier attempt committed stays."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            self._partial.unlink(missing_ok=True)
+
+    def reasons(self) -> tuple[tuple[str, str, str, int], ...]:
+        """(code, field, reason, count), most frequent first."""
+        return tuple((*key, count) for key, count in self._reasons.most_common())

@@ -1,0 +1,126 @@
+"""What a run came to, read from the state store: the values behind the report for a change ticket
+and `mmc status`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mmc.events import Verified
+from mmc.plan import codec
+from mmc.plan.model import CopySplits, Plan, Verify
+from mmc.state.store import Run, RunStatus, SplitRecord, Store
+
+
+@dataclass(frozen=True, slots=True)
+class CopyReport:
+    """One collection: its splits and rows. `rows_read` = written + filtered + quarantined.
+
+    Attributes:
+        reasons: (code, field, reason, rows) of quarantined rows, most rows first.
+        quarantine: paths of the quarantine files.
+    """
+
+    step: str
+    source: str
+    collection: str
+    splits_done: int
+    splits_total: int
+    rows_read: int
+    rows_written: int
+    rows_filtered: int
+    rows_quarantined: int
+    bytes_read: int
+    reasons: tuple[tuple[str, str, str, int], ...]
+    quarantine: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """One run over all its attempts. `seconds` is from the first start to the last end.
+
+    Attributes:
+        outcome: applied | partial (rows in quarantine) | failed | stopped | running.
+        error: what the last attempt ended with, or "".
+        verified: the verdicts, in order of the plan; those not reached are missing.
+    """
+
+    run: str
+    plan_digest: str
+    plan_name: str
+    outcome: RunStatus
+    attempt: int
+    started_at: datetime
+    finished_at: datetime | None
+    error: str
+    copies: tuple[CopyReport, ...]
+    verified: tuple[Verified, ...]
+
+    @property
+    def seconds(self) -> float:
+        return (self.finished_at - self.started_at).total_seconds() if self.finished_at else 0.0
+
+    @property
+    def rows_read(self) -> int:
+        return sum(copy.rows_read for copy in self.copies)
+
+    @property
+    def rows_written(self) -> int:
+        return sum(copy.rows_written for copy in self.copies)
+
+    @property
+    def rows_filtered(self) -> int:
+        return sum(copy.rows_filtered for copy in self.copies)
+
+    @property
+    def rows_quarantined(self) -> int:
+        return sum(copy.rows_quarantined for copy in self.copies)
+
+
+def report_of(store: Store, run: Run, plan: Plan | None = None) -> RunReport:
+    """The report of a run as the store has it now; so is the plan, when not given."""
+    plan = plan or store.plan_of(run.run)
+    records = store.splits(run.run)
+    steps = store.steps(run.run)
+    return RunReport(
+        run=run.run,
+        plan_digest=run.plan_digest,
+        plan_name=run.plan_name,
+        outcome=run.status,
+        attempt=run.attempt,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        error=run.error,
+        copies=tuple(
+            _copy(copy, [it for it in records if it.step == copy.id and it.done])
+            for copy in plan.copies
+        ),
+        verified=tuple(
+            codec.from_json(Verified, steps[step.id].result)
+            for step in plan.steps
+            if isinstance(step, Verify) and step.id in steps and steps[step.id].result is not None
+        ),
+    )
+
+
+def _copy(step: CopySplits, done: list[SplitRecord]) -> CopyReport:
+    reasons: dict[tuple[str, str, str], int] = {}
+    for record in done:
+        for code, field, reason, rows in record.reasons:
+            reasons[code, field, reason] = reasons.get((code, field, reason), 0) + rows
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    return CopyReport(
+        step=step.id,
+        source=step.source,
+        collection=step.collection.name,
+        splits_done=len(done),
+        splits_total=len(step.splits),
+        rows_read=sum(it.rows_read for it in done),
+        rows_written=sum(it.rows_written for it in done),
+        rows_filtered=sum(it.rows_filtered for it in done),
+        rows_quarantined=sum(it.rows_quarantined for it in done),
+        bytes_read=sum(it.bytes_read for it in done),
+        reasons=tuple((*key, rows) for key, rows in ordered),
+        quarantine=tuple(it.quarantine for it in done if it.quarantine),
+    )

@@ -1,0 +1,82 @@
+"""The dynamic field: source columns that have no field of their own, as one JSON object a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mmc.plan.model import RestColumn
+from mmc.run.kernels.faults import NOT_JSON, Casted, Fault, fault
+from mmc.run.kernels.jsontext import braces, fragments, key_text, not_json
+from mmc.types import DYNAMIC_FIELD
+
+
+class Rest:
+    """Compiled rest columns. Nulls are left out of the object.
+
+    A JSON column that is itself named `$meta` (a dynamic field that was exported) gives its
+    members, not itself.
+    """
+
+    def __init__(self, columns: Sequence[RestColumn]) -> None:
+        self._meta = next((c for c in columns if c.source == DYNAMIC_FIELD and c.json_text), None)
+        self._columns = [column for column in columns if column is not self._meta]
+
+    def __call__(self, source: Callable[[str], pa.Array], rows: int) -> Casted:
+        """The column `$meta`; `source` gives a column by name."""
+        pieces: list[pa.Array] = []
+        faults: tuple[Fault, ...] = ()
+        if self._meta is not None:
+            text = source(self._meta.source).cast(pa.string())
+            faults += self._refused(text)
+            pieces.append(_inside(text))
+        for column in self._columns:
+            array = source(column.source)
+            if column.json_text:
+                text, found = array.cast(pa.string()), not_json(array)
+            else:
+                text, found = fragments(array)
+            faults += found
+            pieces.append(pc.binary_join_element_wise(key_text(column.source), text, ""))
+        if not pieces:
+            return Casted(pa.array(["{}"]).take(pa.array(np.zeros(rows, dtype=np.int64))))
+        return Casted(braces(_joined(pieces)), faults)
+
+    def _refused(self, text: pa.Array) -> tuple[Fault, ...]:
+        """Rows whose own `$meta` is no JSON object, or has a key that is also a column; read one by
+        one.
+        """
+        names = {column.source for column in self._columns}
+        wrong, clash = np.zeros(len(text), np.bool_), np.zeros(len(text), np.bool_)
+        for row, document in enumerate(text.to_pylist()):
+            if document is None:
+                continue
+            try:
+                found = orjson.loads(document)
+            except orjson.JSONDecodeError:
+                wrong[row] = True
+            else:
+                wrong[row] = type(found) is not dict
+                clash[row] = type(found) is dict and not names.isdisjoint(found)
+        refused = fault(wrong, NOT_JSON, "$meta is not a JSON object")
+        return refused + fault(clash, NOT_JSON, "a key of $meta is also a column")
+
+
+def _joined(pieces: Sequence[pa.Array]) -> pa.Array:
+    """The pieces of each row that are not null, with commas between.
+
+    Arrow's own `null_handling="skip"` leaves out the whole row when all its pieces are null.
+    """
+    led = [pc.binary_join_element_wise(",", piece, "") for piece in pieces]
+    text = pc.binary_join_element_wise(*led, "", null_handling="replace", null_replacement="")
+    return pc.utf8_slice_codeunits(text, 1)
+
+
+def _inside(text: pa.Array) -> pa.Array:
+    """What is between the braces of each object; null where that is nothing."""
+    cut = pc.utf8_slice_codeunits(pc.utf8_trim(text, " \t\r\n"), 1, -1)
+    return pc.if_else(pc.equal(pc.utf8_trim(cut, " \t\r\n"), ""), pa.scalar(None, pa.string()), cut)

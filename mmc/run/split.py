@@ -1,0 +1,266 @@
+"""Copies one split: read, transform, digest, write, commit. A function of plain data, the same in
+every executor.
+
+Touches no state: the driver records what is returned. Nothing counts before the writer's `commit`,
+    and the quarantine file is committed before it, so a split that counts as done has its bad rows
+    on disk.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from mmc import registry
+from mmc.errors import RowsRejected, SourceChanged, TargetError
+from mmc.events import Emit, Quarantined, SplitProgress
+from mmc.plan.model import CopySplits, Endpoint, OnError, RowPolicy, Split
+from mmc.run.pace import call
+from mmc.run.quarantine import BadRow, Quarantine
+from mmc.run.stop import SplitStopped
+from mmc.run.transform import Transform
+from mmc.spi import FileRecord, Target
+from mmc.types import DYNAMIC_FIELD
+from mmc.verify.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    import pyarrow as pa
+
+PROGRESS_SECONDS = 0.1
+"""Least time between two SplitProgress events of a split."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitResult:
+    """What a copied split came to. `rows_read` = written + filtered + quarantined.
+
+    Attributes:
+        bytes_read: size in the source, as planned.
+        digest: of the rows written, in the form of `mmc.verify.digest`.
+        quarantine: path of the quarantine file, or "".
+        reasons: (code, field, reason, rows) of the quarantined rows.
+    """
+
+    rows_read: int
+    rows_written: int
+    rows_filtered: int
+    rows_quarantined: int
+    bytes_read: int
+    digest: str
+    files: tuple[FileRecord, ...]
+    quarantine: str
+    reasons: tuple[tuple[str, str, str, int], ...]
+
+
+def copy_split(
+    source: Endpoint,
+    target: Target,
+    step: CopySplits,
+    split: Split,
+    *,
+    replay: bool,
+    run_dir: Path,
+    rows: RowPolicy,
+    emit: Emit,
+    should_stop: Callable[[], bool],
+) -> SplitResult:
+    """Copies a split, again from its start while it fails in a way that may pass.
+
+    Args:
+        replay: an earlier attempt may have written some of it.
+        run_dir: quarantine files go below it.
+        rows: what a bad row does; `max_errors` is what is left of it for this split.
+
+    Raises:
+        RowsRejected: a bad row, or more of them than allowed.
+        SourceChanged: the source gives other rows than planned.
+        SplitStopped: `should_stop` said so.
+        SourceError, TargetError: from reading and writing.
+    """
+    again = replay
+
+    def attempt() -> SplitResult:
+        nonlocal again
+        copy = _Copy(
+            step,
+            split,
+            rows,
+            emit,
+            should_stop,
+            Quarantine(run_dir / "quarantine", step.id, split.id),
+        )
+        replaying, again = again, True
+        return copy.run(source, target, replaying)
+
+    return call(f"split {step.id}/{split.id}", attempt, emit=emit, should_stop=should_stop)
+
+
+def read_split(
+    source: Endpoint, step: CopySplits, split: Split, columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """The split in source batches of these columns; the reader ends when the caller does."""
+    reader = registry.source(source.type).read(
+        source.options, step.source, split, columns, step.batch_rows
+    )
+    if hasattr(reader, "close"):
+        with closing(cast("Generator[pa.RecordBatch, None, None]", reader)):
+            yield from reader
+    else:
+        yield from reader
+
+
+def too_many_errors(detail: str) -> RowsRejected:
+    """More rows were bad than `max_errors` of the plan allows."""
+    return RowsRejected(
+        f"more rows are bad than rows.max_errors allows; {detail}",
+        hint="the run's quarantine files name them; raise rows.max_errors only if that is right",
+        code="MMC652",
+    )
+
+
+def read_again(
+    source: Endpoint, step: CopySplits, split: Split, fields: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """The split as it is sent, but only these target fields; rows that are filtered or bad are left
+    out.
+    """
+    whole = DYNAMIC_FIELD in fields
+    transform = Transform(step, only=None if whole else fields)
+    for batch in read_split(source, step, split, columns_for(step, fields)):
+        yield transform(batch).batch
+
+
+def columns_for(step: CopySplits, fields: Sequence[str]) -> Sequence[str]:
+    """Source columns that these target fields need: theirs alone, or all where SQL may name any."""
+    wanted = [mapping for mapping in step.mappings if mapping.field.name in fields]
+    if step.where or len(wanted) < len(fields) or any(mapping.expr for mapping in wanted):
+        return step.columns
+    needed = {mapping.source for mapping in wanted}
+    return [column for column in step.columns if column in needed] or step.columns
+
+
+@dataclass(slots=True)
+class _Copy:
+    """One attempt at one split, with its counts."""
+
+    step: CopySplits
+    split: Split
+    policy: RowPolicy
+    emit: Emit
+    should_stop: Callable[[], bool]
+    quarantine: Quarantine
+    read: int = 0
+    written: int = 0
+    filtered: int = 0
+    bad: int = 0
+    seen_bytes: int = 0
+    told: float = 0.0
+
+    def run(self, source: Endpoint, target: Target, replay: bool) -> SplitResult:
+        transform = Transform(self.step)
+        digest = Digest.of(self.step.collection)
+        writer = target.writer(self.step, self.split, replay=replay)
+        with _quarantine_failures(), _undone_on_failure(writer.abort, self.quarantine.abort):
+            for batch in read_split(source, self.step, self.split, self.step.columns):
+                if self.should_stop():
+                    raise SplitStopped(f"split {self._name} was stopped")
+                done = transform(batch)
+                self.read += batch.num_rows
+                self.filtered += done.rows_filtered
+                if done.bad:
+                    self._judge(done.bad)
+                if done.batch.num_rows:
+                    digest.add(done.batch)
+                    writer.write(done.batch)
+                    self.written += done.batch.num_rows
+                self._tell(batch)
+            self._account()
+            path = self.quarantine.commit()
+            files = writer.commit()
+        reasons = self.quarantine.reasons()
+        if path is not None:
+            self.emit(Quarantined(self.step.id, self.split.id, self.bad, str(path), reasons))
+        return SplitResult(
+            self.read,
+            self.written,
+            self.filtered,
+            self.bad,
+            self.split.bytes,
+            digest.hex(),
+            files,
+            str(path) if path is not None else "",
+            reasons,
+        )
+
+    @property
+    def _name(self) -> str:
+        return f"{self.step.id}/{self.split.id}"
+
+    def _judge(self, bad: Sequence[BadRow]) -> None:
+        """Bad rows end the run, or go to quarantine, within what is left of `max_errors`."""
+        first = bad[0]
+        place = f"{first.path}, {first.unit} {first.row}: {first.field}: {first.reason}"
+        if self.policy.on_error is OnError.FAIL:
+            raise RowsRejected(
+                f"row rejected: {place}",
+                hint="mend the row, change its field in the spec, or set rows.on_error: quarantine",
+                code=first.code,
+            )
+        self.bad += len(bad)
+        if self.policy.max_errors is not None and self.bad > self.policy.max_errors:
+            raise too_many_errors(f"the next one is {place}")
+        self.quarantine.add(bad)
+
+    def _account(self) -> None:
+        """What was read is written, filtered or quarantined, and is as much as was planned."""
+        if self.should_stop():
+            raise SplitStopped(f"split {self._name} was stopped")
+        if self.read != self.written + self.filtered + self.bad:
+            raise RuntimeError(
+                f"split {self._name}: {self.read} rows read, but {self.written} written,"
+                f" {self.filtered} filtered and {self.bad} quarantined"
+            )
+        if self.split.rows is not None and self.read != self.split.rows:
+            raise SourceChanged(
+                f"split {self._name}: {self.split.rows:,} rows were planned,"
+                f" the source gave {self.read:,}",
+                hint="the source changed or cannot be read whole: plan again",
+                code="MMC653",
+            )
+
+    def _tell(self, batch: pa.RecordBatch) -> None:
+        self.seen_bytes += batch.nbytes
+        now = time.monotonic()
+        if now - self.told < PROGRESS_SECONDS:
+            return
+        self.told = now
+        planned = self.split
+        done = planned.bytes * self.read // planned.rows if planned.rows else self.seen_bytes
+        self.emit(SplitProgress(self.step.id, planned.id, self.read, min(done, planned.bytes)))
+
+
+@contextmanager
+def _undone_on_failure(*aborts: Callable[[], None]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        for abort in aborts:
+            abort()
+        raise
+
+
+@contextmanager
+def _quarantine_failures() -> Iterator[None]:
+    """A full or read-only disk, which the quarantine file meets as OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise TargetError(
+            f"the quarantine file cannot be written: {error}", hint="make room, then apply again"
+        ) from error

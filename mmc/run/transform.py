@@ -1,0 +1,183 @@
+"""Source batch -> canonical batch: filter, expressions, casts, defaults, normalisation, dynamic
+field.
+
+Compiled once a split from the plan's step. Everything works on whole columns; a row is looked at
+alone only when it is bad. Must not know where rows come from or go to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from mmc.errors import SourceChanged
+from mmc.io.arrow import arrow_text, canonical_schema, data_type, origin_of
+from mmc.io.sql import Engine, Evaluated
+from mmc.plan.model import CopySplits, Mapping
+from mmc.run.columns import Column, column
+from mmc.run.kernels.faults import EXPRESSION, Fault, Positions
+from mmc.run.quarantine import BadRow
+from mmc.run.rest import Rest
+from mmc.run.values import plain_values
+from mmc.types import DYNAMIC_FIELD
+
+__all__ = ["BadRow", "Transform", "Transformed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transformed:
+    """`batch` has the canonical schema; rows_read == batch.num_rows + rows_filtered + len(bad)."""
+
+    batch: pa.RecordBatch
+    rows_read: int
+    rows_filtered: int
+    bad: tuple[BadRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Faults of one field, over the rows that the condition keeps."""
+
+    field: str
+    faults: tuple[Fault, ...]
+
+
+class Transform:
+    """The mappings of one step, ready to be applied to batches.
+
+    Args:
+        only: make just these target fields (for the check of keys).
+    """
+
+    def __init__(self, step: CopySplits, only: Sequence[str] | None = None) -> None:
+        mappings = [mapping for mapping in step.mappings if not mapping.auto]
+        schema = canonical_schema(step.collection)
+        if only is not None:
+            mappings = [mapping for mapping in mappings if mapping.field.name in only]
+            schema = pa.schema([schema.field(mapping.field.name) for mapping in mappings])
+        self._schema = schema
+        self._where = step.where
+        self._mappings: list[tuple[Mapping, Column]] = [(m, column(m)) for m in mappings]
+        self._expressions = [mapping.expr for mapping in mappings if mapping.expr]
+        self._types = [data_type(mapping.arrow_type) for mapping in mappings if mapping.expr]
+        dynamic = step.collection.dynamic and only is None
+        self._rest = Rest(step.rest) if dynamic else None
+        self._announced = {m.source: m.arrow for m in mappings if m.source}
+        if self._rest is not None:
+            self._announced |= {column.source: column.arrow for column in step.rest}
+        self._engine = Engine() if self._where or self._expressions else None
+        self._checked: pa.Schema | None = None
+
+    def __call__(self, batch: pa.RecordBatch) -> Transformed:
+        """Transforms one batch.
+
+        Raises:
+            SourceChanged: a column is missing or has not the type that the plan says.
+        """
+        self._check(batch)
+        evaluated = self._evaluate(batch)
+        kept = evaluated.rows
+        rows = batch.num_rows if kept is None else len(kept)
+        arrays, found = self._columns(batch, evaluated, rows)
+        bad, good = self._judge(batch, evaluated, found, rows)
+        made = pa.RecordBatch.from_arrays(
+            [self._canonical(array, good, number) for number, array in enumerate(arrays)],
+            schema=self._schema,
+        )
+        filtered = batch.num_rows - made.num_rows - len(bad)
+        return Transformed(made, batch.num_rows, filtered, bad)
+
+    def _check(self, batch: pa.RecordBatch) -> None:
+        if self._checked is not None and batch.schema.equals(self._checked):
+            return
+        for name, announced in self._announced.items():
+            at = batch.schema.get_field_index(name)
+            actual = arrow_text(batch.schema.field(at).type) if at >= 0 else "missing"
+            if actual != announced:
+                raise SourceChanged(
+                    f"column {name} is {actual}; the plan says {announced}", hint="plan again"
+                )
+        self._checked = batch.schema
+
+    def _evaluate(self, batch: pa.RecordBatch) -> Evaluated:
+        if self._engine is None:
+            return Evaluated(None, ())
+        return self._engine.evaluate(batch, self._expressions, self._where, self._types)
+
+    def _columns(
+        self, batch: pa.RecordBatch, evaluated: Evaluated, rows: int
+    ) -> tuple[list[pa.Array], list[_Found]]:
+        picked = None if evaluated.rows is None else pa.array(evaluated.rows)
+
+        def source(name: str) -> pa.Array:
+            array = batch.column(name)
+            return array if picked is None else array.take(picked)
+
+        arrays, found = [], []
+        expressions = iter(enumerate(evaluated.columns))
+        for mapping, make in self._mappings:
+            failed: tuple[Fault, ...] = ()
+            array = None
+            if mapping.expr:
+                number, array = next(expressions)
+                failed = _failed(evaluated, number)
+            elif mapping.source:
+                array = source(mapping.source)
+            made = make(array, rows)
+            arrays.append(made.values)
+            found.append(_Found(mapping.field.name, failed + made.faults))
+        if self._rest is not None:
+            made = self._rest(source, rows)
+            arrays.append(made.values)
+            found.append(_Found(DYNAMIC_FIELD, made.faults))
+        return arrays, found
+
+    def _judge(
+        self, batch: pa.RecordBatch, evaluated: Evaluated, found: list[_Found], rows: int
+    ) -> tuple[tuple[BadRow, ...], Positions | None]:
+        """The bad rows in source order, and the positions (among those kept) of the good ones; None
+        means all.
+        """
+        if not evaluated.failures and not any(field.faults for field in found):
+            return (), None
+        reasons: dict[int, tuple[str, str, str]] = {}
+        for failure in evaluated.failures:
+            if failure.expression < 0:
+                reasons[failure.row] = (EXPRESSION, "where", failure.reason)
+        place = np.arange(rows) if evaluated.rows is None else evaluated.rows
+        good = np.ones(rows, dtype=np.bool_)
+        for field in found:
+            for one in field.faults:
+                for row in one.rows[good[one.rows]].tolist():
+                    reasons[int(place[row])] = (one.code, field.field, one.reason)
+                good[one.rows] = False
+        origin = origin_of(batch)
+        bad = tuple(
+            BadRow(
+                origin.path, origin.row + row, origin.unit, *reasons[row], plain_values(batch, row)
+            )
+            for row in sorted(reasons)
+        )
+        return bad, np.flatnonzero(good)
+
+    def _canonical(self, array: pa.Array, good: Positions | None, number: int) -> pa.Array:
+        if good is not None and len(good) < len(array):
+            array = array.take(pa.array(good))
+        wanted = self._schema.field(number).type
+        return array if array.type.equals(wanted) else array.cast(wanted)
+
+
+def _failed(evaluated: Evaluated, number: int) -> tuple[Fault, ...]:
+    """Failures of one expression, by their positions among the rows that are kept."""
+    failures = [failure for failure in evaluated.failures if failure.expression == number]
+    if not failures:
+        return ()
+    rows = np.array([failure.row for failure in failures], dtype=np.int64)
+    if evaluated.rows is not None:
+        rows = np.searchsorted(evaluated.rows, rows)
+    return tuple(
+        Fault(rows[at : at + 1], EXPRESSION, failure.reason) for at, failure in enumerate(failures)
+    )

@@ -1,0 +1,385 @@
+"""The files route: splits as Parquet, NumPy or row JSON in Milvus's import layouts, and a manifest.
+
+One split is one part with a fixed name, so writing it again replaces it. Needs no Milvus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mmc.errors import SourceError, TargetBusy, TargetError
+from mmc.facts import Capabilities, TargetCollection, TargetFacts
+from mmc.io import layout, urls
+from mmc.io.hashed import sha256_of
+from mmc.io.manifest import (
+    NAME,
+    Manifest,
+    ManifestEntry,
+    ManifestError,
+    ManifestFile,
+    ManifestPart,
+    dump,
+    parse,
+)
+from mmc.plan.model import (
+    BuildIndex,
+    CopySplits,
+    CreateCollection,
+    LoadCollection,
+    ManifestCollection,
+    Mode,
+    Split,
+    WriteManifest,
+)
+from mmc.spec.endpoints import FilesTarget
+from mmc.spi import Config, FileRecord, WrittenSplit
+from mmc.types import ELEMENTS, Collection, TypeKind
+
+VERSION = "1"
+"""Of what is written: layouts and manifest together."""
+
+_BATCH_BYTES = 64 << 20
+
+
+def capabilities(format_: str) -> Capabilities:
+    """What files of a format can hold. Indexes are carried in the manifest, whatever they are."""
+    numpy = format_ == "numpy"
+    never = {TypeKind.ARRAY, TypeKind.SPARSE_FLOAT_VECTOR} if numpy else set()
+    return Capabilities(
+        types=frozenset(str(kind) for kind in TypeKind if kind not in never),
+        elements=frozenset() if numpy else frozenset(str(kind) for kind in ELEMENTS),
+        nullable=not numpy,
+        nullable_vectors=not numpy,
+        needs_vector=False,
+        keyed_replay=False,
+        whole_files=True,
+        auto_id=True,
+        max_batch_bytes=_BATCH_BYTES,
+        formats=(format_,),
+    )
+
+
+class FilesSink:
+    """Writes a folder of import files."""
+
+    type = "files"
+    route = "files"
+    config_model = FilesTarget
+
+    def inspect(self, config: Config, collections: Sequence[str]) -> TargetFacts:
+        """The collections of the manifest that is there, if one is; all when none are named.
+
+        Raises:
+            TargetError: the manifest cannot be read.
+        """
+        target = FilesFolder(config)
+        manifest = target.manifest()
+        return TargetFacts(
+            type=self.type,
+            route=self.route,
+            version=VERSION,
+            capabilities=capabilities(target.format),
+            collections=tuple(
+                TargetCollection(entry.schema, entry.rows, entry.indexes)
+                for entry in manifest.collections
+                if not collections or entry.name in collections
+            ),
+        )
+
+    @contextmanager
+    def open(self, config: Config) -> Iterator[FilesFolder]:
+        """The folder; nothing is made before `ensure`."""
+        yield FilesFolder(config)
+
+
+class FilesFolder:
+    """A folder of import files as a Target (`mmc.spi`)."""
+
+    def __init__(self, config: Config) -> None:
+        self.url = str(config["url"])
+        self.format = str(config.get("format") or "parquet")
+        storage = config.get("storage") or {}
+        assert isinstance(storage, dict)
+        self.storage: dict[str, Any] = storage
+
+    def manifest(self) -> Manifest:
+        """The manifest that is there; an empty one when none is. Raises TargetError."""
+        url = urls.join_url(self.url, NAME)
+        try:
+            if not urls.exists(url, self.storage):
+                return Manifest(plan="")
+            return parse(urls.read_text(url, self.storage))
+        except ManifestError as error:
+            raise TargetError(f"{url}: {error}", hint=error.hint, code="MMC532") from None
+        except SourceError as error:
+            raise _as_target_error(error) from None
+
+    def ensure(self, step: CreateCollection) -> None:
+        """Makes sure that no finished collection of that name is in the folder.
+
+        With `replace` the files that the manifest records for it are removed, and its entry; files
+        that no manifest records are left alone.
+        """
+        name = step.collection.name
+        if step.mode in (Mode.APPEND, Mode.UPSERT):
+            raise TargetError(
+                f"load.mode {step.mode} has no meaning for a files target",
+                hint="use replace, or another folder",
+                code="MMC531",
+            )
+        manifest = self.manifest()
+        if manifest.entry(name) is None:
+            self._make_folder(name)
+            return
+        if step.mode is Mode.FAIL:
+            raise TargetError(
+                f"{self.url} holds a collection {name} already",
+                hint="choose another folder, or `load: {mode: replace}`",
+                code="MMC530",
+            )
+        # Files first: a kill in between leaves an entry that names what is still to be removed.
+        parts = manifest.parts(name)
+        self._remove(file.path for part in parts for file in part.stored)
+        urls.write_text(urls.join_url(self.url, NAME), dump(manifest.without(name)), self.storage)
+        self._make_folder(name)
+
+    def _make_folder(self, name: str) -> None:
+        if not urls.is_local(self.url):
+            return
+        folder = urls.local_path(urls.join_url(self.url, name))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TargetError(f"{folder}: {error.strerror}", code="MMC444") from None
+
+    def _remove(self, paths: Any) -> None:
+        """Files of ours, and the part folders that are empty then."""
+        found = sorted(set(paths))
+        urls.delete((urls.join_url(self.url, path) for path in found), self.storage)
+        if not urls.is_local(self.url):
+            return
+        for path in found:
+            part = layout.part_of(path)
+            if part is not None and part[1] == "numpy":
+                folder = urls.local_path(urls.join_url(self.url, part[0]))
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
+
+    def writer(self, step: CopySplits, split: Split, *, replay: bool) -> PartSplitWriter:
+        """A writer for one split. A replay writes the same names, so nothing depends on it."""
+        if step.layout is None:
+            raise ValueError(f"step {step.id} has no layout")
+        name = layout.part_name(step.layout.format, split.id)
+        return PartSplitWriter(
+            self, step.layout.format, f"{step.layout.directory}/{name}", step.collection, split.rows
+        )
+
+    def build_index(self, step: BuildIndex) -> None:
+        """Refused: an index of a files target is a line of the manifest, not a step."""
+        raise TargetError(f"files hold no index: {step.id} cannot be done", code="MMC538")
+
+    def load(self, step: LoadCollection) -> None:
+        """Refused: there is nothing to load."""
+        raise TargetError(f"files cannot be loaded: {step.id} cannot be done", code="MMC538")
+
+    def write_manifest(
+        self,
+        step: WriteManifest,
+        plan_digest: str,
+        files: Mapping[str, Sequence[WrittenSplit]],
+    ) -> None:
+        """Writes the manifest, then removes parts and half-written files that it does not record.
+
+        Only files named like parts, below the directories of this step's collections, are removed.
+        """
+        known = {entry.copy for entry in step.collections}
+        if unknown := sorted(set(files) - known):
+            raise ValueError(f"step {step.id} does not describe what {unknown[0]} wrote")
+        manifest = self.manifest()
+        for described in step.collections:
+            parts = _parts(described, files.get(described.copy, ()))
+            manifest = manifest.adding(_entry(described, plan_digest, parts), parts)
+        manifest = Manifest(plan_digest, manifest.collections, manifest.files)
+        urls.write_text(urls.join_url(self.url, step.path), dump(manifest), self.storage)
+        recorded = {file.path for part in manifest.files for file in part.stored}
+        for described in step.collections:
+            found = self._files_below(described.layout.directory)
+            self._remove(path for path, _ in found if path not in recorded)
+
+    def _files_below(self, directory: str) -> list[tuple[str, int]]:
+        """Files that parts have, finished or not: (path relative to the target, bytes)."""
+        try:
+            found = urls.list_files(urls.join_url(self.url, directory), self.storage)
+        except SourceError as error:
+            raise _as_target_error(error) from None
+        paths = [(f"{directory}/{path}", size) for path, size in found]
+        return [(path, size) for path, size in paths if layout.part_of(path) is not None]
+
+    def count(self, collection: Collection) -> int:
+        """Rows of all parts in the folder, by the parts themselves.
+
+        Where a manifest records the collection, its files must be there with their bytes and
+        sha256; a part that it does not record is counted too, for an import would read it.
+        """
+        try:
+            entry = self._checked(collection)
+            return sum(
+                layout.count_rows(format_, urls.join_url(self.url, part), self.storage, collection)
+                for part, format_ in self._parts_of(entry, collection)
+            )
+        except SourceError as error:
+            raise _as_target_error(error) from None
+
+    def _checked(self, collection: Collection) -> ManifestEntry | None:
+        manifest = self.manifest()
+        for part in manifest.parts(collection.name):
+            for file in part.stored:
+                self._check(file)
+        return manifest.entry(collection.name)
+
+    def _check(self, file: ManifestFile) -> None:
+        url = urls.join_url(self.url, file.path)
+        if not urls.exists(url, self.storage):
+            raise TargetError(f"{url}: in the manifest, but not there", code="MMC533")
+        with urls.open_blob(url, self.storage) as blob:
+            size = blob.size
+        if size != file.bytes:
+            raise TargetError(
+                f"{url}: {size:,} bytes, but {file.bytes:,} were written", code="MMC533"
+            )
+        if sha256_of(url, self.storage) != file.sha256:
+            raise TargetError(f"{url}: its content is not what was written", code="MMC533")
+
+    def _parts_of(
+        self, entry: ManifestEntry | None, collection: Collection
+    ) -> list[tuple[str, str]]:
+        """Parts that are there: (path relative to the target, format)."""
+        directory = entry.directory if entry else collection.name
+        found = {
+            part
+            for path, _ in self._files_below(directory)
+            if not path.endswith(".partial") and (part := layout.part_of(path)) is not None
+        }
+        return sorted(found)
+
+    def read_back(
+        self, collection: Collection, columns: Sequence[str], keys: pa.Array | None, batch_rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Canonical batches of `columns` from the files, a few in memory at a time."""
+        key = "" if keys is None else collection.primary.name
+        wanted = list(columns) if keys is None else list(dict.fromkeys([*columns, key]))
+        try:
+            entry = self.manifest().entry(collection.name)
+            for part, format_ in self._parts_of(entry, collection):
+                url = urls.join_url(self.url, part)
+                rows = layout.count_rows(format_, url, self.storage, collection)
+                for batch in layout.read_rows(
+                    format_, url, self.storage, collection, wanted, 0, rows, batch_rows
+                ):
+                    if keys is None:
+                        yield batch
+                        continue
+                    kept = batch.filter(pc.is_in(batch.column(key), value_set=keys))
+                    if len(kept):
+                        yield kept.select(list(columns))
+        except SourceError as error:
+            raise _as_target_error(error) from None
+
+
+class PartSplitWriter:
+    """Writes one split; a split without rows has no file."""
+
+    def __init__(
+        self,
+        target: FilesFolder,
+        format_: str,
+        path: str,
+        collection: Collection,
+        rows: int | None,
+    ) -> None:
+        self._target = target
+        self._format = format_
+        self._path = path
+        self._collection = collection
+        self._planned = rows
+        self._rows = 0
+        self._part: layout.PartWriter | None = None
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        if not len(batch):
+            return
+        if self._part is None:
+            url = urls.join_url(self._target.url, self._path)
+            self._part = layout.open_part(
+                self._format, url, self._target.storage, self._collection, self._planned
+            )
+        self._part.write(batch)
+        self._rows += len(batch)
+
+    def commit(self) -> tuple[FileRecord, ...]:
+        if self._part is None:
+            return ()
+        root = self._target.url
+        return tuple(
+            FileRecord(self._relative(root, file.url), file.bytes, file.sha256, self._rows)
+            for file in self._part.commit()
+        )
+
+    def _relative(self, root: str, url: str) -> str:
+        """The path of a file of this part; `url` is the part's own, or a file in its folder."""
+        part = urls.join_url(root, self._path)
+        return self._path + url.removeprefix(part)
+
+    def abort(self) -> None:
+        if self._part is not None:
+            self._part.abort()
+
+
+def _parts(
+    described: ManifestCollection, written: Sequence[WrittenSplit]
+) -> tuple[ManifestPart, ...]:
+    parts = []
+    for done in sorted(written, key=lambda found: found.split.id):
+        if not done.files:
+            continue
+        files = tuple(ManifestFile(file.path, file.bytes, file.sha256) for file in done.files)
+        whole = len(files) == 1 and described.layout.format != "numpy"
+        name = layout.part_name(described.layout.format, done.split.id)
+        parts.append(
+            ManifestPart(
+                path=f"{described.layout.directory}/{name}",
+                collection=described.collection.name,
+                partition=done.split.partition,
+                split=done.split.id,
+                rows=done.rows,
+                bytes=sum(file.bytes for file in files),
+                sha256=files[0].sha256 if whole else "",
+                files=() if whole else files,
+            )
+        )
+    return tuple(parts)
+
+
+def _entry(
+    described: ManifestCollection, plan_digest: str, parts: tuple[ManifestPart, ...]
+) -> ManifestEntry:
+    return ManifestEntry(
+        name=described.collection.name,
+        plan=plan_digest,
+        format=described.layout.format,
+        directory=described.layout.directory,
+        rows=sum(part.rows for part in parts),
+        bytes=sum(part.bytes for part in parts),
+        schema=described.collection,
+        indexes=described.indexes,
+    )
+
+
+def _as_target_error(error: SourceError) -> TargetError:
+    kind = TargetBusy if error.retryable else TargetError
+    return kind(str(error), hint=error.hint, code=error.code)

@@ -1,0 +1,234 @@
+"""Clients: opening a server or an embedded database. The only place that knows the channel."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from mmc.errors import PluginMissing, TargetBusy, TargetError
+from mmc.secrets import resolve
+from mmc.sinks.milvus.dialect import Dialect, Version, version_of
+from mmc.sinks.milvus.errors import translated, words
+from mmc.sinks.milvus.lite import DEFAULT_DATABASE, embedded
+from mmc.spi import Config
+from mmc.types import Index
+
+EMBEDDED_PATIENCE = 600.0
+"""Least seconds for a call into Milvus Lite: it runs in this process, a write may flush first."""
+
+LONG_CALLS = 60
+"""Index builds and loads may take this many times `timeout`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a target is.
+
+    Attributes:
+        uri: what pymilvus gets; for Milvus Lite the absolute path.
+        path: folder of the embedded database, or None for a server.
+        database: "" means `default`.
+        timeout: seconds for one call.
+    """
+
+    uri: str
+    path: Path | None
+    database: str
+    timeout: float
+
+    @property
+    def shown(self) -> str:
+        """For messages: without user and password."""
+        if self.path is not None:
+            return str(self.path)
+        parts = urlsplit(self.uri)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def address_of(config: Config) -> Address:
+    """Reads the checked options of a `milvus` target.
+
+    Raises:
+        TargetError: `uri` is neither a server's address nor a path that ends in .db (MMC502).
+    """
+    uri = str(config["uri"])
+    database = str(config.get("database") or "")
+    timeout = float(config.get("timeout") or 60.0)  # type: ignore[arg-type]
+    scheme = uri.partition("://")[0].lower() if "://" in uri else ""
+    if scheme in ("http", "https", "tcp") or uri.startswith("unix:"):
+        return Address(uri, None, database, timeout)
+    if not scheme and uri.endswith(".db"):
+        path = Path(uri).expanduser().absolute()
+        return Address(str(path), path, database, max(timeout, EMBEDDED_PATIENCE))
+    raise TargetError(
+        f"`{uri.rpartition('@')[2]}` is no Milvus address",
+        hint="write http://host:19530, or a path that ends in .db for an embedded database",
+        code="MMC502",
+    )
+
+
+class Connection:
+    """An open client with its version, and the few calls that pymilvus has no public form for."""
+
+    def __init__(self, address: Address, token: str) -> None:
+        self.address = address
+        self.timeout = address.timeout
+        self.long_timeout = address.timeout * LONG_CALLS
+        self._token = token
+        # The wanted database may not be there yet, and a server refuses clients of such a one.
+        self._client = _client(address, token, "")
+        self.version = self._version()
+        self.has_database = self._enter_database()
+
+    def _version(self) -> Version:
+        try:
+            with translated(f"connect to {self.address.shown}"):
+                return version_of(self._client.get_server_version(timeout=self.timeout))
+        except BaseException:
+            self.close()
+            raise
+
+    def _enter_database(self) -> bool:
+        """Makes the client one of the wanted database; False when there is no such database."""
+        name = self.address.database
+        if name in ("", DEFAULT_DATABASE):
+            return True
+        try:
+            with translated(f"look for database {name}"):
+                if name not in self._client.list_databases(timeout=self.timeout):
+                    return False
+        except BaseException:
+            self.close()
+            raise
+        self._client.close()
+        self._client = _client(self.address, self._token, name)
+        return True
+
+    @property
+    def client(self) -> Any:
+        """The `MilvusClient`, inside the wanted database.
+
+        Raises:
+            TargetError: the database is not there; a client of `default` would read and write the
+                collections of the same name there (MMC507).
+        """
+        if not self.has_database:
+            raise TargetError(f"database {self.address.database} does not exist", code="MMC507")
+        return self._client
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.version.dialect
+
+    def call(self, method: str, request: Any) -> Any:
+        """Sends one protobuf request (`Insert`, `Upsert`, `Query`) and checks the answer's status.
+
+        Raises:
+            TargetError, TargetBusy, BatchTooLarge: the server's words, see `translated`; an
+                embedded call that takes too long is final (MMC526).
+        """
+        from pymilvus.client.utils import check_status
+
+        handler = self.client._get_connection()
+        metadata = self.client._generate_call_context().to_grpc_metadata()
+        try:
+            with translated(f"{method.lower()} {request.collection_name}"):
+                send = getattr(handler._stub, method)
+                answer = send(request, timeout=self.timeout, metadata=metadata)
+                check_status(answer.status)
+        except TargetBusy as error:
+            if self.address.path is None:
+                raise
+            # The call is still running in its thread, and Milvus Lite allows one writer: a second
+            # call beside it opens the same log a second time, over the first.
+            raise TargetError(
+                f"{error}; the call may still be running",
+                hint="end this process and apply again, with a larger target.timeout",
+                code="MMC526",
+            ) from None
+        return answer
+
+    def create_index(self, collection: str, field: str, index: Index) -> None:
+        """Creates an index and waits for it.
+
+        The parameters go as one JSON value, which every version reads. MilvusClient sends each as a
+        key of its own, and Milvus Lite 3.2 drops those: HNSW would be built without its M.
+        """
+        params: dict[str, Any] = {"index_type": index.type, "params": dict(index.params)}
+        if index.metric:
+            params["metric_type"] = str(index.metric)
+        with translated(f"create index {index.type} on {collection}.{field}"):
+            self.client._get_connection().create_index(
+                collection,
+                field,
+                params,
+                timeout=self.long_timeout,
+                index_name=field,
+                context=self.client._generate_call_context(),
+            )
+
+    def ensure_database(self) -> None:
+        """Makes the database of the address when it is not there."""
+        if self.has_database:
+            return
+        with translated(f"create database {self.address.database}"):
+            self._client.create_database(self.address.database, timeout=self.timeout)
+        self.has_database = self._enter_database()
+
+    def close(self) -> None:
+        self._client.close()
+
+
+@contextmanager
+def connect(address: Address, config: Config) -> Iterator[Connection]:
+    """Opens a connection and closes it; an embedded database is flushed and unlocked at the end.
+
+    Raises:
+        TargetError: not reachable (MMC500), in use (MMC501), not a database (MMC504).
+        SecretError: the token's reference does not resolve.
+        PluginMissing: pymilvus or milvus-lite is not installed.
+    """
+    _require("pymilvus")
+    token = config.get("token")
+    secret = resolve(token if isinstance(token, (str, Mapping)) else None) or ""
+    if address.path is None:
+        with closing(Connection(address, secret)) as connection:
+            yield connection
+        return
+    _require("milvus_lite")
+    with embedded(address.path), closing(Connection(address, secret)) as connection:
+        yield connection
+
+
+def _client(address: Address, token: str, database: str) -> Any:
+    from pymilvus import MilvusClient
+    from pymilvus.exceptions import MilvusException
+
+    try:
+        return MilvusClient(
+            address.uri, token=token, db_name=database, timeout=address.timeout, dedicated=True
+        )
+    except MilvusException as error:
+        raise TargetError(
+            f"cannot connect to {address.shown}: {words(error)}",
+            hint="is the server up, and the token right?",
+            code="MMC500",
+        ) from None
+
+
+def _require(module: str) -> None:
+    """Imports quietly: errors reach the user as exceptions; the client would log them once more."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    try:
+        __import__(module)
+    except ImportError:
+        raise PluginMissing(
+            f"the milvus target needs {module.replace('_', '-')}", hint="pip install 'mmc[milvus]'"
+        ) from None
+    logging.getLogger(module).setLevel(logging.CRITICAL + 1)

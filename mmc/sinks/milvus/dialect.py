@@ -1,0 +1,159 @@
+"""What each version of Milvus can take: data, not code. Knows no client.
+
+A type is listed only where it was seen to come back exactly, or where the release notes and sources
+of that version say so. Servers do not refuse reliably (2.3 ignores `nullable` and dies on unknown
+types), so `compile` must.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from mmc.errors import TargetError
+from mmc.facts import Capabilities
+from mmc.types import ELEMENTS
+
+_SCALARS = frozenset(
+    {"bool", "int8", "int16", "int32", "int64", "float", "double", "varchar", "json", "array"}
+)
+_ELEMENTS = frozenset(str(kind) for kind in ELEMENTS)
+_INDEXES_2_3 = frozenset(
+    {
+        "AUTOINDEX",
+        "FLAT",
+        "HNSW",
+        "IVF_FLAT",
+        "IVF_SQ8",
+        "IVF_PQ",
+        "SCANN",
+        "DISKANN",
+        "BIN_FLAT",
+        "BIN_IVF_FLAT",
+        "Trie",
+        "STL_SORT",
+    }
+)
+_INDEXES_2_4 = _INDEXES_2_3 | {"SPARSE_INVERTED_INDEX", "SPARSE_WAND", "INVERTED"}
+_INDEXES_2_5 = _INDEXES_2_4 | {"BITMAP", "HNSW_SQ", "HNSW_PQ", "HNSW_PRQ"}
+_INDEXES_2_6 = _INDEXES_2_5 | {"IVF_RABITQ", "NGRAM"}
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How to speak to one line of versions.
+
+    Attributes:
+        capabilities: as the facts show them.
+        json_as_string: send JSON documents inside a JSON string. Milvus Lite parses a JSON value
+            once and stores anything but objects and lists without their JSON form (`"5"` becomes
+            `5`, a bare number fails); a string it keeps verbatim.
+        insert_replaces: the insert call replaces a row with the same key as a whole. On Milvus Lite
+            it does, while its upsert call merges the old row's dynamic fields into the new one,
+            which no Milvus server does.
+        reserved_keys: names that a dynamic field cannot have: the target would drop them silently.
+        positive_sparse: sparse vectors keep only weights above zero; zeros vanish.
+        page_bytes: most bytes of values asked for in one page when reading back.
+        page_rows: most rows of such a page.
+    """
+
+    capabilities: Capabilities
+    json_as_string: bool = False
+    insert_replaces: bool = False
+    reserved_keys: frozenset[str] = frozenset({"$meta"})
+    positive_sparse: bool = False
+    page_bytes: int = 32 * 2**20
+    page_rows: int = 16_384
+
+
+LITE = Dialect(
+    Capabilities(
+        types=_SCALARS | {"float_vector", "sparse_float_vector"},
+        elements=_ELEMENTS,
+        varchar_unit="characters",
+        embedded=True,
+        # DISKANN and IVF_PQ are accepted too, but searched as something else.
+        index_types=frozenset(
+            {
+                "AUTOINDEX",
+                "FLAT",
+                "HNSW",
+                "HNSW_SQ",
+                "IVF_FLAT",
+                "IVF_SQ8",
+                "SPARSE_INVERTED_INDEX",
+                "INVERTED",
+            }
+        ),
+    ),
+    json_as_string=True,
+    insert_replaces=True,
+    reserved_keys=frozenset({"$meta", "_seq", "_partition"}),
+    positive_sparse=True,
+    # Each page scans and sorts the whole collection, so pages are large; a float of a page is a
+    # 32-byte Python object inside the same process, so not too large.
+    page_bytes=8 * 2**20,
+    page_rows=65_536,
+)
+
+_V2_3 = Capabilities(
+    types=_SCALARS | {"float_vector", "binary_vector"},
+    elements=_ELEMENTS,
+    nullable=False,
+    defaults=False,
+    vector_fields=1,
+    index_types=_INDEXES_2_3,
+)
+_V2_4 = replace(
+    _V2_3,
+    types=_V2_3.types | {"float16_vector", "bfloat16_vector", "sparse_float_vector"},
+    vector_fields=4,
+    index_types=_INDEXES_2_4,
+)
+_V2_5 = replace(_V2_4, nullable=True, defaults=True, vector_fields=10, index_types=_INDEXES_2_5)
+_V2_6 = replace(_V2_5, types=_V2_5.types | {"int8_vector"}, index_types=_INDEXES_2_6)
+_V3_0 = replace(_V2_6, nullable_vectors=True)
+
+SERVERS: tuple[tuple[tuple[int, int], Dialect], ...] = (
+    ((2, 3), Dialect(_V2_3)),
+    ((2, 4), Dialect(_V2_4)),
+    ((2, 5), Dialect(_V2_5)),
+    ((2, 6), Dialect(_V2_6)),
+    ((3, 0), Dialect(_V3_0)),
+)
+"""First version -> dialect, ascending. A newer server is spoken to as the newest that is known."""
+
+OLDEST = SERVERS[0][0]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version as people read it (`milvus-lite 3.2.2`, `2.5.8`) and its dialect."""
+
+    text: str
+    dialect: Dialect
+
+
+def version_of(reported: str) -> Version:
+    """What `get_server_version` says: "milvus_lite-3.2.2", "v2.5.8", "v2.3.5-lite" (a server).
+
+    Raises:
+        TargetError: no version in the text, or older than 2.3 (MMC503).
+    """
+    if match := re.fullmatch(r"milvus[_-]lite-(.+)", reported):
+        return Version(f"milvus-lite {match[1]}", LITE)
+    match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", reported)
+    if not match:
+        raise TargetError(
+            f"the server calls its version `{reported}`, which is no Milvus version",
+            hint="check that `uri` is the address of a Milvus 2.x server",
+            code="MMC503",
+        )
+    number = (int(match[1]), int(match[2]))
+    if number < OLDEST:
+        raise TargetError(
+            f"Milvus {match[0]} is too old: upsert and count(*) came with 2.3",
+            hint="upgrade the server to 2.3 or later",
+            code="MMC503",
+        )
+    return Version(match[0], [dialect for first, dialect in SERVERS if first <= number][-1])

@@ -1,0 +1,249 @@
+"""Collections to and from pymilvus, and how two of them differ. Sends nothing.
+
+Milvus drops what it does not know without a word (nullability in 2.3, struct fields in Lite), so
+what was asked is always compared with what `describe_collection` says.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmc.types import (
+    DENSE_VECTORS,
+    MAX_VARCHAR,
+    Collection,
+    Field,
+    FieldType,
+    Index,
+    JsonValue,
+    Metric,
+    TypeKind,
+    freeze,
+)
+
+DEFAULT_PARTITION = "_default"
+
+_PYMILVUS = {
+    TypeKind.BOOL: "BOOL",
+    TypeKind.INT8: "INT8",
+    TypeKind.INT16: "INT16",
+    TypeKind.INT32: "INT32",
+    TypeKind.INT64: "INT64",
+    TypeKind.FLOAT: "FLOAT",
+    TypeKind.DOUBLE: "DOUBLE",
+    TypeKind.VARCHAR: "VARCHAR",
+    TypeKind.JSON: "JSON",
+    TypeKind.ARRAY: "ARRAY",
+    TypeKind.FLOAT_VECTOR: "FLOAT_VECTOR",
+    TypeKind.BINARY_VECTOR: "BINARY_VECTOR",
+    TypeKind.FLOAT16_VECTOR: "FLOAT16_VECTOR",
+    TypeKind.BFLOAT16_VECTOR: "BFLOAT16_VECTOR",
+    TypeKind.INT8_VECTOR: "INT8_VECTOR",
+    TypeKind.SPARSE_FLOAT_VECTOR: "SPARSE_FLOAT_VECTOR",
+}
+_KINDS = {name: kind for kind, name in _PYMILVUS.items()}
+
+
+def to_schema(collection: Collection) -> Any:
+    """The `pymilvus.CollectionSchema` of a collection."""
+    from pymilvus import DataType, MilvusClient
+
+    schema = MilvusClient.create_schema(
+        auto_id=False,
+        enable_dynamic_field=collection.dynamic,
+        description=collection.description,
+    )
+    for field in collection.fields:
+        schema.add_field(field.name, DataType[_PYMILVUS[field.type.kind]], **_options(field))
+    return schema
+
+
+def _options(field: Field) -> dict[str, Any]:
+    from pymilvus import DataType
+
+    options: dict[str, Any] = {}
+    if field.primary_key:
+        options |= {"is_primary": True, "auto_id": field.auto_id}
+    if field.partition_key:
+        options["is_partition_key"] = True
+    if field.nullable:
+        options["nullable"] = True
+    if field.default is not None:
+        options["default_value"] = field.default
+    match field.type.kind:
+        case TypeKind.VARCHAR:
+            options["max_length"] = field.type.length
+        case TypeKind.ARRAY:
+            element = field.type.element
+            assert element is not None
+            options["element_type"] = DataType[_PYMILVUS[element.kind]]
+            options["max_capacity"] = field.type.capacity
+            if element.kind is TypeKind.VARCHAR:
+                options["max_length"] = element.length
+        case kind if kind in DENSE_VECTORS:
+            options["dim"] = field.type.dim
+    return options
+
+
+def from_description(
+    description: Mapping[str, Any], partitions: Sequence[str]
+) -> tuple[Collection, tuple[str, ...]]:
+    """A collection as the target describes it, and the fields of it that mmc has no type for.
+
+    `description` is what `MilvusClient.describe_collection` gives.
+    """
+    fields, unknown = [], []
+    for one in description["fields"]:
+        if one.get("is_dynamic"):
+            continue
+        kind = _KINDS.get(one["type"].name)
+        if kind is None:
+            unknown.append(f"{one['name']} ({one['type'].name.lower()})")
+            continue
+        fields.append(_field(one, kind, bool(description.get("auto_id"))))
+    unknown += [one["name"] for one in description.get("struct_array_fields", ())]
+    keyed = any(field.partition_key for field in fields)
+    properties = description.get("properties") or {}
+    collection = Collection(
+        name=description["collection_name"],
+        fields=tuple(fields),
+        dynamic=bool(description.get("enable_dynamic_field")),
+        shards=int(description.get("num_shards") or 1),
+        # Partitions of a partition key are the target's own.
+        partitions=() if keyed else tuple(p for p in partitions if p != DEFAULT_PARTITION),
+        description=description.get("description", ""),
+        properties=tuple(sorted((key, str(properties[key])) for key in properties)),
+    )
+    return collection, tuple(unknown)
+
+
+def _field(one: Mapping[str, Any], kind: TypeKind, auto_id: bool) -> Field:
+    primary = bool(one.get("is_primary"))
+    return Field(
+        name=one["name"],
+        type=_type(one, kind),
+        primary_key=primary,
+        auto_id=primary and (auto_id or bool(one.get("auto_id"))),
+        nullable=bool(one.get("nullable")),
+        default=_default(one.get("default_value")),
+        partition_key=bool(one.get("is_partition_key")),
+    )
+
+
+def _type(one: Mapping[str, Any], kind: TypeKind) -> FieldType:
+    params = one.get("params", {})
+    # Milvus Lite does not keep the length of array elements, and enforces none.
+    length = int(params.get("max_length", MAX_VARCHAR))
+    match kind:
+        case TypeKind.VARCHAR:
+            return FieldType(kind, length=length)
+        case TypeKind.ARRAY:
+            inner = _KINDS[one["element_type"].name]
+            element = FieldType(inner, length=length if inner is TypeKind.VARCHAR else None)
+            return FieldType(kind, element=element, capacity=int(params["max_capacity"]))
+        case _ if kind in DENSE_VECTORS:
+            return FieldType(kind, dim=int(params["dim"]))
+        case _:
+            return FieldType(kind)
+
+
+def _default(value: Any) -> JsonValue:
+    """The value inside a `schema_pb2.ValueField`; plain values pass."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    which = value.WhichOneof("data")
+    found: JsonValue = getattr(value, which) if which else None
+    return found
+
+
+def to_index(described: Mapping[str, Any]) -> Index:
+    """An index as `MilvusClient.describe_index` gives it."""
+    skip = {"index_type", "metric_type", "field_name", "index_name", "params"}
+    skip |= {"total_rows", "indexed_rows", "pending_index_rows", "state", "min_schema_version"}
+    params: dict[str, JsonValue] = {
+        key: _number(value) for key, value in described.items() if key not in skip
+    }
+    inner = described.get("params")
+    if isinstance(inner, Mapping):
+        params |= {key: _number(value) for key, value in inner.items()}
+    metric = next((one for one in Metric if one == described.get("metric_type")), None)
+    return Index(described["index_type"], metric, freeze(params))
+
+
+def _number(value: Any) -> JsonValue:
+    """Index parameters come back as text."""
+    if isinstance(value, str):
+        for read in (int, float):
+            try:
+                return read(value)
+            except ValueError:
+                continue
+    found: JsonValue = value
+    return found
+
+
+def differences(wanted: Collection, found: Collection) -> tuple[str, ...]:
+    """What a target's collection has otherwise than wanted, one line each; () when they agree.
+
+    Not compared: description and shards (Milvus Lite keeps neither; they hold no data), properties
+    and partitions beyond the wanted ones.
+    """
+    lines = []
+    there = {field.name: field for field in found.fields}
+    for field in wanted.fields:
+        other = there.pop(field.name, None)
+        if other is None:
+            lines.append(f"field {field.name} is missing")
+            continue
+        lines += [f"field {field.name}: {line}" for line in _field_differences(field, other)]
+    lines += [f"field {name} is not wanted" for name in there]
+    if wanted.dynamic != found.dynamic:
+        lines.append(
+            f"dynamic field {_onoff(wanted.dynamic)} wanted, {_onoff(found.dynamic)} found"
+        )
+    lines += [f"partition {p} is missing" for p in wanted.partitions if p not in found.partitions]
+    properties = dict(found.properties)
+    lines += [
+        f"property {key}: {value} wanted, {properties.get(key, 'nothing')} found"
+        for key, value in wanted.properties
+        if properties.get(key) != value
+    ]
+    return tuple(lines)
+
+
+def _field_differences(wanted: Field, found: Field) -> list[str]:
+    lines = []
+    if not _same_type(wanted.type, found.type):
+        lines.append(f"{wanted.type} wanted, {found.type} found")
+    for name in ("primary_key", "auto_id", "nullable", "partition_key"):
+        if getattr(wanted, name) != getattr(found, name):
+            words = name.replace("_", " ")
+            lines.append(f"{words} {_onoff(getattr(wanted, name))} wanted, not so found")
+    if not _same_default(wanted, found):
+        lines.append(f"default {wanted.default!r} wanted, {found.default!r} found")
+    return lines
+
+
+def _same_type(wanted: FieldType, found: FieldType) -> bool:
+    if wanted.element is not None and found.element is not None:
+        longer = (found.element.length or 0) >= (wanted.element.length or 0)
+        return (
+            wanted.element.kind is found.element.kind
+            and longer
+            and wanted.capacity == found.capacity
+        )
+    return wanted == found
+
+
+def _same_default(wanted: Field, found: Field) -> bool:
+    if wanted.type.kind is TypeKind.FLOAT and isinstance(wanted.default, (int, float)):
+        if not isinstance(found.default, (int, float)):
+            return False
+        return struct.pack("<f", wanted.default) == struct.pack("<f", found.default)
+    return wanted.default == found.default
+
+
+def _onoff(value: bool) -> str:
+    return "on" if value else "off"

@@ -1,0 +1,76 @@
+"""The sink `milvus.insert`: rows go in by insert and upsert calls. See `mmc.sinks.milvus`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+
+from mmc.errors import PluginMissing
+from mmc.facts import TargetCollection, TargetFacts
+from mmc.sinks.milvus.connect import Connection, address_of, connect
+from mmc.sinks.milvus.dialect import Version, version_of
+from mmc.sinks.milvus.errors import translated
+from mmc.sinks.milvus.insert import InsertTarget
+from mmc.sinks.milvus.look import count, describe, indexes
+from mmc.spec.endpoints import MilvusTarget
+from mmc.spi import Config
+
+
+class MilvusInsertSink:
+    """Insert into Milvus 2.3 or later, or into an embedded Milvus Lite: see `mmc.spi.Sink`."""
+
+    type = "milvus"
+    route = "insert"
+    config_model = MilvusTarget
+
+    def inspect(self, config: Config, collections: Sequence[str]) -> TargetFacts:
+        """Looks at the target and the named collections.
+
+        An embedded database that does not exist is not made: its facts are those of an empty one.
+
+        Raises:
+            TargetError: see `mmc.sinks.milvus.connect`; or a named collection is not loaded, so
+                that its rows cannot be counted.
+        """
+        address = address_of(config)
+        if address.path is not None and not address.path.exists():
+            return self._facts(_installed_lite(), ())
+        with connect(address, config) as connection:
+            names = collections if connection.has_database else ()
+            found = (self._look(connection, name) for name in names)
+            seen = tuple(one for one in found if one is not None)
+            return self._facts(connection.version, seen)
+
+    def _facts(self, version: Version, collections: tuple[TargetCollection, ...]) -> TargetFacts:
+        return TargetFacts(
+            self.type, self.route, version.text, version.dialect.capabilities, collections
+        )
+
+    def _look(self, connection: Connection, name: str) -> TargetCollection | None:
+        with translated(f"look for collection {name}"):
+            if not connection.client.has_collection(name, timeout=connection.timeout):
+                return None
+        schema, _ = describe(connection, name)
+        return TargetCollection(schema, count(connection, name), indexes(connection, name))
+
+    @contextmanager
+    def open(self, config: Config) -> Iterator[InsertTarget]:
+        """Connects. The folder of an embedded database is made, with its parents.
+
+        Raises:
+            TargetError: see `mmc.sinks.milvus.connect`.
+            SecretError: the token does not resolve.
+        """
+        address = address_of(config)
+        with connect(address, config) as connection:
+            yield InsertTarget(connection)
+
+
+def _installed_lite() -> Version:
+    try:
+        return version_of(f"milvus_lite-{metadata.version('milvus-lite')}")
+    except metadata.PackageNotFoundError:
+        raise PluginMissing(
+            "an embedded target needs milvus-lite", hint="pip install 'mmc[milvus]'"
+        ) from None

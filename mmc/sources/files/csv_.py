@@ -1,0 +1,278 @@
+"""CSV and TSV after RFC 4180: byte ranges cut between records, parsed as texts, converted.
+
+Every column is read as text first, because a parser that converts by itself makes 7 of `007`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from mmc.errors import SourceError
+from mmc.facts import Extent
+from mmc.io.arrow import Origin, arrow_text
+from mmc.io.blobs import Blob
+from mmc.io.urls import open_blob
+from mmc.sources.files.csvtypes import convert, infer
+from mmc.sources.files.formats import (
+    Column,
+    Look,
+    Options,
+    Rows,
+    number_of,
+    only_one,
+    pick,
+    slices,
+    text_of,
+)
+from mmc.sources.files.jsontypes import Misfit
+from mmc.sources.files.records import BLOCK, Block, blocks, quoted_lines, survey
+from mmc.sources.files.sample import choose
+from mmc.sources.files.typetext import columns_text, read_columns
+
+_LEAST_SAMPLE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    delimiter: str
+    quote: str
+    header: bool
+    null_values: tuple[str, ...]
+
+
+def _dialect(file: str, options: Options) -> _Dialect:
+    given = options.csv
+    delimiter = str(given.get("delimiter") or ",")
+    if delimiter == "," and file.lower().endswith(".tsv"):
+        delimiter = "\t"
+    nulls = given.get("null_values", [""])
+    texts = tuple(str(text) for text in nulls) if isinstance(nulls, (list, tuple)) else ("",)
+    quote = str(given.get("quote") or '"')
+    for mark in (delimiter, quote):
+        if ord(mark) > 0x7F:
+            raise SourceError(
+                f"{file}: `{mark}` cannot be a delimiter or quote: it is not ASCII", code="MMC437"
+            )
+    return _Dialect(delimiter, quote, bool(given.get("header", True)), texts)
+
+
+def look(files: Sequence[str], options: Options) -> Look:
+    """Scans every file once to find and count its records, then tells types from the sample."""
+    extents: list[Extent] = []
+    windows: list[Extent] = []
+    names: list[str] = []
+    number = 0
+    for file in files:
+        dialect = _dialect(file, options)
+        with open_blob(file, options.storage) as blob:
+            found, start, line = _head(blob, dialect)
+            if names and found != names:
+                raise _other_columns(files[0], names, file, found)
+            names = found
+            bounds = (start, blob.size, line)
+            scan = quoted_lines(dialect.delimiter, dialect.quote)
+            some, spread, rows = survey(blob, bounds, scan, number, (("path", file),))
+        extents += some
+        windows += spread
+        number += rows
+    columns = _infer(names, windows, options)
+    types = columns_text(columns)
+    return Look(
+        tuple(columns),
+        tuple(_typed(extent, types) for extent in extents),
+        tuple(_typed(window, types) for window in windows),
+        number,
+    )
+
+
+def _typed(extent: Extent, types: str) -> Extent:
+    locator = tuple(sorted([*extent.locator, ("types", types)]))
+    return Extent(locator, extent.start, extent.stop, extent.unit, extent.rows, extent.bytes)
+
+
+def _other_columns(first: str, names: list[str], other: str, found: list[str]) -> SourceError:
+    differing = next(
+        (ours, theirs)
+        for ours, theirs in zip([*names, "absent"], [*found, "absent"], strict=False)
+        if ours != theirs
+    )
+    return SourceError(
+        f"files disagree about their columns: `{differing[0]}` in {first}, "
+        f"`{differing[1]}` in the same place of {other}",
+        hint="narrow the path, or migrate them with two specs",
+        code="MMC434",
+    )
+
+
+def _head(blob: Blob, dialect: _Dialect) -> tuple[list[str], int, int]:
+    """(column names, byte and line where the rows begin)."""
+    mark = blob.read_at(0, min(3, blob.size))
+    if mark[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise SourceError(f"{blob.url}: is UTF-16", hint="convert it to UTF-8", code="MMC437")
+    start = 3 if mark == b"\xef\xbb\xbf" else 0
+    scan = quoted_lines(dialect.delimiter, dialect.quote)
+    for block in blocks(blob, start, blob.size, 1, scan, 1 << 16):
+        if not len(block.starts):
+            continue
+        text = block.data[int(block.starts[0]) : int(block.ends[0])]
+        try:
+            record = next(
+                csv.reader(
+                    io.StringIO(text.decode("utf-8"), newline=""),
+                    delimiter=dialect.delimiter,
+                    quotechar=dialect.quote,
+                )
+            )
+        except UnicodeDecodeError:
+            line = block.line_of(int(block.starts[0]))
+            raise SourceError(
+                f"{blob.url}:{line}: is not UTF-8", hint="convert it to UTF-8", code="MMC437"
+            ) from None
+        if not dialect.header:
+            return [f"f{place}" for place in range(len(record))], start, 1
+        only_one(record, blob.url)
+        end = min(int(block.ends[0]) + 1, len(block.data))
+        return record, block.start + end, block.line_of(end)
+    raise SourceError(f"{blob.url}: is empty; not even a header is there", code="MMC437")
+
+
+def _infer(names: Sequence[str], windows: Sequence[Extent], options: Options) -> list[Column]:
+    texts: dict[str, list[str]] = {name: [] for name in names}
+    for window, wanted in choose(windows, options.sample, _LEAST_SAMPLE):
+        left = wanted
+        for block in _blocks(window, options):
+            dialect = _dialect(text_of(dict(window.locator), "path"), options)
+            table = _parsed(block, names, dialect, text_of(dict(window.locator), "path"))
+            for name in names:
+                texts[name].extend(table[name][:left].drop_null().to_pylist())
+            left -= min(left, table.num_rows)
+            if not left:
+                break
+    return [infer(name, texts[name]) for name in names]
+
+
+def _blocks(extent: Extent, options: Options) -> Iterator[Block]:
+    locator = dict(extent.locator)
+    file = text_of(locator, "path")
+    dialect = _dialect(file, options)
+    scan = quoted_lines(dialect.delimiter, dialect.quote)
+    with open_blob(file, options.storage) as blob:
+        line = number_of(locator, "line")
+        yield from blocks(blob, extent.start, extent.stop, line, scan, BLOCK)
+
+
+def _parsed(block: Block, names: Sequence[str], dialect: _Dialect, file: str) -> pa.RecordBatch:
+    """The block's records as texts. Raises SourceError that names the line."""
+    if not len(block.starts):
+        return pa.record_batch([pa.array([], pa.string()) for _ in names], names=list(names))
+    wrong: list[arrow_csv.InvalidRow] = []
+
+    def refuse(row: arrow_csv.InvalidRow) -> str:
+        wrong.append(row)
+        return "error"
+
+    data = pa.py_buffer(block.data).slice(0, block.used)
+    try:
+        table = arrow_csv.read_csv(
+            pa.BufferReader(data),
+            arrow_csv.ReadOptions(
+                use_threads=False, column_names=list(names), block_size=max(block.used, 1) + 1
+            ),
+            arrow_csv.ParseOptions(
+                delimiter=dialect.delimiter,
+                quote_char=dialect.quote,
+                newlines_in_values=True,
+                invalid_row_handler=refuse,
+            ),
+            arrow_csv.ConvertOptions(
+                column_types={name: pa.string() for name in names},
+                null_values=list(dialect.null_values),
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        if wrong:
+            place = (wrong[0].number or 1) - 1
+            line = block.line_of(int(block.starts[min(place, len(block.starts) - 1)]))
+            raise SourceError(
+                f"{file}:{line}: {wrong[0].actual_columns} fields where the file has "
+                f"{len(names)} columns",
+                hint="quote fields that hold the delimiter; check csv.delimiter",
+                code="MMC439",
+            ) from None
+        line = next(
+            (
+                block.line_of(start)
+                for start, end in zip(block.starts.tolist(), block.ends.tolist(), strict=True)
+                if not _is_utf8(block.data[start:end])
+            ),
+            block.line,
+        )
+        raise SourceError(
+            f"{file}:{line}: {str(error).splitlines()[0]}",
+            hint="the file must be UTF-8",
+            code="MMC437",
+        ) from None
+    if table.num_rows != len(block.starts):
+        raise SourceError(
+            f"{file}: lines {block.line}..{block.line_of(block.used)}: {len(block.starts):,} "
+            f"records by their quotes, {table.num_rows:,} when parsed",
+            hint="lone carriage returns, or quotes inside fields that are not quoted",
+            code="MMC437",
+        )
+    batches = table.combine_chunks().to_batches()
+    return batches[0]
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def read(
+    extent: Extent, columns: Sequence[str], batch_rows: int, options: Options
+) -> Iterator[Rows]:
+    locator = dict(extent.locator)
+    file = text_of(locator, "path")
+    known = {column.name: column for column in read_columns(text_of(locator, "types"))}
+    wanted = [known[name] for name in pick(columns, list(known), file)]
+    dialect = _dialect(file, options)
+    number, first = number_of(locator, "row"), number_of(locator, "first_row")
+    for block in _blocks(extent, options):
+        table = _parsed(block, list(known), dialect, file)
+        arrays = [_column(table[column.name], column, block, file) for column in wanted]
+        one_a_line = block.one_a_line
+        for offset, some in slices(arrays, table.num_rows, batch_rows):
+            count = min(batch_rows, table.num_rows - offset)
+            origin = (
+                Origin(file, block.line + offset, "line")
+                if one_a_line
+                else Origin(file, number + offset - first)
+            )
+            yield Rows(some, count, number + offset, origin)
+        number += table.num_rows
+
+
+def _column(texts: pa.Array, column: Column, block: Block, file: str) -> pa.Array:
+    try:
+        return convert(texts, column.type)
+    except Misfit as misfit:
+        line = block.line_of(int(block.starts[misfit.place]))
+        shown = str(misfit.value)
+        shown = shown if len(shown) <= 60 else shown[:57] + "..."
+        raise SourceError(
+            f"{file}:{line}: column `{column.name}`: `{shown}` does not fit "
+            f"{arrow_text(column.type)}, the type of the sampled values",
+            hint="correct the value, or raise sample.rows so that the sample sees values like it",
+            code="MMC438",
+        ) from None

@@ -1,0 +1,129 @@
+"""Types of CSV columns, told from sampled texts, and texts converted to them by kernels.
+
+A text that the type does not write in this way (`007` for an integer) is a `Misfit`, never
+another value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from math import isinf
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mmc.sources.files.formats import Column
+from mmc.sources.files.jsontypes import Misfit
+from mmc.sources.files.jsontypes import build as build_values
+from mmc.types import MAX_DIM
+
+_INT = r"^-?(0|[1-9][0-9]{0,18})$"
+_DOUBLE = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_ZERO_LED = re.compile(r"[+-]?0[0-9]")
+_BOOL = r"^(true|false|True|False|TRUE|FALSE)$"
+_EXACT_DOUBLE = 1 << 53
+
+
+def infer(name: str, texts: Sequence[str]) -> Column:
+    """The type of a column whose sampled texts (without nulls) are these."""
+    if not texts:
+        return Column(name, pa.string(), note="no value in the sample: kept as text")
+    if all(re.fullmatch(_INT[1:-1], text) for text in texts):
+        fits = all(-(1 << 63) <= int(text) < 1 << 63 and text != "-0" for text in texts)
+        note = "" if fits else "integers beyond int64: kept as text"
+        return Column(name, pa.int64() if fits else pa.string(), note=note)
+    if all(re.fullmatch(_DOUBLE[1:-1], text) for text in texts):
+        if any(_ZERO_LED.match(text) or _inexact(text) or isinf(float(text)) for text in texts):
+            return Column(name, pa.string(), note="digits that a number would lose: kept as text")
+        return Column(name, pa.float64())
+    if all(re.fullmatch(_BOOL[1:-1], text) for text in texts):
+        return Column(name, pa.bool_())
+    if all(text[:1] in "[{" for text in texts):
+        return _json(name, texts)
+    return Column(name, pa.string())
+
+
+def _inexact(text: str) -> bool:
+    return text.lstrip("+-").isdigit() and abs(int(text)) > _EXACT_DOUBLE
+
+
+def _json(name: str, texts: Sequence[str]) -> Column:
+    try:
+        values = [orjson.loads(text) for text in texts]
+    except orjson.JSONDecodeError:
+        return Column(name, pa.string())
+    lengths = {len(value) for value in values}
+    if all(_is_numbers(value) for value in values) and len(lengths) == 1:
+        length = lengths.pop()
+        if 2 <= length <= MAX_DIM:
+            hint = f"float_vector({length})"
+            note = f"texts of lists of {length} numbers: taken as a vector"
+            return Column(name, pa.list_(pa.float32(), length), vector=hint, note=note)
+    return Column(name, pa.string(), json_text=True, note="texts of JSON")
+
+
+def _is_numbers(value: Any) -> bool:
+    return type(value) is list and set(map(type, value)) <= {int, float}
+
+
+def convert(texts: pa.Array, type_: pa.DataType) -> pa.Array:
+    """A column of texts as the type. Raises Misfit."""
+    if pa.types.is_string(type_):
+        return texts
+    if pa.types.is_fixed_size_list(type_):
+        return _vectors(texts, type_)
+    if pa.types.is_int64(type_):
+        _all_match(texts, _INT)
+        _refuse(texts, pc.equal(texts, "-0"))
+        try:
+            return pc.cast(texts, type_)
+        except pa.ArrowInvalid:
+            values = [None if text is None else int(text) for text in texts.to_pylist()]
+            place = next(
+                place
+                for place, value in enumerate(values)
+                if value is not None and not -(1 << 63) <= value < 1 << 63
+            )
+            raise Misfit(place, texts[place].as_py()) from None
+    if pa.types.is_boolean(type_):
+        _all_match(texts, _BOOL)
+        return pc.cast(pc.utf8_lower(texts), type_)
+    _all_match(texts, _DOUBLE)
+    _refuse(texts, pc.match_substring_regex(texts, r"^[+-]?0[0-9]"))
+    long = pc.match_substring_regex(texts, r"^[+-]?[0-9]{16,}$")
+    if pc.any(long).as_py():
+        for place, text in enumerate(texts.to_pylist()):
+            if text is not None and _inexact(text):
+                raise Misfit(place, text)
+    numbers = pc.cast(pc.utf8_ltrim(texts, "+"), type_)
+    infinite = pc.is_inf(numbers)
+    if pc.any(infinite).as_py():
+        place = pc.index(infinite, True).as_py()
+        raise Misfit(place, texts[place].as_py())
+    return numbers
+
+
+def _all_match(texts: pa.Array, pattern: str) -> None:
+    _refuse(texts, pc.invert(pc.match_substring_regex(texts, pattern)))
+
+
+def _refuse(texts: pa.Array, wrong: pa.Array) -> None:
+    if pc.any(wrong).as_py():
+        place = pc.index(wrong, True).as_py()
+        raise Misfit(place, texts[place].as_py())
+
+
+def _vectors(texts: pa.Array, type_: pa.DataType) -> pa.Array:
+    values: list[Any] = []
+    for place, text in enumerate(texts.to_pylist()):
+        try:
+            values.append(None if text is None else orjson.loads(text))
+        except orjson.JSONDecodeError:
+            raise Misfit(place, text) from None
+    try:
+        return build_values(values, type_, json_text=False)
+    except Misfit as misfit:
+        raise Misfit(misfit.place, texts[misfit.place].as_py()) from None

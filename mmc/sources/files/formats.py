@@ -1,0 +1,213 @@
+"""What a format is to the files source, and how the format of a file is told. Knows no bytes."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import pyarrow as pa
+
+from mmc.errors import SourceError
+from mmc.facts import Extent
+from mmc.io.arrow import Origin
+from mmc.spi import Sample
+from mmc.types import MAX_DIM, JsonValue, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a format needs of the configuration. `format` is one of the names in a spec."""
+
+    format: str
+    storage: Mapping[str, JsonValue]
+    csv: Mapping[str, JsonValue]
+    sample: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column that a format finds; the words are those of `mmc.facts.SourceField`."""
+
+    name: str
+    type: pa.DataType
+    nullable: bool = True
+    vector: str = ""
+    json_text: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a format says about all files together.
+
+    Attributes:
+        extents: pieces to migrate, in order; locators name files in `path` or `path:<column>`.
+        windows: smaller pieces, spread over all rows, that a sample may be taken from.
+    """
+
+    columns: tuple[Column, ...]
+    extents: tuple[Extent, ...]
+    windows: tuple[Extent, ...]
+    rows: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some rows of a piece: arrays in the order asked for; `number`: of the first row in all."""
+
+    arrays: list[pa.Array]
+    count: int
+    number: int
+    origin: Origin
+
+
+class Format(Protocol):
+    """One module a format has these two functions."""
+
+    def look(self, files: Sequence[str], options: Options) -> Look:
+        """Columns, pieces and exact row count. Raises SourceError."""
+
+    def read(
+        self, extent: Extent, columns: Sequence[str], batch_rows: int, options: Options
+    ) -> Iterator[Rows]:
+        """The piece's rows in order, at most `batch_rows` at once. Raises SourceError."""
+
+
+_MODULES = {
+    "parquet": "parquet",
+    "numpy": "npy",
+    "json": "jsonlines",
+    "csv": "csv_",
+    "fvecs": "vecs",
+    "bvecs": "vecs",
+    "ivecs": "vecs",
+    "hdf5": "hdf5",
+}
+_EXTENSIONS = {
+    "parquet": "parquet",
+    "pq": "parquet",
+    "npy": "numpy",
+    "npz": "numpy",
+    "jsonl": "json",
+    "ndjson": "json",
+    "json": "json",
+    "csv": "csv",
+    "tsv": "csv",
+    "fvecs": "fvecs",
+    "bvecs": "bvecs",
+    "ivecs": "ivecs",
+    "h5": "hdf5",
+    "hdf5": "hdf5",
+}
+
+
+def format_module(name: str) -> Format:
+    """The module of a format; imported only now, for some need optional libraries."""
+    return cast(Format, importlib.import_module(f"mmc.sources.files.{_MODULES[name]}"))
+
+
+def format_of(files: Sequence[str], wanted: str) -> str:
+    """The one format of all files. Raises SourceError when there are two, or none is known."""
+    if wanted != "auto":
+        return wanted
+    first = _by_name(files[0])
+    for other in files[1:]:
+        found = _by_name(other)
+        if found != first:
+            raise SourceError(
+                f"two formats in one source: {files[0]} is {first}, {other} is {found}",
+                hint="narrow the path to one format, such as 'data/*.parquet'; "
+                "what a files target wrote is read with `manifest: <folder>/manifest.json`",
+                code="MMC433",
+            )
+    return first
+
+
+def _by_name(file: str) -> str:
+    extension = file.rpartition("/")[2].rpartition(".")[2].lower()
+    if extension not in _EXTENSIONS:
+        raise SourceError(
+            f"{file}: the name does not tell the format",
+            hint="known endings: ." + ", .".join(_EXTENSIONS) + "; or set `format`",
+            code="MMC433",
+        )
+    return _EXTENSIONS[extension]
+
+
+CLEARLY_VECTOR = 8
+"""From this length on a list of numbers is hardly a pair of coordinates or a box."""
+
+
+def shortest_vector(lengths: Iterable[int | None]) -> int:
+    """The least length that makes a list a vector, given the list lengths of all columns.
+
+    Beside a clear vector, short lists (coordinates, boxes) stay lists.
+    """
+    return CLEARLY_VECTOR if any((n or 0) >= CLEARLY_VECTOR for n in lengths) else 2
+
+
+def vector_hint(type_: pa.DataType, length: int | None = None) -> str:
+    """The Milvus vector that a list type likely means, or "".
+
+    `length` is the constant length seen in a list of variable length.
+    """
+    if pa.types.is_fixed_size_list(type_):
+        length = type_.list_size
+    elif not (pa.types.is_list(type_) or pa.types.is_large_list(type_)):
+        return ""
+    if length is None or not 2 <= length <= MAX_DIM:
+        return ""
+    item = type_.value_type
+    if pa.types.is_float32(item) or pa.types.is_float64(item):
+        return f"float_vector({length})"
+    if pa.types.is_float16(item):
+        return f"float16_vector({length})"
+    if pa.types.is_int8(item) and pa.types.is_fixed_size_list(type_):
+        return f"int8_vector({length})"
+    return ""
+
+
+def pick(columns: Sequence[str], known: Sequence[str], place: str) -> list[str]:
+    """The asked columns. Raises SourceError with the nearest name when one is not there."""
+    for name in columns:
+        if name not in known:
+            near = nearest(name, list(known))
+            raise SourceError(
+                f"{place}: there is no column `{name}`",
+                hint=f"did you mean `{near}`?" if near else "columns: " + ", ".join(known),
+                code="MMC435",
+            )
+    return list(columns)
+
+
+def only_one(names: Sequence[str], place: str) -> None:
+    """Raises SourceError when a column name occurs twice, or is empty."""
+    seen: set[str] = set()
+    for name in names:
+        if not name or name in seen:
+            what = f"two columns are named `{name}`" if name else "a column has no name"
+            raise SourceError(f"{place}: {what}", hint="rename it in the file", code="MMC447")
+        seen.add(name)
+
+
+def slices(
+    arrays: list[pa.Array], count: int, batch_rows: int
+) -> Iterator[tuple[int, list[pa.Array]]]:
+    """(offset, arrays) pieces of at most `batch_rows` rows, without copying."""
+    for offset in range(0, count, batch_rows):
+        yield offset, [array.slice(offset, batch_rows) for array in arrays]
+
+
+def text_of(locator: Mapping[str, JsonValue], key: str) -> str:
+    """A text in a locator. Raises KeyError: the plan is not one of this source."""
+    return str(locator[key])
+
+
+def number_of(locator: Mapping[str, JsonValue], key: str) -> int:
+    """An integer in a locator."""
+    value = locator[key]
+    assert isinstance(value, int)
+    return value

@@ -1,0 +1,117 @@
+"""HDF5 files by h5py (an extra): the 1-D and 2-D datasets of equal first dimension are columns.
+
+Where datasets differ in length (ann-benchmarks: train, test, neighbors), the longest are the rows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from mmc.errors import PluginMissing, SourceError
+from mmc.facts import Extent
+from mmc.io.blobs import BlobFile
+from mmc.io.urls import is_local, local_path, open_blob
+from mmc.sources.files.arrays import AnyArray, ArrayColumn, Part, look_parts, read_part
+from mmc.sources.files.formats import Look, Options, Rows, text_of
+
+
+class Dataset:
+    """One dataset; texts of variable length are read as NumPy texts."""
+
+    def __init__(self, dataset: Any, place: str) -> None:
+        import h5py
+
+        self._dataset, self._place = dataset, place
+        self._text = h5py.check_string_dtype(dataset.dtype) is not None
+        stored = np.dtype("U1") if self._text else dataset.dtype
+        self.dtype = stored.newbyteorder("=")
+        self.rows = int(dataset.shape[0])
+        self.width = int(dataset.shape[1]) if dataset.ndim == 2 else None
+        item = 64 if self._text else stored.itemsize
+        self.row_bytes = item * (self.width or 1)
+
+    def read(self, start: int, count: int) -> AnyArray:
+        try:
+            if self._text:
+                return np.asarray(self._dataset.asstr()[start : start + count], dtype=object)
+            values = self._dataset[start : start + count]
+        except UnicodeDecodeError as error:
+            raise SourceError(
+                f"{self._place}: a text in rows {start:,}..{start + count:,} is not UTF-8: "
+                f"{error.reason}",
+                code="MMC438",
+            ) from None
+        except OSError as error:
+            raise SourceError(
+                f"{self._place}: rows {start:,}..{start + count:,} cannot be read: {error}",
+                hint="the file is damaged, or compressed by a filter that is not installed",
+                code="MMC440",
+            ) from None
+        return np.asarray(values, dtype=self.dtype)
+
+
+def look(files: Sequence[str], options: Options) -> Look:
+    return look_parts([({"path": file}, partial(_open, file, options)) for file in files])
+
+
+def read(
+    extent: Extent, columns: Sequence[str], batch_rows: int, options: Options
+) -> Iterator[Rows]:
+    with _open(text_of(dict(extent.locator), "path"), options) as part:
+        yield from read_part(part, extent, columns, batch_rows)
+
+
+@contextlib.contextmanager
+def _open(file: str, options: Options) -> Iterator[Part]:
+    try:
+        import h5py
+    except ImportError:
+        raise PluginMissing(
+            f"{file}: HDF5 needs h5py", hint="pip install 'mmc[hdf5]'", code="MMC445"
+        ) from None
+    with contextlib.ExitStack() as stack:
+        blob = stack.enter_context(open_blob(file, options.storage))
+        try:
+            opened = str(local_path(file)) if is_local(file) else BlobFile(blob)
+            handle = stack.enter_context(h5py.File(opened, "r"))
+        except OSError as error:
+            raise SourceError(
+                f"{file}: is no HDF5 file, or damaged: {error}",
+                hint="copy the file again",
+                code="MMC440",
+            ) from None
+        yield _part(file, handle)
+
+
+def _part(file: str, handle: Any) -> Part:
+    import h5py
+
+    found: dict[str, Any] = {}
+    skipped: list[str] = []
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            if item.ndim in (1, 2) and 0 not in item.shape[1:]:
+                found[name] = item
+            else:
+                skipped.append(f"{name} {item.shape}")
+
+    handle.visititems(visit)
+    if not found:
+        raise SourceError(f"{file}: has no dataset of one or two dimensions", code="MMC440")
+    rows = max(item.shape[0] for item in found.values())
+    skipped += [f"{name} {item.shape}" for name, item in found.items() if item.shape[0] != rows]
+    columns: dict[str, ArrayColumn] = {
+        name: Dataset(item, f"{file}[{name}]")
+        for name, item in found.items()
+        if item.shape[0] == rows
+    }
+    notes = [f"not read, for they are no columns of {rows:,} rows: {', '.join(skipped)}"]
+    distance = handle.attrs.get("distance")
+    metric = (f"the file names its distance: {distance}",) if isinstance(distance, str) else ()
+    return Part(file, rows, columns, notes=(*(notes if skipped else ()), *metric))

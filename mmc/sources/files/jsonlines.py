@@ -1,0 +1,242 @@
+"""JSON files: lines of objects, one array of objects, or Milvus's `{"rows": [...]}`.
+
+Byte ranges cut between rows; orjson decodes blocks, which become columns of the sampled types.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from mmc.errors import SourceError
+from mmc.facts import Extent
+from mmc.io.arrow import Origin, arrow_text
+from mmc.io.blobs import Blob
+from mmc.io.urls import open_blob
+from mmc.sources.files.formats import Column, Look, Options, Rows, number_of, pick, slices, text_of
+from mmc.sources.files.jsontypes import Misfit, build, infer
+from mmc.sources.files.records import BLOCK, Block, Scan, blocks, elements, lines, survey
+from mmc.sources.files.sample import choose
+from mmc.sources.files.typetext import columns_text, read_columns
+from mmc.types import nearest
+
+_LEAST_SAMPLE = 1_000
+"""Rows that types are told from even when the spec samples fewer."""
+_MANY_DIGITS = 19
+"""Integers of so many digits may lie beyond 64 bits: orjson would make floats of them."""
+_FRACTION = np.frombuffer(b".", np.uint8)
+_ROWS = re.compile(rb'\s*\{\s*"rows"\s*:\s*\[')
+_ROWS_END = re.compile(rb"\]\s*\}\s*\Z")
+_ARRAY = re.compile(rb"\s*\[")
+_ARRAY_END = re.compile(rb"\]\s*\Z")
+_EDGE = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Where the rows of a file are: bytes start..stop-1, found by `kind` of scan."""
+
+    kind: str
+    start: int
+    stop: int
+    line: int
+
+
+_SCANS: Mapping[str, Scan] = {"lines": lines, "array": elements}
+
+
+def look(files: Sequence[str], options: Options) -> Look:
+    """Scans every file once to find and count its rows, then tells types from the sample."""
+    extents: list[Extent] = []
+    windows: list[Extent] = []
+    number = 0
+    for file in files:
+        with open_blob(file, options.storage) as blob:
+            shape = _shape(blob)
+            pairs = (("kind", shape.kind), ("path", file))
+            bounds = (shape.start, shape.stop, shape.line)
+            some, spread, rows = survey(blob, bounds, _SCANS[shape.kind], number, pairs)
+        extents += some
+        windows += spread
+        number += rows
+    columns = infer(_sampled(windows, options))
+    types = columns_text(columns)
+    return Look(
+        tuple(columns),
+        tuple(_typed(extent, types) for extent in extents),
+        tuple(_typed(window, types) for window in windows),
+        number,
+    )
+
+
+def _typed(extent: Extent, types: str) -> Extent:
+    locator = tuple(sorted([*extent.locator, ("types", types)]))
+    return Extent(locator, extent.start, extent.stop, extent.unit, extent.rows, extent.bytes)
+
+
+def _shape(blob: Blob) -> _Shape:
+    head = blob.read_at(0, min(blob.size, _EDGE))
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise SourceError(f"{blob.url}: is UTF-16", hint="convert it to UTF-8", code="MMC437")
+    start = 3 if head[:3] == b"\xef\xbb\xbf" else 0
+    if blob.url.lower().endswith(".json"):
+        for begin, end in ((_ROWS, _ROWS_END), (_ARRAY, _ARRAY_END)):
+            if found := begin.match(head, start):
+                tail_at = max(found.end(), blob.size - _EDGE)
+                tail = end.search(blob.read_at(tail_at, blob.size - tail_at))
+                if tail is None:
+                    raise SourceError(
+                        f"{blob.url}: the array of rows does not end where the file ends",
+                        hint="the file is cut short, or more follows the array",
+                        code="MMC437",
+                    )
+                line = 1 + head.count(b"\n", 0, found.end())
+                return _Shape("array", found.end(), tail_at + tail.start(), line)
+    return _Shape("lines", start, blob.size, 1)
+
+
+def _sampled(windows: Sequence[Extent], options: Options) -> Iterator[dict[str, Any]]:
+    """Sampled rows by Python's own decoder: exact integers, and repeated keys are seen."""
+    for window, wanted in choose(windows, options.sample, _LEAST_SAMPLE):
+        left = wanted
+        for blob, block in _blocks(window, options):
+            for start, end in zip(block.starts[:left], block.ends[:left], strict=True):
+                yield _exact(block, int(start), int(end), blob.url)
+            left -= min(left, len(block.starts))
+            if not left:
+                break
+
+
+def _exact(block: Block, start: int, end: int, url: str) -> dict[str, Any]:
+    _decoded(block, start, end, url)
+
+    def single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise SourceError(
+                f"{url}:{block.line_of(start)}: the key `{twice}` stands twice in one object",
+                hint="a JSON object has each key once",
+                code="MMC437",
+            )
+        return made
+
+    row: dict[str, Any] = json.loads(block.data[start:end], object_pairs_hook=single)
+    return row
+
+
+def _decoded(block: Block, start: int, end: int, url: str) -> dict[str, Any]:
+    try:
+        row = orjson.loads(block.data[start:end])
+    except orjson.JSONDecodeError as error:
+        place = f"{url}:{block.line_of(start)}"
+        hint = "one JSON object a line; NaN and Infinity are not JSON"
+        message = str(error).partition(": line ")[0]
+        raise SourceError(
+            f"{place}: is not JSON: {message} at byte {error.pos + 1} of the row",
+            hint=hint,
+            code="MMC437",
+        ) from None
+    if not isinstance(row, dict):
+        place = f"{url}:{block.line_of(start)}"
+        raise SourceError(
+            f"{place}: a row is a JSON object, this is {_kind(row)}",
+            hint='{"id": 1, "vector": [0.1, 0.2]}',
+            code="MMC437",
+        )
+    return row
+
+
+def _kind(value: Any) -> str:
+    names = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _blocks(extent: Extent, options: Options) -> Iterator[tuple[Blob, Block]]:
+    locator = dict(extent.locator)
+    scan = _SCANS[text_of(locator, "kind")]
+    line = number_of(locator, "line")
+    with open_blob(text_of(locator, "path"), options.storage) as blob:
+        for block in blocks(blob, extent.start, extent.stop, line, scan, BLOCK):
+            yield blob, block
+
+
+def read(
+    extent: Extent, columns: Sequence[str], batch_rows: int, options: Options
+) -> Iterator[Rows]:
+    locator = dict(extent.locator)
+    file = text_of(locator, "path")
+    known = {column.name: column for column in read_columns(text_of(locator, "types"))}
+    wanted = [known[name] for name in pick(columns, list(known), file)]
+    number, first = number_of(locator, "row"), number_of(locator, "first_row")
+    for _, block in _blocks(extent, options):
+        rows = _rows(block, file, known)
+        arrays = [_column(rows, column, block, file) for column in wanted]
+        one_a_line = block.one_a_line
+        for offset, some in slices(arrays, len(rows), batch_rows):
+            count = min(batch_rows, len(rows) - offset)
+            origin = (
+                Origin(file, block.line + offset, "line")
+                if one_a_line
+                else Origin(file, number + offset - first)
+            )
+            yield Rows(some, count, number + offset, origin)
+        number += len(rows)
+
+
+def _rows(block: Block, file: str, known: Mapping[str, Column]) -> list[dict[str, Any]]:
+    data = block.data
+    spans = list(zip(block.starts.tolist(), block.ends.tolist(), strict=True))
+    try:
+        rows = [orjson.loads(data[start:end]) for start, end in spans]
+        whole = set(map(type, rows)) <= {dict}
+    except orjson.JSONDecodeError:
+        whole = False
+    if not whole:
+        rows = [_decoded(block, start, end, file) for start, end in spans]
+    _restore_integers(data, block, rows)
+    for place, row in enumerate(rows):
+        if not row.keys() <= known.keys():
+            name = next(key for key in row if key not in known)
+            near = nearest(name, list(known))
+            raise SourceError(
+                f"{file}:{block.line_of(spans[place][0])}: the key `{name}` is in no sampled row",
+                hint="raise sample.rows, so that the sample has it"
+                + (f" (or is it `{near}`?)" if near else ""),
+                code="MMC438",
+            )
+    return rows
+
+
+def _restore_integers(data: bytes, block: Block, rows: list[dict[str, Any]]) -> None:
+    """Decodes rows that may hold integers beyond 64 bits again, by Python's exact decoder."""
+    codes = np.frombuffer(data, np.uint8)[: block.used]
+    others = np.flatnonzero((codes < 0x30) | (codes > 0x39))
+    longer = np.flatnonzero(np.diff(others) > _MANY_DIGITS)
+    found = others[longer[~np.isin(codes[others[longer]], _FRACTION)]]
+    for place in set((block.starts.searchsorted(found, "right") - 1).tolist()):
+        rows[place] = json.loads(data[block.starts[place] : block.ends[place]])
+
+
+def _column(rows: Sequence[dict[str, Any]], column: Column, block: Block, file: str) -> pa.Array:
+    values = [row.get(column.name) for row in rows]
+    try:
+        return build(values, column.type, column.json_text)
+    except Misfit as misfit:
+        line = block.line_of(int(block.starts[misfit.place]))
+        shown = json.dumps(misfit.value, ensure_ascii=False)
+        shown = shown if len(shown) <= 60 else shown[:57] + "..."
+        raise SourceError(
+            f"{file}:{line}: column `{column.name}`: {shown} does not fit "
+            f"{arrow_text(column.type)}, the type of the sampled values",
+            hint="correct the value, or raise sample.rows so that the sample sees values like it",
+            code="MMC438",
+        ) from None

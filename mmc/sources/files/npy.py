@@ -1,0 +1,268 @@
+"""NumPy files: `.npy`, one a column or one alone, and `.npz`; rows read by range; no pickle, ever.
+
+Format: numpy.org/doc/stable/reference/generated/numpy.lib.format.html (versions 1, 2 and 3).
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import zipfile
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from mmc.errors import SourceError
+from mmc.facts import Extent
+from mmc.io.blobs import Blob, BlobFile
+from mmc.io.urls import open_blob
+from mmc.sources.files.arrays import (
+    AnyArray,
+    ArrayColumn,
+    Locator,
+    Part,
+    arrow_type_of,
+    look_parts,
+    read_part,
+)
+from mmc.sources.files.formats import Look, Options, Rows
+
+_HEADER_LIMIT = 1 << 16
+_LOCAL_HEADER = 30
+
+
+class Stored:
+    """An array whose bytes stand in a file as they are."""
+
+    def __init__(self, blob: Blob, offset: int, size: int, place: str) -> None:
+        self.place = place
+        dtype, shape, fortran, skip = parse_header(
+            blob.read_at(offset, min(size, _HEADER_LIMIT + 12)), place
+        )
+        self._blob = blob
+        self._data = offset + skip
+        self._stored = dtype
+        self.dtype = dtype.newbyteorder("=")
+        self.rows, self.width = _shape(shape, place)
+        self.row_bytes = dtype.itemsize * (self.width or 1)
+        self._fortran = fortran and self.width not in (None, 1)
+        arrow_type_of(self.dtype, self.width, place)
+        needed = skip + self.rows * self.row_bytes
+        if needed > size:
+            raise SourceError(
+                f"{place}: cut short: its header tells {self.rows:,} rows, {needed:,} bytes; "
+                f"there are {size:,}",
+                hint="copy the file again",
+                code="MMC432",
+            )
+
+    def read(self, start: int, count: int) -> AnyArray:
+        if self._fortran:
+            return self._read_columns(start, count)
+        data = self._blob.read_at(self._data + start * self.row_bytes, count * self.row_bytes)
+        return _native(np.frombuffer(data, self._stored), self.width)
+
+    def _read_columns(self, start: int, count: int) -> AnyArray:
+        """Rows of a column-major array: one range a column."""
+        item, width = self._stored.itemsize, self.width or 1
+        made = np.empty((count, width), self.dtype)
+        for column in range(width):
+            at = self._data + (column * self.rows + start) * item
+            made[:, column] = np.frombuffer(self._blob.read_at(at, count * item), self._stored)
+        return made
+
+
+class Deflated:
+    """A compressed member of an `.npz`: read from the front; going back starts again."""
+
+    def __init__(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: str) -> None:
+        self._archive, self._member, self.place = archive, member, place
+        with _damage(place), archive.open(member) as file:
+            head = file.read(min(member.file_size, _HEADER_LIMIT + 12))
+        self._stored, shape, fortran, self._skip = parse_header(head, place)
+        self.dtype = self._stored.newbyteorder("=")
+        self.rows, self.width = _shape(shape, place)
+        self.row_bytes = self._stored.itemsize * (self.width or 1)
+        arrow_type_of(self.dtype, self.width, place)
+        if fortran and self.width not in (None, 1):
+            raise SourceError(
+                f"{place}: is compressed and in Fortran order, which cannot be read by rows",
+                hint="save it with np.ascontiguousarray, or without compression",
+                code="MMC441",
+            )
+        self._file: Any = None
+        self._row = 0
+
+    def read(self, start: int, count: int) -> AnyArray:
+        with _damage(self.place):
+            if self._file is None or start < self._row:
+                self._file = self._archive.open(self._member)
+                self._file.read(self._skip)
+                self._row = 0
+            while self._row < start:
+                step = min(start - self._row, max(1, (1 << 20) // self.row_bytes))
+                self._file.read(step * self.row_bytes)
+                self._row += step
+            data = self._file.read(count * self.row_bytes)
+        if len(data) != count * self.row_bytes:
+            raise SourceError(
+                f"{self.place}: ends before row {start + count:,}",
+                hint="the file is damaged; copy it again",
+                code="MMC432",
+            )
+        self._row = start + count
+        return _native(np.frombuffer(data, self._stored), self.width)
+
+
+@contextlib.contextmanager
+def _damage(place: str) -> Iterator[None]:
+    import zlib
+
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise SourceError(
+            f"{place}: is damaged: {error}", hint="copy the file again", code="MMC440"
+        ) from None
+
+
+def _native(values: AnyArray, width: int | None) -> AnyArray:
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    return values if width is None else values.reshape(-1, width)
+
+
+def _shape(shape: tuple[int, ...], place: str) -> tuple[int, int | None]:
+    if len(shape) == 1:
+        return shape[0], None
+    if len(shape) == 2 and shape[1] > 0:
+        return shape
+    raise SourceError(
+        f"{place}: has shape {shape}; a column has shape (rows,) or (rows, dimension)",
+        hint="reshape it before saving",
+        code="MMC441",
+    )
+
+
+def parse_header(head: bytes, place: str) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:
+    """(dtype, shape, Fortran order, offset of the data) of a `.npy` file. Raises SourceError."""
+    if head[:6] != b"\x93NUMPY" or len(head) < 10:
+        raise _no_npy(place, "it does not begin with the bytes of one")
+    major = head[6]
+    if major not in (1, 2, 3):
+        raise _no_npy(place, f"format version {major} is not known")
+    width = 2 if major == 1 else 4
+    length = int.from_bytes(head[8 : 8 + width], "little")
+    start = 8 + width
+    if length > _HEADER_LIMIT or start + length > len(head):
+        raise _no_npy(place, "its header is cut short, or longer than 64 KiB")
+    try:
+        text = head[start : start + length].decode("utf-8" if major == 3 else "latin1")
+        header = ast.literal_eval(text.strip())
+        descr, fortran, shape = header["descr"], header["fortran_order"], header["shape"]
+        dtype = np.lib.format.descr_to_dtype(descr)
+        if not all(isinstance(length, int) and length >= 0 for length in shape):
+            raise ValueError("shape")
+    except (ValueError, SyntaxError, KeyError, TypeError, IndexError, RecursionError):
+        raise _no_npy(place, "its header cannot be parsed") from None
+    return dtype, tuple(shape), bool(fortran), start + length
+
+
+def _no_npy(place: str, why: str) -> SourceError:
+    return SourceError(
+        f"{place}: is no .npy file: {why}", hint="save it again with numpy.save", code="MMC440"
+    )
+
+
+def _stem(file: str) -> str:
+    return PurePosixPath(file.rpartition("/")[2]).stem
+
+
+def _is_archive(file: str) -> bool:
+    return file.lower().endswith(".npz")
+
+
+def look(files: Sequence[str], options: Options) -> Look:
+    """Each `.npz` is a part; the `.npy` files of one folder are the columns of a part."""
+    locators: list[Locator] = [{"path": file} for file in files if _is_archive(file)]
+    folders: dict[str, list[str]] = {}
+    for file in files:
+        if not _is_archive(file):
+            folders.setdefault(file.rpartition("/")[0], []).append(file)
+    for some in folders.values():
+        single = len(some) == 1 and _rank(some[0], options) == 2
+        names = ["vector"] if single else [_stem(file) for file in some]
+        locators.append({f"path:{name}": file for name, file in zip(names, some, strict=True)})
+    return look_parts([(locator, partial(_open, locator, options)) for locator in locators])
+
+
+def _rank(file: str, options: Options) -> int:
+    with open_blob(file, options.storage) as blob:
+        return 1 if Stored(blob, 0, blob.size, file).width is None else 2
+
+
+def read(
+    extent: Extent, columns: Sequence[str], batch_rows: int, options: Options
+) -> Iterator[Rows]:
+    locator = dict(extent.locator)
+    if "path" not in locator:
+        wanted = {f"path:{name}" for name in columns}
+        known = {key: value for key, value in locator.items() if key.startswith("path:")}
+        locator = {key: value for key, value in known.items() if key in wanted} or known
+    with _open(locator, options) as part:
+        yield from read_part(part, extent, columns, batch_rows)
+
+
+@contextlib.contextmanager
+def _open(locator: Locator, options: Options) -> Iterator[Part]:
+    with contextlib.ExitStack() as stack:
+        if "path" in locator:
+            yield _open_archive(str(locator["path"]), stack, options)
+            return
+        columns: dict[str, Stored] = {}
+        for key, value in locator.items():
+            if key.startswith("path:"):
+                blob = stack.enter_context(open_blob(str(value), options.storage))
+                columns[key.removeprefix("path:")] = Stored(blob, 0, blob.size, str(value))
+        yield _part(next(iter(columns.values())).place, columns)
+
+
+def _open_archive(file: str, stack: contextlib.ExitStack, options: Options) -> Part:
+    blob = stack.enter_context(open_blob(file, options.storage))
+    with _damage(file):
+        archive = stack.enter_context(zipfile.ZipFile(BlobFile(blob)))
+    columns: dict[str, Stored | Deflated] = {}
+    for member in archive.infolist():
+        place = f"{file}[{member.filename}]"
+        name = member.filename.removesuffix(".npy")
+        if member.compress_type == zipfile.ZIP_STORED:
+            head = blob.read_at(member.header_offset, _LOCAL_HEADER)
+            if head[:4] != b"PK\x03\x04":
+                raise SourceError(f"{place}: is damaged", hint="copy it again", code="MMC440")
+            skip = int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
+            offset = member.header_offset + _LOCAL_HEADER + skip
+            columns[name] = Stored(blob, offset, member.file_size, place)
+        else:
+            columns[name] = Deflated(archive, member, place)
+    if not columns:
+        raise SourceError(f"{file}: holds no array", hint="save it again", code="MMC440")
+    if len(columns) == 1 and next(iter(columns.values())).width is not None and "arr_0" in columns:
+        columns = {"vector": columns["arr_0"]}
+    return _part(file, columns)
+
+
+def _part(place: str, columns: dict[str, Any]) -> Part:
+    first = next(iter(columns.values()))
+    for column in columns.values():
+        if column.rows != first.rows:
+            raise SourceError(
+                f"{first.place} has {first.rows:,} rows, {column.place} has {column.rows:,}: "
+                "NumPy files of one source are columns of one collection",
+                hint="narrow the path to arrays of one length; put parts into folders of their own",
+                code="MMC442",
+            )
+    sequential = any(isinstance(column, Deflated) for column in columns.values())
+    typed: dict[str, ArrayColumn] = columns
+    return Part(place, first.rows, typed, sequential)

@@ -1,0 +1,287 @@
+"""The files source: finds the files, asks their format, adds key and evidence; reads pieces back.
+
+All matched files are one collection. Knows no format's bytes (one module each beside this one).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+
+from mmc.errors import SourceChanged, SourceError
+from mmc.facts import Extent, SourceCollection, SourceFacts, SourceField
+from mmc.io.arrow import arrow_text, with_origin
+from mmc.io.urls import expand, fingerprint, is_local, local_path
+from mmc.plan.model import Split
+from mmc.sources.files.formats import (
+    Column,
+    Format,
+    Options,
+    Rows,
+    format_module,
+    format_of,
+    only_one,
+    shortest_vector,
+    text_of,
+    vector_hint,
+)
+from mmc.sources.files.sample import Observed, observe
+from mmc.spec.endpoints import FilesSource as FilesConfig
+from mmc.spi import Config, Sample
+from mmc.types import FieldType, JsonValue, nearest
+
+_KEYS = ("id", "_id", "pk", "key")
+_ROW_NUMBERS = ("id", "row_id", "row_number")
+
+
+class FilesSource:
+    """Parquet, NumPy, JSON, CSV, fvecs, bvecs and HDF5 files, local or by URL."""
+
+    type = "files"
+    config_model = FilesConfig
+
+    def inspect(self, config: Config, collections: Sequence[str], sample: Sample) -> SourceFacts:
+        """Looks at headers, footers and a seeded sample; scans text files once to count rows."""
+        if config.get("manifest"):
+            from mmc.sources.files.manifest import inspect_manifest
+
+            return inspect_manifest(config, collections, sample)
+        storage = _mapping(config.get("storage"))
+        path = config.get("path")
+        if not path:
+            raise SourceError(
+                "the files source needs `path` or `manifest`",
+                hint="path: data/*.parquet",
+                code="MMC430",
+            )
+        files = expand(path if isinstance(path, str) else _texts(path), storage)
+        name = _collection_name(files)
+        for wanted in collections:
+            if wanted != name:
+                raise _unknown_collection(wanted, name)
+        seen = {file: fingerprint(file, storage) for file in files}
+        kind = format_of(files, str(config.get("format") or "auto"))
+        options = Options(kind, storage, _mapping(config.get("csv")), sample)
+        collection = _collection(name, format_module(kind), files, seen, options)
+        return SourceFacts("files", kind, (collection,), sample.rows, sample.seed)
+
+    def read(
+        self,
+        config: Config,
+        collection: str,
+        split: Split,
+        columns: Sequence[str],
+        batch_rows: int,
+    ) -> Iterator[pa.RecordBatch]:
+        """Yields the split's rows. Raises SourceChanged when a file is not the planned one."""
+        if config.get("manifest"):
+            from mmc.sources.files.manifest import read_manifest
+
+            yield from read_manifest(config, collection, split, columns, batch_rows)
+            return
+        storage, csv = _mapping(config.get("storage")), _mapping(config.get("csv"))
+        for piece in split.pieces:
+            locator = dict(piece.locator)
+            _check_unchanged(locator, storage)
+            options = Options(text_of(locator, "format"), storage, csv, Sample())
+            yield from _batches(piece, locator, columns, batch_rows, options)
+
+
+def _mapping(value: JsonValue) -> Mapping[str, JsonValue]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _texts(values: JsonValue) -> list[str]:
+    return [str(value) for value in values] if isinstance(values, (list, tuple)) else [str(values)]
+
+
+def _collection_name(files: Sequence[str]) -> str:
+    """The stem of the one file, else the name of the deepest folder that holds all."""
+    paths = [
+        str(local_path(file).absolute()) if is_local(file) else file.partition("://")[2]
+        for file in files
+    ]
+    if len(paths) == 1:
+        name = PurePosixPath(paths[0]).stem
+    else:
+        name = PurePosixPath(
+            os.path.commonpath([str(PurePosixPath(path).parent) for path in paths])
+        ).name
+    return re.sub(r"[^A-Za-z0-9_]", "_", name) or "files"
+
+
+def _unknown_collection(wanted: str, name: str) -> SourceError:
+    near = nearest(wanted, [name])
+    return SourceError(
+        f"there is no collection `{wanted}` in these files: they form one, `{name}`",
+        hint=f"did you mean `{near}`?" if near else f"write `from: {name}`, or leave `from` out",
+        code="MMC446",
+    )
+
+
+def _collection(
+    name: str,
+    module: Format,
+    files: Sequence[str],
+    seen: Mapping[str, str],
+    options: Options,
+) -> SourceCollection:
+    look = module.look(files, options)
+    only_one([column.name for column in look.columns], files[0])
+    marked = replace(
+        look,
+        extents=tuple(_marked(extent, options.format, seen) for extent in look.extents),
+        windows=tuple(_marked(extent, options.format, seen) for extent in look.windows),
+    )
+    observed = observe(module, marked, options)
+    fields = _vectors_told_from_lists(
+        [_field(column, observed.get(column.name)) for column in look.columns]
+    )
+    key = _key(fields)
+    extents = marked.extents
+    if key is not None:
+        fields[key] = replace(fields[key], key=True)
+    else:
+        number = _row_number_name([field.name for field in fields])
+        note = "row number over the files in sorted order"
+        fields.insert(
+            0, SourceField(number, "int64", key=True, unique=True, nullable=False, note=note)
+        )
+        extents = tuple(_with(extent, "row_number", number) for extent in extents)
+    return SourceCollection(
+        name,
+        tuple(fields),
+        extents,
+        look.rows,
+        sum(extent.bytes for extent in extents),
+        tuple(sorted(seen.items())),
+        notes=look.notes,
+    )
+
+
+def _with(extent: Extent, key: str, value: JsonValue) -> Extent:
+    return replace(extent, locator=tuple(sorted({**dict(extent.locator), key: value}.items())))
+
+
+def _marked(extent: Extent, kind: str, seen: Mapping[str, str]) -> Extent:
+    """The extent with its format, and beside each path the fingerprint of the file."""
+    pairs = dict(extent.locator)
+    for key, value in extent.locator:
+        if key == "path" or key.startswith("path:"):
+            pairs[key.replace("path", "fingerprint", 1)] = seen[str(value)]
+    pairs["format"] = kind
+    return replace(extent, locator=tuple(sorted(pairs.items())))
+
+
+def _field(column: Column, observed: Observed | None) -> SourceField:
+    vector = column.vector or vector_hint(column.type)
+    note = column.note
+    if observed is not None and not vector and not column.json_text:
+        vector = vector_hint(column.type, observed.constant_length)
+        note = note or ("lists of one length in the sample: taken as a vector" if vector else "")
+    return SourceField(
+        column.name,
+        arrow_text(column.type),
+        vector=vector,
+        nullable=column.nullable,
+        json_text=column.json_text,
+        evidence=observed.evidence if observed is not None else SourceField("", "").evidence,
+        note=note,
+    )
+
+
+def _vectors_told_from_lists(fields: list[SourceField]) -> list[SourceField]:
+    lengths = {f.name: FieldType.parse(f.vector).dim if f.vector else None for f in fields}
+    shortest = shortest_vector(lengths.values())
+    return [
+        replace(f, vector="", note="") if (lengths[f.name] or shortest) < shortest else f
+        for f in fields
+    ]
+
+
+def _key(fields: Sequence[SourceField]) -> int | None:
+    """Place of the column that identifies rows by its name, type and absence of nulls."""
+    for name in _KEYS:
+        for place, field in enumerate(fields):
+            if (
+                field.name.lower() == name
+                and re.fullmatch(r"u?int\d+|(large_)?string", field.arrow)
+                and not field.evidence.nulls
+                and not field.json_text
+            ):
+                return place
+    return None
+
+
+def _row_number_name(taken: Iterable[str]) -> str:
+    lowered = {name.lower() for name in taken}
+    for name in _ROW_NUMBERS:
+        if name not in lowered:
+            return name
+    number = 2
+    while f"row_number_{number}" in lowered:
+        number += 1
+    return f"row_number_{number}"
+
+
+def _check_unchanged(locator: Mapping[str, JsonValue], storage: Mapping[str, JsonValue]) -> None:
+    for key, value in locator.items():
+        if key == "path" or key.startswith("path:"):
+            planned = locator[key.replace("path", "fingerprint", 1)]
+            try:
+                found = fingerprint(str(value), storage)
+            except SourceError as error:
+                if error.code != "MMC430":
+                    raise
+                found = "not there"
+            if found != planned:
+                raise SourceChanged(
+                    f"{value} changed since the plan was made ({planned} then, {found} now)",
+                    hint="make a new plan",
+                    code="MMC436",
+                )
+
+
+def _batches(
+    piece: Extent,
+    locator: Mapping[str, JsonValue],
+    columns: Sequence[str],
+    batch_rows: int,
+    options: Options,
+) -> Iterator[pa.RecordBatch]:
+    module = format_module(options.format)
+    number = locator.get("row_number")
+    stored = [name for name in columns if name != number]
+    done = 0
+    for rows in module.read(piece, stored, batch_rows, options):
+        done += rows.count
+        yield _batch(rows, stored, columns, number)
+    if piece.rows is not None and done != piece.rows:
+        raise SourceError(
+            f"{_place(locator)}: {done:,} rows read where the plan says {piece.rows:,}",
+            hint="make a new plan; if it stays, the file is damaged",
+            code="MMC440",
+        )
+
+
+def _batch(
+    rows: Rows, stored: Sequence[str], columns: Sequence[str], number: JsonValue
+) -> pa.RecordBatch:
+    by_name = dict(zip(stored, rows.arrays, strict=True))
+    if number in columns:
+        import numpy as np
+
+        by_name[str(number)] = pa.array(
+            np.arange(rows.number, rows.number + rows.count, dtype=np.int64)
+        )
+    batch = pa.RecordBatch.from_arrays([by_name[name] for name in columns], names=list(columns))
+    return with_origin(batch, rows.origin)
+
+
+def _place(locator: Mapping[str, JsonValue]) -> str:
+    return next(str(value) for key, value in sorted(locator.items()) if key.startswith("path"))

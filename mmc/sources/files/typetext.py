@@ -1,0 +1,46 @@
+"""Columns of text files as one text in a locator: a plan says the types its pieces have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from mmc.io.arrow import arrow_text
+from mmc.sources.files.formats import Column
+from mmc.types import ArrowType
+
+_JSON = "json"
+_SCALARS = {
+    "bool": pa.bool_(),
+    "int64": pa.int64(),
+    "double": pa.float64(),
+    "float": pa.float32(),
+    "string": pa.string(),
+}
+
+
+def columns_text(columns: Sequence[Column]) -> str:
+    """`{"id":"int64","vector":"fixed_size_list<float>[4]","more":"json"}`, in column order."""
+    types = {
+        column.name: _JSON if column.json_text else arrow_text(column.type) for column in columns
+    }
+    return json.dumps(types, ensure_ascii=False, separators=(",", ":"))
+
+
+def read_columns(text: str) -> list[Column]:
+    """Inverse of `columns_text`."""
+    types: dict[str, str] = json.loads(text)
+    return [
+        Column(name, pa.string(), json_text=True)
+        if type_ == _JSON
+        else Column(name, _arrow(ArrowType.parse(type_)))
+        for name, type_ in types.items()
+    ]
+
+
+def _arrow(type_: ArrowType) -> pa.DataType:
+    if type_.element is not None:
+        return pa.list_(_arrow(type_.element), type_.size if type_.size is not None else -1)
+    return _SCALARS[type_.kind]

@@ -1,0 +1,373 @@
+"""Models -> findings about what a spec says, as far as that needs no facts. CHECKS is the table of
+contents.
+
+Each check is a generator over a `Draft`; a check says nothing about parts that an earlier step
+already refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from mmc.casts import CASTS
+from mmc.diagnostics import CODES, Severity
+from mmc.spec.document import Path, show
+from mmc.spec.endpoints import FilesSource, MilvusTarget
+from mmc.spec.models import CollectionSpec, FieldSpec, IndexSpec, SpecModel, field_type
+from mmc.spec.structure import Finding
+from mmc.spec.values import misfit
+from mmc.types import (
+    VECTORS,
+    FieldType,
+    Metric,
+    TypeKind,
+    TypeSyntaxError,
+    nearest,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A spec under check: `source` and `target` are None when their own models refused them."""
+
+    model: SpecModel
+    source: BaseModel | None
+    target: BaseModel | None
+    broken: frozenset[Path]
+
+    def damaged(self, path: Path) -> bool:
+        """Whether something at or below the path was refused, so that what is missing there is no
+        news.
+        """
+        return any(broken[: len(path)] == path for broken in self.broken)
+
+    def fields(self) -> Iterator[tuple[Path, FieldSpec, CollectionSpec]]:
+        for i, collection in enumerate(self.model.collections):
+            for j, field in enumerate(collection.fields):
+                yield ("collections", i, "fields", j), field, collection
+
+
+def types(draft: Draft) -> Iterator[Finding]:
+    """Type texts parse."""
+    for at, field, _ in draft.fields():
+        if field.type is not None:
+            try:
+                field_type(field.type)
+            except TypeSyntaxError as error:
+                yield Finding("MMC230", str(error), (*at, "type"), error.hint)
+
+
+def origins(draft: Draft) -> Iterator[Finding]:
+    """A field comes from one thing: a column, an expression, a constant, or the target's own
+    key.
+    """
+    for at, field, _ in draft.fields():
+        if draft.damaged(at):
+            continue
+        said = [
+            name
+            for name in ("from", "expr")
+            if getattr(field, "from_" if name == "from" else name) is not None
+        ]
+        said += ["constant"] if "constant" in field.model_fields_set else []
+        said += ["auto_id"] if field.auto_id else []
+        if len(said) > 1:
+            message = f"a field comes from one thing, and this one says {' and '.join(said)}"
+            yield Finding("MMC231", message, (*at, said[1]), "remove all but one", key=True)
+        elif field.drop:
+            other = sorted(_keys(field) - {"from", "to", "drop"})
+            if other:
+                message = f"a dropped column takes no `{other[0]}`"
+                yield Finding(
+                    "MMC231", message, (*at, other[0]), "a dropped column has `from` only", key=True
+                )
+            elif not said and not field.to:
+                yield Finding("MMC231", "which column to drop is not said", at, "add from: COLUMN")
+        elif not said and field.to is None:
+            yield Finding(
+                "MMC231",
+                "a field needs `from` or `to`",
+                at,
+                "add to: NAME, and from: COLUMN if it differs",
+            )
+        elif field.to is None and said[0] in ("expr", "constant"):
+            yield Finding("MMC231", f"a field made by `{said[0]}` needs `to`", at, "add to: NAME")
+
+
+def _keys(field: FieldSpec) -> set[str]:
+    return {"from" if name == "from_" else name for name in field.model_fields_set}
+
+
+def names(draft: Draft) -> Iterator[Finding]:
+    """No target field and no target collection is named twice; with several collections each is
+    named.
+    """
+    for i, collection in enumerate(draft.model.collections):
+        seen: dict[str, int] = {}
+        for j, field in enumerate(collection.fields):
+            name = field.to or field.from_
+            if name is None or field.drop:
+                continue
+            at: Path = ("collections", i, "fields", j)
+            if name in seen:
+                key = "to" if field.to else "from"
+                first = f"first in fields[{seen[name]}]"
+                yield Finding(
+                    "MMC232",
+                    f"two fields are named `{name}`",
+                    (*at, key),
+                    "give one another `to`",
+                    first,
+                )
+            seen.setdefault(name, j)
+    targets: dict[str, int] = {}
+    for i, collection in enumerate(draft.model.collections):
+        name = collection.to or collection.from_
+        if name is None:
+            if len(draft.model.collections) > 1 and not draft.damaged(("collections", i)):
+                message = "one of several collections must say which it is"
+                yield Finding("MMC243", message, ("collections", i), "add from: COLLECTION")
+            continue
+        if name in targets:
+            key = "to" if collection.to else "from"
+            first = f"first in collections[{targets[name]}]"
+            message = f"two collections go to `{name}`"
+            yield Finding(
+                "MMC234", message, ("collections", i, key), "give one another `to`", first
+            )
+        targets.setdefault(name, i)
+
+
+def keys(draft: Draft) -> Iterator[Finding]:
+    """One primary key and one partition key, of types that Milvus takes as keys, never null."""
+    first: dict[tuple[Path, str], int] = {}
+    for at, field, _ in draft.fields():
+        primary = bool(field.primary_key) or field.auto_id
+        for name, on in (("primary_key", primary), ("partition_key", field.partition_key)):
+            if not on or field.drop:
+                continue
+            shown = name if getattr(field, name) else "auto_id"
+            other = first.setdefault((at[:2], name), int(at[3]))
+            if other != at[3]:
+                word = name.replace("_", " ")
+                label = f"first in fields[{other}]"
+                yield Finding(
+                    "MMC233", f"a second {word}", (*at, shown), "a collection has one", label
+                )
+            type_ = _type(field)
+            if type_ and type_.kind not in (TypeKind.INT64, TypeKind.VARCHAR):
+                message = f"{type_} cannot be a {name.replace('_', ' ')}"
+                yield Finding("MMC237", message, (*at, "type"), "use int64 or varchar(n)")
+        if field.auto_id and field.primary_key is False:
+            message = "`auto_id` makes the primary key, and `primary_key: false` says it is none"
+            yield Finding("MMC237", message, (*at, "primary_key"), "remove one of them")
+        if primary and field.partition_key:
+            message = "the primary key cannot be the partition key"
+            yield Finding(
+                "MMC242",
+                message,
+                (*at, "partition_key"),
+                "Milvus spreads rows by the primary key anyway",
+            )
+        if primary and field.nullable:
+            yield Finding(
+                "MMC242", "the primary key cannot be null", (*at, "nullable"), "remove nullable"
+            )
+        if primary and field.default is not None:
+            yield Finding(
+                "MMC242", "the primary key has no default", (*at, "default"), "remove default"
+            )
+
+
+def values(draft: Draft) -> Iterator[Finding]:
+    """`default` and `constant` are values of the field's type."""
+    for at, field, _ in draft.fields():
+        type_ = _type(field)
+        constant_null = "constant" in field.model_fields_set and field.constant is None
+        if constant_null and (field.nullable is False or field.primary_key):
+            yield Finding(
+                "MMC238", "null for a field that cannot be null", (*at, "constant"), "give a value"
+            )
+        for name, value in (("default", field.default), ("constant", field.constant)):
+            if type_ is None or value is None:
+                continue
+            problem = misfit(value, type_)
+            if problem:
+                yield Finding("MMC238", f"`{name}` is no {type_}: {problem}", (*at, name))
+
+
+def vectors(draft: Draft) -> Iterator[Finding]:
+    """`normalize` is for vectors of floats."""
+    for at, field, _ in draft.fields():
+        type_ = _type(field)
+        floats = (TypeKind.FLOAT_VECTOR, TypeKind.FLOAT16_VECTOR, TypeKind.BFLOAT16_VECTOR)
+        if field.normalize and type_ and type_.kind not in floats:
+            message = (
+                f"{type_} cannot be normalized; only vectors of floats have a length to divide by"
+            )
+            yield Finding("MMC244", message, (*at, "normalize"), "remove normalize")
+
+
+def cast_names(draft: Draft) -> Iterator[Finding]:
+    """Casts exist."""
+    for at, field, _ in draft.fields():
+        if field.cast is not None and field.cast not in CASTS:
+            close = nearest(field.cast, list(CASTS))
+            hint = f"did you mean {close}?" if close else "casts: " + ", ".join(CASTS)
+            yield Finding("MMC235", f"no cast `{field.cast[:60]}`", (*at, "cast"), hint)
+
+
+_FLOAT_METRICS = (Metric.COSINE, Metric.IP, Metric.L2)
+_BINARY_METRICS = (Metric.HAMMING, Metric.JACCARD, Metric.SUBSTRUCTURE, Metric.SUPERSTRUCTURE)
+_METRICS: dict[TypeKind, tuple[Metric, ...]] = {
+    TypeKind.FLOAT_VECTOR: _FLOAT_METRICS,
+    TypeKind.FLOAT16_VECTOR: _FLOAT_METRICS,
+    TypeKind.BFLOAT16_VECTOR: _FLOAT_METRICS,
+    TypeKind.INT8_VECTOR: _FLOAT_METRICS,
+    TypeKind.BINARY_VECTOR: _BINARY_METRICS,
+    TypeKind.SPARSE_FLOAT_VECTOR: (Metric.IP, Metric.BM25),
+}
+_ANY = ("AUTOINDEX",)
+_DENSE = (
+    *(
+        "HNSW",
+        "IVF_FLAT",
+        "FLAT",
+        "IVF_SQ8",
+        "IVF_PQ",
+        "IVF_RABITQ",
+        "HNSW_SQ",
+        "HNSW_PQ",
+        "HNSW_PRQ",
+        "SCANN",
+    ),
+    *("DISKANN", "GPU_CAGRA", "GPU_IVF_FLAT", "GPU_IVF_PQ", "GPU_BRUTE_FORCE"),
+)
+_BINARY = ("BIN_IVF_FLAT", "BIN_FLAT", "MINHASH_LSH")
+_SPARSE = ("SPARSE_INVERTED_INDEX", "SPARSE_WAND")
+_SCALAR = ("INVERTED", "STL_SORT", "BITMAP", "Trie", "NGRAM")
+INDEX_TYPES = (*_ANY, *_DENSE, *_BINARY, *_SPARSE, *_SCALAR)
+
+
+def indexes(draft: Draft) -> Iterator[Finding]:
+    """An index and its metric suit the field's type. What is not known by name may be newer than
+    this list.
+    """
+    for at, field, _ in draft.fields():
+        if not isinstance(field.index, IndexSpec):
+            continue
+        name, place = field.index.type, (*at, "index")
+        if name not in INDEX_TYPES:
+            close = next((known for known in INDEX_TYPES if known.lower() == name.lower()), None)
+            close = close or nearest(name, INDEX_TYPES)
+            hint = f"did you mean {close}?" if close else ""
+            message = f"`{name[:60]}` is not an index type that is known here"
+            yield Finding("MMC247", message, (*place, "type"), hint, severity=Severity.WARNING)
+        type_ = _type(field)
+        if type_ is None:
+            continue
+        suits = _index_types(type_.kind)
+        if name in INDEX_TYPES and name not in suits:
+            hint = "use " + ", ".join(suits[:4])
+            yield Finding("MMC239", f"no {name} index on {type_}", (*place, "type"), hint)
+        metric, metrics = field.index.metric, _METRICS.get(type_.kind, ())
+        if metric and metric not in metrics:
+            hint = (
+                "use " + ", ".join(metrics) if metrics else "remove metric: only vectors have one"
+            )
+            yield Finding("MMC239", f"no metric {metric} on {type_}", (*place, "metric"), hint)
+
+
+def _index_types(kind: TypeKind) -> tuple[str, ...]:
+    own: tuple[str, ...]
+    match kind:
+        case TypeKind.BINARY_VECTOR:
+            own = _BINARY
+        case TypeKind.SPARSE_FLOAT_VECTOR:
+            own = _SPARSE
+        case _ if kind in VECTORS:
+            own = _DENSE
+        case _:
+            own = _SCALAR
+    return (*_ANY, *own)
+
+
+def dynamic(draft: Draft) -> Iterator[Finding]:
+    """`rest: dynamic` needs the dynamic field."""
+    for i, collection in enumerate(draft.model.collections):
+        if collection.rest == "dynamic" and collection.dynamic is False:
+            message = "`rest: dynamic` needs the dynamic field, and `dynamic: false` turns it off"
+            yield Finding("MMC246", message, ("collections", i, "dynamic"), "remove one of them")
+
+
+def lint_codes(draft: Draft) -> Iterator[Finding]:
+    """Codes of `lint` exist."""
+    for code in draft.model.lint:
+        if code not in CODES:
+            hint = (
+                f"did you mean {code.upper()}?"
+                if code.upper() in CODES
+                else "codes look like MMC311"
+            )
+            yield Finding(
+                "MMC236",
+                f"no diagnostic has the code `{code[:60]}`",
+                ("lint", code),
+                hint,
+                key=True,
+            )
+
+
+def endpoints(draft: Draft) -> Iterator[Finding]:
+    """A files source names its files once; a Milvus address is a URL or a file of Milvus Lite."""
+    if isinstance(draft.source, FilesSource) and not draft.damaged(("source",)):
+        source = draft.source
+        if source.path is not None and source.manifest is not None:
+            message = "a files source reads `path` or `manifest`, not both"
+            yield Finding("MMC240", message, ("source", "manifest"), "remove one of them", key=True)
+        elif not source.path and source.manifest is None:
+            place: Path = ("source", "path") if source.path is not None else ("source",)
+            hint = "add path: FILES, or manifest: FILE"
+            yield Finding(
+                "MMC240", "a files source needs `path` or `manifest`", place, hint, key=True
+            )
+    if isinstance(draft.target, MilvusTarget):
+        uri = draft.target.uri
+        if not re.fullmatch(r"(?:https?|tcp|unix)://[^\s/]\S*|(?!\w+://).*\.db", uri, re.DOTALL):
+            host = re.fullmatch(r"[\w.-]+:\d{1,5}", uri)
+            hint = (
+                f"write http://{uri}"
+                if host
+                else "write http://host:19530, or a path that ends in .db"
+            )
+            message = (
+                f"`{show(('target', 'uri'))}` is neither a URL of Milvus nor a file of Milvus Lite"
+            )
+            yield Finding("MMC241", message, ("target", "uri"), hint)
+
+
+def _type(field: FieldSpec) -> FieldType | None:
+    """The type that is said, where it parses."""
+    try:
+        return field_type(field.type) if field.type is not None else None
+    except TypeSyntaxError:
+        return None
+
+
+CHECKS: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
+    types,
+    origins,
+    names,
+    keys,
+    values,
+    vectors,
+    cast_names,
+    indexes,
+    dynamic,
+    lint_codes,
+    endpoints,
+)

@@ -1,0 +1,309 @@
+"""Text -> Spec: parse, render, check the structure, build the models, check what they say. Needs no
+network.
+
+All problems come back at once, each with its place; a Spec only when there is no error among them.
+What one step refuses is left out for the next, so that a misspelt key does not hide a bad type.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, ValidationError
+
+from mmc.diagnostics import Diagnostic, Severity, Span
+from mmc.errors import PluginMissing
+from mmc.plan import codec
+from mmc.plan.model import Endpoint
+from mmc.spec import credentials, structure
+from mmc.spec.checks import CHECKS, Draft
+from mmc.spec.document import MAX_BYTES, Document, Path, parse, show
+from mmc.spec.endpoints import SOURCES, TARGETS
+from mmc.spec.models import SpecModel
+from mmc.spec.schema import generate, strict
+from mmc.spec.structure import Finding
+from mmc.spec.template import Rendered, render
+from mmc.types import JsonValue
+
+FindModel: TypeAlias = Callable[[str, str], type[BaseModel] | None]
+"""(kind, type) -> the model of a plug-in's endpoint; kind is "source" or "target"."""
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A spec without errors.
+
+    Attributes:
+        model: rendered and checked; `model.source` and `model.target` hold the endpoint models.
+        source, target: the endpoints as they stand in a plan, secrets as references.
+        digest: sha256 of the rendered model with its defaults; the same for any formatting and any
+            place of the file.
+        spans: places of values, by path; key_spans: of their keys.
+    """
+
+    model: SpecModel
+    source: Endpoint
+    target: Endpoint
+    digest: str
+    file: str
+    spans: Mapping[Path, Span]
+    key_spans: Mapping[Path, Span]
+
+    def span(self, *path: str | int, key: bool = False) -> Span | None:
+        """Place of a value (or its key); of the nearest ancestor when the path itself is not in the
+        text.
+        """
+        return Document(self.file, None, self.key_spans, self.spans).span(path, key=key)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What came of a text: `spec` is None when there is an error among the diagnostics, sorted by
+    place.
+    """
+
+    spec: Spec | None
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def load_spec(
+    path: str | os.PathLike[str],
+    *,
+    variables: Mapping[str, str] = _NOTHING,
+    env: Mapping[str, str] | None = None,
+    find_model: FindModel | None = None,
+) -> Loaded:
+    """Reads a spec file. Never raises for what is in it, or when it is not there.
+
+    Args:
+        variables: values for `{{ vars.NAME }}`, over those of the spec.
+        env: values for `{{ env.NAME }}`; the process's environment when None.
+        find_model: models of plug-in endpoints; the built-in ones are known.
+    """
+    file = os.fspath(path)
+    top = Span(file, 1, 1, 2)
+    try:
+        with FilePath(file).open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 4)
+    except OSError as error:
+        return Loaded(
+            None, (Diagnostic("MMC101", f"cannot read the file: {error.strerror}", span=top),)
+        )
+    try:
+        text = (
+            raw.decode("utf-8-sig") if len(raw) <= MAX_BYTES else raw.decode("utf-8-sig", "ignore")
+        )
+    except UnicodeDecodeError as error:
+        return Loaded(None, (_not_utf8(file, raw, error),))
+    return parse_spec(text, file, variables=variables, env=env, find_model=find_model)
+
+
+def _not_utf8(file: str, raw: bytes, error: UnicodeDecodeError) -> Diagnostic:
+    # utf-8-sig counts from after the mark
+    start = error.start + (3 if raw.startswith(b"\xef\xbb\xbf") else 0)
+    before = raw[:start]
+    line = before.count(b"\n") + 1
+    column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
+    hint = "save the file as UTF-8"
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        hint = "this looks like UTF-16; save the file as UTF-8"
+    message = f"byte 0x{raw[start]:02x} is not UTF-8"
+    return Diagnostic("MMC102", message, span=Span(file, line, column, column + 1), hint=hint)
+
+
+def parse_spec(
+    text: str,
+    file: str = "<spec>",
+    *,
+    variables: Mapping[str, str] = _NOTHING,
+    env: Mapping[str, str] | None = None,
+    find_model: FindModel | None = None,
+) -> Loaded:
+    """As `load_spec`, from a text. `file` names it in diagnostics."""
+    document = parse(text, file)
+    if document.fatal:
+        return Loaded(None, document.diagnostics)
+    rendered = render(document, variables, os.environ if env is None else env)
+    check = _Check(document, rendered, find_model or (lambda kind, type_: None))
+    spec = check.run()
+    found = [*document.diagnostics, *rendered.diagnostics, *map(check.place, check.found)]
+    diagnostics = _finish(_leveled(found, check.levels), check.secrets)
+    return Loaded(None if any(d.is_error for d in diagnostics) else spec, diagnostics)
+
+
+def _leveled(diagnostics: Iterable[Diagnostic], levels: Mapping[str, str]) -> Iterator[Diagnostic]:
+    """With the severities that the spec's `lint` asks for; errors stay errors."""
+    for diagnostic in diagnostics:
+        level = levels.get(diagnostic.code, "") if not diagnostic.is_error else ""
+        if level != "off":
+            yield replace(diagnostic, severity=Severity(level)) if level else diagnostic
+
+
+def _finish(diagnostics: Iterable[Diagnostic], secret_lines: set[int]) -> tuple[Diagnostic, ...]:
+    """Sorted by place, each once, and without the text of lines that hold a secret."""
+    shown = dict.fromkeys(
+        replace(d, span=replace(d.span, text="")) if d.span and d.span.line in secret_lines else d
+        for d in diagnostics
+    )
+    return tuple(
+        sorted(shown, key=lambda d: (d.span.line, d.span.column) if d.span else (1 << 40, 0))
+    )
+
+
+class _Check:
+    """The steps after rendering, over one document."""
+
+    def __init__(self, document: Document, rendered: Rendered, find_model: FindModel) -> None:
+        self.document = document
+        self.rendered = rendered
+        self.find_model = find_model
+        self.broken = set(document.broken | rendered.broken)
+        self.culprits = list(self.broken)
+        self.found: list[Finding] = []
+        self.secrets: set[int] = set()
+        self.levels: Mapping[str, str] = {}
+
+    def run(self) -> Spec | None:
+        data = self.rendered.data
+        assert isinstance(data, dict)
+        self.take(credentials.check(self.rendered))
+        sources, targets = self.endpoint_models(data)
+        known = sources is SOURCES and targets is TARGETS
+        schema = strict() if known else generate(templates=False, sources=sources, targets=targets)
+        self.take(structure.check(data, schema))
+        pruned = structure.prune(data, sorted(self.culprits, key=len, reverse=True))
+        assert isinstance(pruned, dict)
+        model = self.build(SpecModel, {"version": 1, **pruned, "source": None, "target": None}, ())
+        source = self.endpoint(pruned, "source", sources)
+        target = self.endpoint(pruned, "target", targets)
+        if not isinstance(model, SpecModel):
+            return None
+        self.levels = model.lint
+        draft = Draft(model, source, target, frozenset(self.broken))
+        self.take([finding for check in CHECKS for finding in check(draft)])
+        if source is None or target is None or self.failed():
+            return None
+        model = model.model_copy(update={"source": source, "target": target})
+        body = model.model_dump(mode="json", by_alias=True, exclude={"vars"})
+        if "name" not in model.model_fields_set:
+            model = model.model_copy(update={"name": _stem(self.document.file)})
+        return Spec(
+            model,
+            _endpoint(source),
+            _endpoint(target),
+            codec.digest(body),
+            self.document.file,
+            MappingProxyType(dict(self.document.values)),
+            MappingProxyType(dict(self.document.keys)),
+        )
+
+    def failed(self) -> bool:
+        return bool(self.broken) or any(
+            finding.severity is Severity.ERROR for finding in self.found
+        )
+
+    def take(self, findings: Iterable[Finding]) -> None:
+        """Keeps what is news: nothing at or below a part that was refused before."""
+        news = [finding for finding in findings if not self.known(finding)]
+        self.found += news
+        for finding in news:
+            if finding.severity is Severity.ERROR:
+                culprit = finding.path if finding.culprit is None else finding.culprit
+                self.broken.add(culprit)
+                self.culprits.append(culprit)
+            if finding.secret and (span := self.document.span(finding.path)):
+                self.secrets.add(span.line)
+
+    def known(self, finding: Finding) -> bool:
+        # what is said about a key, or a secret, holds whatever became of the value
+        path = finding.path
+        own = finding.secret or (finding.key and finding.culprit == path)
+        return any(path[:length] in self.broken for length in range(len(path) + (not own)))
+
+    def endpoint_models(
+        self, data: Mapping[str, JsonValue]
+    ) -> tuple[Mapping[str, type[BaseModel]], Mapping[str, type[BaseModel]]]:
+        """The built-in models, and those of the plug-ins that this spec names."""
+        models: list[Mapping[str, type[BaseModel]]] = []
+        for kind, built_in in (("source", SOURCES), ("target", TARGETS)):
+            said = data.get(kind)
+            type_ = said.get("type") if isinstance(said, dict) else None
+            found = None
+            if isinstance(type_, str) and type_ not in built_in:
+                try:
+                    found = self.find_model(kind, type_)
+                except PluginMissing as error:
+                    message = f"{kind} type `{type_[:60]}`: {error}"
+                    self.take([Finding("MMC207", message, (kind, "type"), error.hint)])
+            models.append({**built_in, str(type_): found} if found else built_in)
+        return models[0], models[1]
+
+    def endpoint(
+        self, data: Mapping[str, JsonValue], kind: str, models: Mapping[str, type[BaseModel]]
+    ) -> BaseModel | None:
+        said = data.get(kind)
+        model = models.get(str(said.get("type"))) if isinstance(said, dict) else None
+        return self.build(model, said, (kind,)) if model else None
+
+    def build(self, model: type[BaseModel], data: Any, path: Path) -> BaseModel | None:
+        """The model, or None; its errors are news only when the schema let the data pass."""
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            if any(broken[: len(path)] == path for broken in self.broken):
+                return None
+            self.take(
+                Finding("MMC209", f"`{show((*path, *where))}`: {problem}", (*path, *where))
+                for where, problem in _problems(error, data)
+            )
+            return None
+
+    def place(self, finding: Finding) -> Diagnostic:
+        span = self.document.span(finding.path, key=finding.key)
+        if finding.secret and span:
+            span = replace(span, text="")
+        return Diagnostic(
+            finding.code,
+            finding.message,
+            finding.severity,
+            span,
+            finding.label,
+            finding.hint,
+            show(finding.path),
+        )
+
+
+def _problems(error: ValidationError, data: Any) -> list[tuple[Path, str]]:
+    """Places and words of pydantic's errors. Its `loc` also names union branches: only what is in
+    the data counts.
+    """
+    problems: dict[Path, str] = {}
+    for item in error.errors(include_input=False, include_url=False, include_context=False):
+        here, place = data, []
+        for part in item["loc"]:
+            try:
+                here = here[part]
+            except (KeyError, IndexError, TypeError):
+                continue
+            place.append(part)
+        problems.setdefault(tuple(place), item["msg"][:1].lower() + item["msg"][1:])
+    return list(problems.items())
+
+
+def _endpoint(model: BaseModel) -> Endpoint:
+    config: dict[str, JsonValue] = model.model_dump(mode="json", by_alias=True)
+    return Endpoint(str(config.pop("type")), tuple(sorted(config.items())))
+
+
+def _stem(file: str) -> str:
+    """A name for a spec that says none: its file's."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", FilePath(file).stem).lstrip("_.-")[:100]
+    return "migration" if not name or file.startswith("<") else name

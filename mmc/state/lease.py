@@ -1,0 +1,341 @@
+"""One applying process a target: a lease with an owner and an expiry, in the state store.
+
+Taken by a conditional write (compare-and-swap on the owner that was seen), renewed by a thread, and
+checked in the same transaction that records a split. A holder that was killed costs nothing: its
+lease is taken over at once when its process on this host is gone, else when it expires.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import urlsplit, urlunsplit
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from mmc.diagnostics import Diagnostic, Severity
+from mmc.errors import LeaseHeld, LeaseLost, StateError
+from mmc.events import Diagnosed, Emit
+from mmc.plan import codec
+from mmc.plan.model import Endpoint
+from mmc.state.sql import Database, leases
+
+TTL_SECONDS = 30.0
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lease. `host` names the machine, its boot and its process namespace."""
+
+    lease: str
+    target: str
+    owner: str
+    host: str
+    pid: int
+    acquired_at: datetime
+    expires_at: datetime
+
+    def __str__(self) -> str:
+        name = self.host.partition(" ")[0]
+        return f"process {self.pid} on {name}, since {self.acquired_at:%Y-%m-%d %H:%M:%S}Z"
+
+
+def target_identity(target: Endpoint) -> str:
+    """What two plans for the same place have in common: type and address, and the database where
+    there is one.
+
+    URLs are compared without credentials, default port spelling or a trailing slash; paths as
+    absolute ones.
+    """
+    options = target.options
+    address = str(options.get("uri") or options.get("url") or options.get("path") or "")
+    database = str(options.get("database") or "")
+    return " ".join(filter(None, (target.type, _normal(address), database)))
+
+
+def target_key(target: Endpoint) -> str:
+    """The key of a target's lease and runs: a digest of its identity, of fixed length."""
+    return codec.digest(target_identity(target))
+
+
+def _normal(address: str) -> str:
+    if not re.match(r"^[A-Za-z][A-Za-z0-9+.-]*://", address):
+        return str(Path(address).expanduser().resolve())
+    parts = urlsplit(address)
+    if parts.scheme.lower() == "file":
+        return str(Path(parts.path).resolve())
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    host = (parts.hostname or "").lower()
+    default = {"http": 80, "https": 443}.get(parts.scheme.lower())
+    netloc = f"{host}:{port}" if port is not None and port != default else host
+    path = posixpath.normpath(parts.path).rstrip("/") if parts.path else ""
+    return urlunsplit((parts.scheme.lower(), netloc, "" if path == "." else path, parts.query, ""))
+
+
+class Lease:
+    """Our lease on a target, while the `with` block lasts.
+
+    Args:
+        target: what is written to.
+        clock: gives the time, aware, in UTC.
+        heartbeat: renew in a thread every third of the time to live; tests renew by hand.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        target: Endpoint,
+        emit: Emit,
+        *,
+        ttl: float = TTL_SECONDS,
+        clock: Clock = lambda: datetime.now(UTC),
+        heartbeat: bool = True,
+    ) -> None:
+        self.key = target_key(target)
+        self.owner = f"{os.getpid()}-{_started(os.getpid()) or 0}-{secrets.token_hex(8)}"
+        self._database = database
+        self._target = target_identity(target)
+        self._emit = emit
+        self._ttl = timedelta(seconds=ttl)
+        self._clock = clock
+        self._expires = clock()
+        self._lost = ""
+        self._ended = threading.Event()
+        self._thread = (
+            threading.Thread(target=self._beat, name="mmc-lease", daemon=True)
+            if heartbeat
+            else None
+        )
+
+    def __enter__(self) -> Lease:
+        """Takes the lease.
+
+        Raises:
+            LeaseHeld: a living process holds it; the message names it.
+        """
+        self._acquire()
+        if self._thread is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+        try:
+            with self._database.writing() as connection:
+                connection.execute(leases.delete().where(self._mine))
+        except StateError:
+            if error is None:
+                raise
+
+    def check(self) -> None:
+        """Raises LeaseLost when the lease was taken over.
+
+        After a pause of this process or of the state store (a suspended laptop) it is renewed
+        first, if still ours.
+        """
+        if not self._lost and self._clock() >= self._expires:
+            self.renew()
+        if self._lost:
+            raise LeaseLost(
+                f"the lease on {self._target} was lost: {self._lost}",
+                hint="another apply may be running; `mmc status` shows it. Apply again continues",
+                code="MMC623",
+            )
+
+    @property
+    def lost(self) -> bool:
+        """Whether another owner is known to hold it; `check` raises then."""
+        return bool(self._lost)
+
+    def lose(self, why: str) -> None:
+        """Notes that another owner was seen, and raises LeaseLost."""
+        self._lost = why
+        self.check()
+
+    def renew(self) -> None:
+        """Extends the lease if it is still ours; otherwise `check` raises from now on."""
+        now = self._clock()
+        with self._database.writing() as connection:
+            held = connection.execute(
+                leases.update().where(self._mine).values(expires_at=_plain(now + self._ttl))
+            )
+        if held.rowcount:
+            self._expires = now + self._ttl
+        else:
+            self._lost = "another process took it over"
+
+    @property
+    def _mine(self) -> sa.ColumnElement[bool]:
+        return (leases.c.lease == self.key) & (leases.c.owner == self.owner)
+
+    def _acquire(self) -> None:
+        now = self._clock()
+        values = {
+            "owner": self.owner,
+            "host": _host(),
+            "pid": os.getpid(),
+            "acquired_at": _plain(now),
+            "expires_at": _plain(now + self._ttl),
+        }
+        holder = self._take(now, values)
+        self._expires = now + self._ttl
+        if holder is None:
+            return
+        expired = holder.expires_at <= now
+        self._emit(
+            Diagnosed(
+                Diagnostic(
+                    "MMC621" if expired else "MMC622",
+                    f"took over the lease on {self._target} from {holder}: "
+                    + ("it had expired" if expired else "that process is gone"),
+                    Severity.NOTE,
+                )
+            )
+        )
+
+    def _take(self, now: datetime, values: dict[str, object]) -> Holder | None:
+        """Writes our lease; returns the holder it was taken over from. Raises LeaseHeld."""
+        try:
+            with self._database.writing() as connection:
+                row = connection.execute(
+                    sa.select(leases).where(leases.c.lease == self.key).with_for_update()
+                ).one_or_none()
+                if row is None:
+                    connection.execute(
+                        leases.insert().values(lease=self.key, target=self._target, **values)
+                    )
+                    return None
+                holder = _holder(row)
+                free = holder.expires_at <= now or _is_gone(holder)
+                if (
+                    free
+                    and connection.execute(
+                        leases.update()
+                        .where(leases.c.lease == self.key, leases.c.owner == holder.owner)
+                        .values(**values)
+                    ).rowcount
+                ):
+                    return holder
+        except StateError as error:
+            if not isinstance(error.__context__, IntegrityError):
+                raise
+            raise LeaseHeld(
+                f"{self._target}: another apply has just begun",
+                hint="try again later",
+                code="MMC620",
+            ) from None
+        left = max(0, round((holder.expires_at - now).total_seconds()))
+        raise LeaseHeld(
+            f"{self._target} is being written by {holder}",
+            hint="wait for it, or stop it. If it is gone, its lease ends"
+            f" in {left} s; `mmc state unlock` ends it now",
+            code="MMC620",
+        )
+
+    def _beat(self) -> None:
+        while not self._ended.wait(self._ttl.total_seconds() / 3):
+            try:
+                self.renew()
+            except StateError:
+                continue
+            if self._lost:
+                return
+
+
+def holders(database: Database) -> list[Holder]:
+    """All leases, for `status` and `state list`."""
+    with database.reading() as connection:
+        return [
+            _holder(row) for row in connection.execute(sa.select(leases).order_by(leases.c.target))
+        ]
+
+
+def unlock(database: Database, owner: str) -> bool:
+    """Ends the lease of this owner, and only of this one; False when it has no lease any more."""
+    with database.writing() as connection:
+        return bool(connection.execute(leases.delete().where(leases.c.owner == owner)).rowcount)
+
+
+def _holder(row: sa.Row[tuple[object, ...]]) -> Holder:
+    fields = row._mapping
+    return Holder(
+        lease=fields["lease"],
+        target=fields["target"],
+        owner=fields["owner"],
+        host=fields["host"],
+        pid=fields["pid"],
+        acquired_at=fields["acquired_at"].replace(tzinfo=UTC),
+        expires_at=fields["expires_at"].replace(tzinfo=UTC),
+    )
+
+
+def _is_gone(holder: Holder) -> bool:
+    """Whether the holder was a process of this very host, boot and process namespace, and is no
+    more.
+    """
+    if holder.host != _host():
+        return False
+    started = _started(holder.pid)
+    return started is None or started != holder.owner.split("-")[1]
+
+
+@lru_cache(maxsize=1)
+def _host() -> str:
+    """Host name, boot and process namespace: containers may share a name, not process ids."""
+    name = socket.gethostname()
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{name} {boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return name
+
+
+def _started(pid: int) -> str | None:
+    """When a process started, in the system's own unit; None when it is not there or dead; "0" when
+    unknown.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        if Path("/proc/self/stat").exists():
+            return None
+        return _answers(pid)
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def _answers(pid: int) -> str | None:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return "0"
+
+
+def _plain(time: datetime) -> datetime:
+    """As the tables hold it: UTC without a zone."""
+    return time.astimezone(UTC).replace(tzinfo=None)

@@ -1,0 +1,219 @@
+"""Tables of the state store, and how a database is opened: SQLite by default, MySQL by URL. Knows
+no plan and no run.
+
+SQLite: WAL, so that `status` reads while a run writes; every writing transaction begins with BEGIN
+    IMMEDIATE, because with SQLite's default two processes that read and then write lose updates;
+    synchronous=FULL, because a lost "begun" row would let a replayed split be taken for a first
+    attempt. MySQL: READ COMMITTED, microseconds, LONGTEXT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from mmc.errors import PluginMissing, StateError
+
+STORE_VERSION = 1
+"""Of the tables. A store of a newer version is refused."""
+BUSY_SECONDS = 30.0
+"""How long a transaction waits for another process's."""
+
+metadata = sa.MetaData()
+_Text = sa.Text().with_variant(mysql.LONGTEXT(), "mysql")
+_Time = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
+_Count = sa.BigInteger
+
+versions = sa.Table(
+    "mmc_version",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("version", sa.Integer, nullable=False),
+)
+runs = sa.Table(
+    "mmc_runs",
+    metadata,
+    sa.Column("run", sa.String(32), primary_key=True),
+    sa.Column("plan_digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("plan_name", sa.String(255), nullable=False),
+    sa.Column("target_key", sa.String(64), nullable=False, index=True),
+    sa.Column("plan", _Text, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("started_at", _Time, nullable=False),
+    sa.Column("finished_at", _Time),
+    sa.Column("error", _Text, nullable=False),
+)
+steps = sa.Table(
+    "mmc_steps",
+    metadata,
+    sa.Column("run", sa.String(32), primary_key=True),
+    sa.Column("step", sa.String(255), primary_key=True),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("result", _Text, nullable=False),
+    sa.Column("started_at", _Time, nullable=False),
+    sa.Column("finished_at", _Time),
+)
+splits = sa.Table(
+    "mmc_splits",
+    metadata,
+    sa.Column("run", sa.String(32), primary_key=True),
+    sa.Column("step", sa.String(255), primary_key=True),
+    sa.Column("split", sa.String(64), primary_key=True),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("rows_read", _Count, nullable=False),
+    sa.Column("rows_written", _Count, nullable=False),
+    sa.Column("rows_filtered", _Count, nullable=False),
+    sa.Column("rows_quarantined", _Count, nullable=False),
+    sa.Column("bytes_read", _Count, nullable=False),
+    sa.Column("digest", sa.String(128), nullable=False),
+    sa.Column("files", _Text, nullable=False),
+    sa.Column("quarantine", _Text, nullable=False),
+    sa.Column("reasons", _Text, nullable=False),
+    sa.Column("started_at", _Time, nullable=False),
+    sa.Column("finished_at", _Time),
+)
+leases = sa.Table(
+    "mmc_leases",
+    metadata,
+    sa.Column("lease", sa.String(64), primary_key=True),
+    sa.Column("target", _Text, nullable=False),
+    sa.Column("owner", sa.String(128), nullable=False),
+    sa.Column("host", sa.String(255), nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("acquired_at", _Time, nullable=False),
+    sa.Column("expires_at", _Time, nullable=False),
+)
+
+
+class Database:
+    """An open state database. One for a process; its connections may be used by several threads,
+    one each.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Connects, and makes folder, file and tables as needed.
+
+        Raises:
+            StateError: no such database, no access, or a store of a newer mmc. The URL is shown
+                without password.
+            PluginMissing: the driver that the URL names is not installed.
+        """
+        self.shown = _shown(url)
+        with self._translated():
+            self._engine = _engine(url)
+            self._check_version()
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A transaction that holds the write lock from its first statement, then commits."""
+        with self._translated(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A consistent look that waits for no writer."""
+        with self._translated(), self._engine.connect() as connection:
+            yield connection.execution_options(mmc_reads_only=True)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _check_version(self) -> None:
+        """Makes the tables when there are none; a store that is there is only read."""
+        with self.reading() as connection:
+            known = sa.inspect(connection).has_table(versions.name)
+            found = connection.execute(sa.select(versions.c.version)).scalar() if known else None
+        if found is None:
+            with self.writing() as connection:
+                metadata.create_all(connection)
+                found = connection.execute(sa.select(versions.c.version)).scalar()
+                if found is None:
+                    connection.execute(versions.insert().values(id=1, version=STORE_VERSION))
+                    return
+        if found > STORE_VERSION:
+            self.close()
+            raise StateError(
+                f"state store {self.shown} is of version {found};"
+                f" this mmc reads version {STORE_VERSION}",
+                hint="use the newer mmc that wrote it, or another store with --state",
+                code="MMC641",
+            )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, OSError) as error:
+            cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+            raise StateError(
+                f"state store {self.shown}: {cause}",
+                hint="check the --state URL, its folder and its disk; then apply again",
+                code="MMC640",
+            ) from None
+
+
+def _shown(url: str) -> str:
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        raise StateError(
+            "the state URL does not parse",
+            hint="such as sqlite:///.mmc/state.db or mysql+pymysql://user:password@host/database",
+            code="MMC640",
+        ) from None
+
+
+def _engine(url: str) -> sa.Engine:
+    parsed = sa.make_url(url)
+    options: dict[str, Any] = {}
+    sqlite = parsed.get_backend_name() == "sqlite"
+    if sqlite:
+        if not parsed.database or parsed.database == ":memory:":
+            raise StateError(
+                "the state store needs a file: a run in memory cannot be continued", code="MMC640"
+            )
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        options["connect_args"] = {"timeout": BUSY_SECONDS}
+    else:
+        options["isolation_level"] = "READ COMMITTED"
+        options["pool_pre_ping"] = True
+    try:
+        engine = sa.create_engine(parsed, **options)
+    except NoSuchModuleError:
+        raise StateError(
+            f"no such kind of database: {parsed.drivername}",
+            hint="sqlite or mysql+pymysql",
+            code="MMC640",
+        ) from None
+    except ImportError as error:
+        raise PluginMissing(
+            f"the state URL needs the module `{error.name}`, which is not installed",
+            hint=f"pip install {error.name}",
+            code="MMC661",
+        ) from None
+    if sqlite:
+        sa.event.listen(engine, "connect", _sqlite_connect)
+        sa.event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_connect(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _sqlite_begin(connection: sa.Connection) -> None:
+    reads_only = connection.get_execution_options().get("mmc_reads_only", False)
+    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")

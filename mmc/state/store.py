@@ -1,0 +1,395 @@
+"""What a run has done so far: runs, steps, splits. Only the driver of a run writes here; workers
+never do.
+
+A run is one plan digest with many attempts. A split's "begun" row is written before its first
+effect and its "done" row after its last one, so that an apply that was killed anywhere knows what
+to replay. No secret is stored: a plan holds references only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from mmc.errors import StateError
+from mmc.plan import codec
+from mmc.plan.model import Plan
+from mmc.spi import FileRecord
+from mmc.state.lease import target_key
+from mmc.state.sql import Database, leases, runs, splits, steps
+from mmc.types import JsonValue, nearest
+
+DEFAULT_URL = "sqlite:///.mmc/state.db"
+
+
+class RunStatus(StrEnum):
+    """RUNNING is also what a killed run looks like: whoever holds the lease tells them apart."""
+
+    RUNNING = "running"
+    APPLIED = "applied"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+    @property
+    def complete(self) -> bool:
+        """Everything was done; applying again does nothing."""
+        return self in (RunStatus.APPLIED, RunStatus.PARTIAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One plan digest and how far it got. Times are UTC."""
+
+    run: str
+    plan_digest: str
+    plan_name: str
+    target_key: str
+    status: RunStatus
+    attempt: int
+    started_at: datetime
+    finished_at: datetime | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """A step that was begun. `result` is what it found or made, as JSON; None until it is done."""
+
+    step: str
+    kind: str
+    done: bool
+    result: JsonValue
+    started_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRecord:
+    """A split that was begun. The counts are 0 until it is done. `reasons`: (code, field, reason,
+    rows).
+    """
+
+    step: str
+    split: str
+    done: bool
+    attempt: int = 1
+    rows_read: int = 0
+    rows_written: int = 0
+    rows_filtered: int = 0
+    rows_quarantined: int = 0
+    bytes_read: int = 0
+    digest: str = ""
+    files: tuple[FileRecord, ...] = ()
+    quarantine: str = ""
+    reasons: tuple[tuple[str, str, str, int], ...] = ()
+
+
+class Store:
+    """The state store. Every method is one transaction; all raise StateError when the database
+    fails.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @classmethod
+    @contextmanager
+    def open(cls, url: str = DEFAULT_URL) -> Iterator[Store]:
+        """Opens the store at a SQLAlchemy URL, making it when it is not there, and closes it at the
+        end.
+        """
+        database = Database(url)
+        try:
+            yield cls(database)
+        finally:
+            database.close()
+
+    def begin_run(self, plan: Plan) -> Run:
+        """Records that an attempt begins: a new run, or the next attempt of the run of this plan
+        digest.
+        """
+        digest = codec.digest(plan)
+        with self.database.writing() as connection:
+            same = runs.c.plan_digest == digest
+            found = connection.execute(
+                runs.update()
+                .where(same)
+                .values(
+                    attempt=runs.c.attempt + 1,
+                    status=RunStatus.RUNNING,
+                    finished_at=None,
+                    error="",
+                )
+            )
+            if not found.rowcount:
+                connection.execute(
+                    runs.insert().values(
+                        run=digest[:12],
+                        plan_digest=digest,
+                        plan_name=plan.name,
+                        target_key=target_key(plan.target),
+                        plan=codec.write_plan(plan),
+                        status=RunStatus.RUNNING,
+                        attempt=1,
+                        started_at=_now(),
+                        finished_at=None,
+                        error="",
+                    )
+                )
+            return _run(connection.execute(sa.select(runs).where(same)).one())
+
+    def finish_run(self, run: str, status: RunStatus, error: str = "") -> None:
+        """Records how an attempt ended."""
+        with self.database.writing() as connection:
+            connection.execute(
+                runs.update()
+                .where(runs.c.run == run)
+                .values(status=status, finished_at=_now(), error=error)
+            )
+
+    def run_of(self, plan_digest: str) -> Run | None:
+        """The run of a plan, if it was ever applied."""
+        with self.database.reading() as connection:
+            row = connection.execute(
+                sa.select(runs).where(runs.c.plan_digest == plan_digest)
+            ).one_or_none()
+            return _run(row) if row else None
+
+    def run(self, run: str) -> Run:
+        """A run by its id, or by a part of its id or plan digest that only it begins with.
+
+        Raises:
+            StateError: no run, or more than one, begins so.
+        """
+        known = self.list_runs()
+        found = [it for it in known if it.run == run] or [
+            it for it in known if run and it.plan_digest.startswith(run)
+        ]
+        if len(found) == 1:
+            return found[0]
+        close = nearest(run, [it.run for it in known])
+        raise StateError(
+            f"{len(found)} runs begin with `{run}`"
+            if found
+            else f"no run `{run}` in {self.database.shown}",
+            hint=f"did you mean {close}?" if close else "`mmc state list` names them",
+            code="MMC642",
+        )
+
+    def list_runs(self) -> list[Run]:
+        """All runs, the latest first."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run)
+            )
+            return [_run(row) for row in rows]
+
+    def plan_of(self, run: str) -> Plan:
+        """The plan of a run, as it was applied: `status` and `verify` need no file."""
+        with self.database.reading() as connection:
+            text = connection.execute(sa.select(runs.c.plan).where(runs.c.run == run)).scalar_one()
+        return codec.read_plan(text, file=f"run {run}")
+
+    def unfinished_for_target(self, key: str, except_digest: str) -> list[Run]:
+        """Runs of other plans that began on this target and did not end, the latest first."""
+        changed = sa.exists().where(
+            steps.c.run == runs.c.run, steps.c.kind.not_in(["check_keys", "verify"])
+        )
+        open_ = runs.c.status.not_in([RunStatus.APPLIED, RunStatus.PARTIAL])
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                sa.select(runs)
+                .where(
+                    runs.c.target_key == key, runs.c.plan_digest != except_digest, open_, changed
+                )
+                .order_by(runs.c.started_at.desc())
+            )
+            return [_run(row) for row in rows]
+
+    def forget(self, run: str) -> None:
+        """Removes a run and all that is known of its steps and splits. Nothing at the target
+        changes.
+        """
+        with self.database.writing() as connection:
+            for table in (splits, steps, runs):
+                connection.execute(table.delete().where(table.c.run == run))
+
+    def step_begun(self, run: str, step: str, kind: str) -> None:
+        """Records that a step's effects may begin. A step that was begun before keeps its first
+        time.
+        """
+        with self.database.writing() as connection:
+            mine = (steps.c.run == run) & (steps.c.step == step)
+            if not connection.execute(steps.update().where(mine).values(status="begun")).rowcount:
+                connection.execute(
+                    steps.insert().values(
+                        run=run,
+                        step=step,
+                        kind=kind,
+                        status="begun",
+                        result="null",
+                        started_at=_now(),
+                    )
+                )
+
+    def step_done(
+        self, run: str, step: str, result: JsonValue = None, *, done: bool = True
+    ) -> None:
+        """Records a step's result. `done=False`: it has one, but must be carried out again (a
+        failed verification).
+        """
+        with self.database.writing() as connection:
+            connection.execute(
+                steps.update()
+                .where(steps.c.run == run, steps.c.step == step)
+                .values(
+                    status="done" if done else "begun",
+                    result=json.dumps(result, allow_nan=False),
+                    finished_at=_now(),
+                )
+            )
+
+    def steps(self, run: str) -> dict[str, StepRecord]:
+        """Steps that were begun, by id."""
+        with self.database.reading() as connection:
+            rows = connection.execute(sa.select(steps).where(steps.c.run == run))
+            return {row.step: _step(row) for row in rows}
+
+    def split_begun(self, run: str, step: str, split: str) -> int:
+        """Records that a split's writes may begin; returns which attempt this is, from 1."""
+        with self.database.writing() as connection:
+            mine = (splits.c.run == run) & (splits.c.step == step) & (splits.c.split == split)
+            attempt: int | None = connection.execute(
+                sa.select(splits.c.attempt).where(mine)
+            ).scalar()
+            if attempt is None:
+                empty = dict.fromkeys(_COUNTS, 0)
+                connection.execute(
+                    splits.insert().values(
+                        run=run,
+                        step=step,
+                        split=split,
+                        status="begun",
+                        attempt=1,
+                        digest="",
+                        files="[]",
+                        quarantine="",
+                        reasons="[]",
+                        started_at=_now(),
+                        **empty,
+                    )
+                )
+                return 1
+            connection.execute(
+                splits.update()
+                .where(mine)
+                .values(status="begun", attempt=attempt + 1, started_at=_now(), finished_at=None)
+            )
+            return attempt + 1
+
+    def split_done(
+        self, run: str, record: SplitRecord, lease: tuple[str, str] | None = None
+    ) -> bool:
+        """Records a split's result. With `lease` (its key and our owner id) only while we hold it.
+
+        Returns:
+            False when another owner holds the lease: nothing was recorded.
+        """
+        values: dict[str, Any] = {name: getattr(record, name) for name in _COUNTS}
+        with self.database.writing() as connection:
+            if lease is not None:
+                key, owner = lease
+                held = connection.execute(
+                    sa.select(leases.c.owner).where(leases.c.lease == key).with_for_update()
+                ).scalar()
+                if held != owner:
+                    return False
+            connection.execute(
+                splits.update()
+                .where(
+                    splits.c.run == run,
+                    splits.c.step == record.step,
+                    splits.c.split == record.split,
+                )
+                .values(
+                    status="done",
+                    digest=record.digest,
+                    files=json.dumps(codec.to_json(record.files)),
+                    quarantine=record.quarantine,
+                    reasons=json.dumps(codec.to_json(record.reasons)),
+                    finished_at=_now(),
+                    **values,
+                )
+            )
+        return True
+
+    def splits(self, run: str, step: str | None = None) -> list[SplitRecord]:
+        """Splits that were begun, of one step or of all, by step and split."""
+        mine = splits.c.run == run
+        if step is not None:
+            mine &= splits.c.step == step
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                sa.select(splits).where(mine).order_by(splits.c.step, splits.c.split)
+            )
+            return [_split(row) for row in rows]
+
+
+_COUNTS = ("rows_read", "rows_written", "rows_filtered", "rows_quarantined", "bytes_read")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    return time.replace(tzinfo=UTC) if time else None
+
+
+def _run(row: Any) -> Run:
+    fields: Mapping[str, Any] = row._mapping
+    return Run(
+        run=fields["run"],
+        plan_digest=fields["plan_digest"],
+        plan_name=fields["plan_name"],
+        target_key=fields["target_key"],
+        status=RunStatus(fields["status"]),
+        attempt=fields["attempt"],
+        started_at=fields["started_at"].replace(tzinfo=UTC),
+        finished_at=_utc(fields["finished_at"]),
+        error=fields["error"],
+    )
+
+
+def _step(row: Any) -> StepRecord:
+    return StepRecord(
+        step=row.step,
+        kind=row.kind,
+        done=row.status == "done",
+        result=json.loads(row.result),
+        started_at=row.started_at.replace(tzinfo=UTC),
+        finished_at=_utc(row.finished_at),
+    )
+
+
+def _split(row: Any) -> SplitRecord:
+    counts = {name: getattr(row, name) for name in _COUNTS}
+    return SplitRecord(
+        step=row.step,
+        split=row.split,
+        done=row.status == "done",
+        attempt=row.attempt,
+        digest=row.digest,
+        files=tuple(codec.from_json(FileRecord, file) for file in json.loads(row.files)),
+        quarantine=row.quarantine,
+        reasons=tuple(tuple(reason) for reason in json.loads(row.reasons)),
+        **counts,
+    )

@@ -1,0 +1,267 @@
+"""The account of a run for a change ticket: what was planned, moved and proved, as one value.
+
+Built by `run` at the end of an apply or verify; drawn as Markdown by `mmc.views.markdown`. Holds no
+secrets: endpoints stand as in the plan, with references.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from importlib import metadata
+from typing import Protocol
+
+from mmc import __version__
+from mmc.diagnostics import Diagnostic
+from mmc.events import Verified
+from mmc.plan import codec
+from mmc.plan.model import CopySplits, CreateCollection, Endpoint, Plan, Verify
+from mmc.secrets import REDACTOR
+
+FORMAT_VERSION = 1
+"""Of the JSON form; a field is only ever added."""
+_LIBRARIES = ("numpy", "pyarrow", "duckdb", "pymilvus", "milvus-lite", "faiss-cpu")
+
+
+class Verdict(StrEnum):
+    """What is known about one collection.
+
+    `unverified`: everything was copied, but the plan asks for no check, or none was made yet.
+    `incomplete`: splits are left, or rows are not accounted for.
+    """
+
+    VERIFIED = "verified"
+    DIFFERS = "differs"
+    UNVERIFIED = "unverified"
+    INCOMPLETE = "incomplete"
+
+
+class CopyCounts(Protocol):
+    """What the finished splits of one CopySplits step came to, over all attempts."""
+
+    @property
+    def step(self) -> str: ...
+    @property
+    def splits_done(self) -> int: ...
+    @property
+    def rows_read(self) -> int: ...
+    @property
+    def rows_written(self) -> int: ...
+    @property
+    def rows_filtered(self) -> int: ...
+    @property
+    def rows_quarantined(self) -> int: ...
+    @property
+    def reasons(self) -> Sequence[tuple[str, str, str, int]]:
+        """(code, field, reason, rows) of quarantined rows."""
+
+    @property
+    def quarantine(self) -> Sequence[str]:
+        """Paths of the quarantine files."""
+
+
+class RunCounts(Protocol):
+    """A run as the state store has it."""
+
+    @property
+    def run(self) -> str: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def started_at(self) -> datetime: ...
+    @property
+    def finished_at(self) -> datetime | None: ...
+    @property
+    def copies(self) -> Sequence[CopyCounts]: ...
+    @property
+    def verified(self) -> Sequence[Verified]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionReport:
+    """One collection. `planned` is None where only reading told; `expected`, `found` are counts of
+    the target."""
+
+    source: str
+    target: str
+    mode: str
+    route: str
+    splits_planned: int
+    splits_done: int
+    planned: int | None
+    read: int
+    filtered: int
+    quarantined: int
+    written: int
+    expected: int | None
+    found: int | None
+    count: str
+    digest: str
+    digest_expected: str
+    digest_found: str
+    verdict: Verdict
+    problems: tuple[str, ...] = ()
+    lossy: str = ""
+    reasons: tuple[tuple[str, str, str, int], ...] = ()
+    quarantine: tuple[str, ...] = ()
+
+    @property
+    def accounted(self) -> bool:
+        """Whether every row that was read was written, filtered or put in quarantine."""
+        return self.read == self.written + self.filtered + self.quarantined
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A run. Times are ISO 8601 in UTC; `outcome` as in `RunFinished`; `versions` are (name,
+    version)."""
+
+    plan: str
+    plan_digest: str
+    run: str
+    source: Endpoint
+    target: Endpoint
+    started: str
+    finished: str
+    seconds: float
+    outcome: str
+    collections: tuple[CollectionReport, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    versions: tuple[tuple[str, str], ...]
+    format: str = "mmc-report"
+    version: int = FORMAT_VERSION
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of the collections."""
+        found = {collection.verdict for collection in self.collections}
+        for verdict in (Verdict.DIFFERS, Verdict.INCOMPLETE, Verdict.UNVERIFIED):
+            if verdict in found:
+                return verdict
+        return Verdict.VERIFIED
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything arrived, and it was proved as far as the plan asks."""
+        return self.verdict in (Verdict.VERIFIED, Verdict.UNVERIFIED)
+
+    @property
+    def exit_code(self) -> int:
+        """What `mmc apply` ends with: 1 differs or incomplete, 3 rows are in quarantine, else 0."""
+        if not self.ok:
+            return 1
+        return 3 if any(collection.quarantined for collection in self.collections) else 0
+
+    def to_json(self) -> str:
+        """The report as indented JSON text."""
+        body = {"verdict": self.verdict.value, **_object(self)}
+        return REDACTOR.clean(json.dumps(body, indent=1, ensure_ascii=False)) + "\n"
+
+
+def _object(report: Report) -> dict[str, object]:
+    data = codec.to_json(report)
+    assert isinstance(data, dict)
+    return dict(data)
+
+
+def make_report(plan: Plan, run: RunCounts, diagnostics: Sequence[Diagnostic] = ()) -> Report:
+    """Puts a report together.
+
+    Args:
+        plan: what was applied.
+        run: what came of it.
+        diagnostics: found while applying; those of the plan are added.
+    """
+    verdicts = {verdict.step: verdict for verdict in run.verified}
+    checks = {step.copy: step for step in plan.steps if isinstance(step, Verify)}
+    creates = {
+        step.collection.name: step for step in plan.steps if isinstance(step, CreateCollection)
+    }
+    counts = {copy.step: copy for copy in run.copies}
+    collections = []
+    for copy in plan.copies:
+        check = checks.get(copy.id)
+        create = creates.get(copy.collection.name)
+        mode = str(create.mode) if create else ""
+        verdict = verdicts.get(check.id) if check else None
+        collections.append(_collection(copy, mode, check, counts.get(copy.id), verdict))
+    finished = run.finished_at
+    return Report(
+        plan=plan.name,
+        plan_digest=codec.digest(plan),
+        run=run.run,
+        source=plan.source,
+        target=plan.target,
+        started=run.started_at.isoformat(timespec="seconds"),
+        finished=finished.isoformat(timespec="seconds") if finished else "",
+        seconds=round((finished - run.started_at).total_seconds(), 3) if finished else 0.0,
+        outcome=str(run.outcome),
+        collections=tuple(collections),
+        diagnostics=(*plan.diagnostics, *diagnostics),
+        versions=versions(),
+    )
+
+
+def _collection(
+    copy: CopySplits,
+    mode: str,
+    check: Verify | None,
+    done: CopyCounts | None,
+    found: Verified | None,
+) -> CollectionReport:
+    counted = found is not None and found.rows_found >= 0
+    made = CollectionReport(
+        source=copy.source,
+        target=copy.collection.name,
+        mode=mode,
+        route=copy.route,
+        splits_planned=len(copy.splits),
+        splits_done=done.splits_done if done else 0,
+        planned=copy.rows,
+        read=done.rows_read if done else 0,
+        filtered=done.rows_filtered if done else 0,
+        quarantined=done.rows_quarantined if done else 0,
+        written=done.rows_written if done else 0,
+        expected=found.rows_expected if found and counted else None,
+        found=found.rows_found if found and counted else None,
+        count=check.count if check else "off",
+        digest=check.digest if check else "off",
+        digest_expected=found.digest_expected if found else "",
+        digest_found=found.digest_found if found else "",
+        verdict=Verdict.VERIFIED,
+        problems=found.problems if found else (),
+        lossy=copy.lossy,
+        reasons=tuple(done.reasons) if done else (),
+        quarantine=tuple(done.quarantine) if done else (),
+    )
+    return replace(made, verdict=_verdict(made, found))
+
+
+def _verdict(made: CollectionReport, found: Verified | None) -> Verdict:
+    if found is not None and not found.ok:
+        return Verdict.DIFFERS
+    if made.splits_done < made.splits_planned or not made.accounted:
+        return Verdict.INCOMPLETE
+    return Verdict.UNVERIFIED if found is None else Verdict.VERIFIED
+
+
+def versions() -> tuple[tuple[str, str], ...]:
+    """Versions of mmc, Python, system and the libraries, as far as they are installed."""
+    return (
+        ("mmc", __version__),
+        ("python", platform.python_version()),
+        ("system", platform.platform(terse=True)),
+        *((name, metadata.version(name)) for name in _LIBRARIES if _installed(name)),
+    )
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,368 @@
+"""The view for people: plan and verdicts on stdout, progress and problems on stderr.
+
+The only place that uses rich. On a terminal a running step has one live line; elsewhere there is a
+line when a step begins or ends, and a heartbeat while it runs. Every text is plain (never markup),
+without control characters, and cleaned of secrets.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+import unicodedata
+from collections.abc import Callable
+from typing import TextIO, assert_never
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from mmc.diagnostics import Diagnostic
+from mmc.events import (
+    Diagnosed,
+    Event,
+    Failed,
+    NothingToDo,
+    Planned,
+    Quarantined,
+    Retrying,
+    RunFinished,
+    RunStarted,
+    SplitDone,
+    SplitProgress,
+    SplitStarted,
+    Started,
+    StepDone,
+    StepStarted,
+    Verified,
+    VerifyProgress,
+)
+from mmc.plan.model import Plan
+from mmc.plan.tree import Symbol, layout, many, plan_tree, summary_line
+from mmc.secrets import REDACTOR
+from mmc.views import diagnostics
+from mmc.views.messages import message
+from mmc.views.progress import StepProgress
+
+HEARTBEAT_SECONDS = 30.0
+"""Between two lines of a running step where there is no terminal."""
+REFRESHES = 4
+"""Drawings of the live line a second."""
+LONG_STEPS = frozenset({"check_keys", "copy_splits", "build_index", "load_collection", "verify"})
+"""Kinds of steps whose beginning is told, too."""
+SYMBOLS = {
+    "create_collection": Symbol.ADD,
+    "check_keys": Symbol.CHECK,
+    "copy_splits": Symbol.COPY,
+    "build_index": Symbol.ADD,
+    "load_collection": Symbol.CHANGE,
+    "write_manifest": Symbol.ADD,
+    "verify": Symbol.CHECK,
+}
+STYLES = {
+    Symbol.ADD: "green",
+    Symbol.CHANGE: "yellow",
+    Symbol.REMOVE: "red",
+    Symbol.COPY: "cyan",
+    Symbol.CHECK: "blue",
+}
+_HEAD = re.compile(r"(?:^|(?<=: ))(error|warning|note)\[[^]]*\]", re.MULTILINE)
+_SEVERITY_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold blue"}
+
+
+class HumanView:
+    """Takes events, one after another, from one thread.
+
+    Args:
+        stdout, stderr: where lines go.
+        color: always | never | auto: on a terminal, unless NO_COLOR or TERM=dumb says otherwise.
+        quiet: only diagnostics, the plan's counts, verdicts and the end.
+        verbose: the plan in all detail, and a line a split.
+        heartbeat: seconds between two lines of a step that runs, where there is no terminal.
+        clock: steady seconds.
+    """
+
+    def __init__(
+        self,
+        stdout: TextIO,
+        stderr: TextIO,
+        *,
+        color: str = "auto",
+        quiet: bool = False,
+        verbose: bool = False,
+        heartbeat: float = HEARTBEAT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._out = _console(stdout, color)
+        self._err = _console(stderr, color)
+        self._width = _width(stdout)
+        self._live_width = None if quiet or _dumb() else _width(stderr)
+        self._quiet = quiet
+        self._verbose = verbose
+        self._heartbeat = heartbeat
+        self._clock = clock
+        self._hints = not os.environ.get("CI")
+        self._drawn = ""
+        self._plan_path = ""
+        self._quarantined: list[str] = []
+        self._running: _Running | None = None
+
+    # -- plan ------------------------------------------------------------------------------------
+
+    def show_plan(self, plan: Plan, digest: str, path: str = "") -> None:
+        """Draws a plan. `path`: where it was saved, or ""."""
+        self._drawn, self._plan_path = digest, path
+        if not self._quiet:
+            self._print(self._out, Text())
+            for row in layout(plan_tree(plan, verbose=self._verbose), self._width):
+                text = Text(_clean(str(row)))
+                if row.symbol:
+                    start = 4 * row.depth + 2
+                    text.stylize(STYLES[row.symbol], start, start + 1)
+                self._print(self._out, text)
+            self._print(self._out, Text())
+        self._say(summary_line(plan), "bold")
+        if path:
+            then = f". To do exactly this:  mmc apply {path}" if self._hints else ""
+            self._say(f"Saved {path} (sha256 {digest[:8]}){then}")
+
+    # -- events ----------------------------------------------------------------------------------
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Diagnosed(found):
+                self._diagnostic(found)
+            case Planned():
+                if event.path:
+                    self._plan_path = event.path
+                if event.digest != self._drawn:
+                    self._say(message(event))
+            case NothingToDo():
+                self._say(message(event), "green")
+            case RunStarted():
+                self._tell(message(event))
+            case StepStarted():
+                self._begin(event)
+            case StepDone():
+                self._end_step()
+                if event.kind != "verify" or event.skipped:
+                    self._tell(message(event), SYMBOLS.get(event.kind))
+            case SplitProgress() | VerifyProgress():
+                self._count(event)
+            case SplitDone():
+                self._count(event)
+                if self._verbose:
+                    self._tell(message(event), Symbol.COPY)
+            case Quarantined():
+                self._count(event)
+                self._quarantined.append(event.path)
+                self._tell(f"quarantined: {message(event)}", style="yellow")
+            case Retrying():
+                self._tell(f"trying again: {message(event)}", style="yellow")
+            case Verified():
+                self._verdict(event)
+            case RunFinished():
+                self._finish(event)
+            case Failed():
+                self._fail(event)
+            case Started() | SplitStarted():
+                pass
+            case _:
+                assert_never(event)
+
+    def close(self) -> None:
+        """Ends what is still being drawn."""
+        self._end_step()
+
+    def _diagnostic(self, found: Diagnostic) -> None:
+        # The renderer has cleaned the parts; here only its own line breaks are left.
+        text = Text(REDACTOR.clean(diagnostics.render([found])))
+        for head in _HEAD.finditer(text.plain):
+            text.stylize(_SEVERITY_STYLES[head[1]], *head.span())
+        self._print(self._err, text)
+
+    def _verdict(self, event: Verified) -> None:
+        self._end_step()
+        text = Text(_clean(f"{Symbol.CHECK} {message(event)}"))
+        text.stylize("green" if event.ok else "bold red", 2)
+        self._print(self._out, text)
+        for problem in event.problems:
+            self._say(f"    {problem}", "red" if not event.ok else "")
+
+    def _finish(self, event: RunFinished) -> None:
+        self._end_step()
+        self._say(
+            message(event),
+            {"applied": "bold green", "partial": "bold yellow"}.get(event.outcome, "bold red"),
+        )
+        if event.rows_quarantined:
+            self._say(
+                f"{many(event.rows_quarantined, 'row')} in quarantine, with reasons:"
+                + "".join(f"\n  {path}" for path in self._quarantined)
+            )
+        if event.report:
+            self._say(f"Report: {event.report}")
+        if not self._hints:
+            return
+        again = f"mmc apply {self._plan_path}" if self._plan_path else "apply the same plan"
+        if event.outcome == "partial":
+            self._say("To bring them in: correct them or the spec, plan with mode upsert, apply.")
+        elif event.outcome in ("stopped", "failed"):
+            self._say(f"What was done is recorded. To continue:  {again}")
+
+    def _fail(self, event: Failed) -> None:
+        self._end_step()
+        text = Text(_clean(f"error: {event.message}"))
+        text.stylize("bold red", 0, 6)
+        self._print(self._err, text)
+        if event.hint:
+            self._print(self._err, Text(_clean(f"   = hint: {event.hint}")))
+
+    # -- running steps ---------------------------------------------------------------------------
+
+    def _begin(self, event: StepStarted) -> None:
+        self._end_step()
+        if self._quiet:
+            return
+        progress = StepProgress.of(event, self._clock())
+        if self._live_width is None:
+            if event.kind in LONG_STEPS:
+                self._tell(message(event), SYMBOLS.get(event.kind))
+            self._running = _Heartbeat(progress, self._beat, self._heartbeat)
+        else:
+            self._running = _LiveLine(progress, self._err, self._live_width, self._clock)
+        self._running.start()
+
+    def _count(self, event: SplitProgress | SplitDone | VerifyProgress | Quarantined) -> None:
+        if self._running is not None:
+            self._running.progress.take(event, self._clock())
+
+    def _beat(self, progress: StepProgress) -> None:
+        self._tell(progress.line(self._clock()), Symbol.COPY)
+
+    def _end_step(self) -> None:
+        if self._running is not None:
+            self._running.stop()
+            self._running = None
+
+    # -- lines -----------------------------------------------------------------------------------
+
+    def _tell(self, line: str, symbol: Symbol | None = None, style: str = "") -> None:
+        """Progress: to stderr, unless quiet."""
+        if self._quiet:
+            return
+        text = Text(_clean(f"{symbol} {line}" if symbol else line), style=style)
+        if symbol:
+            text.stylize(STYLES[symbol], 0, 1)
+        self._print(self._err, text)
+
+    def _say(self, text: str, style: str = "") -> None:
+        """A result: to stdout."""
+        self._print(self._out, Text(_clean(text), style=style))
+
+    @staticmethod
+    def _print(console: Console, text: Text) -> None:
+        console.print(text, soft_wrap=True, end="" if text.plain.endswith("\n") else "\n")
+
+
+class _LiveLine:
+    """One line at the bottom of a terminal, drawn again a few times a second."""
+
+    def __init__(
+        self, progress: StepProgress, console: Console, width: int, clock: Callable[[], float]
+    ) -> None:
+        self.progress = progress
+        self._width = width
+        self._clock = clock
+        self._live = Live(
+            console=console,
+            get_renderable=self._draw,
+            refresh_per_second=REFRESHES,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def _draw(self) -> Text:
+        line = self.progress.line(self._clock(), self._width - 1)
+        return Text(_clean(line), no_wrap=True, overflow="ellipsis")
+
+    def start(self) -> None:
+        self._live.start()
+
+    def stop(self) -> None:
+        self._live.stop()
+
+
+class _Heartbeat:
+    """A line every so often, from a thread of its own: a step may be silent for long."""
+
+    def __init__(
+        self, progress: StepProgress, beat: Callable[[StepProgress], None], seconds: float
+    ) -> None:
+        self.progress = progress
+        self._beat = beat
+        self._seconds = seconds
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mmc-heartbeat", daemon=True)
+
+    def _run(self) -> None:
+        while not self._over.wait(self._seconds):
+            self._beat(self.progress)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+_Running = _LiveLine | _Heartbeat
+
+
+def _console(stream: TextIO, color: str) -> Console:
+    """All is decided here: rich would look at more variables than we promise to honour."""
+    terminal = stream.isatty()
+    colored = color == "always" or (
+        color == "auto" and terminal and not os.environ.get("NO_COLOR") and not _dumb()
+    )
+    return Console(
+        file=stream,
+        force_terminal=terminal or colored,
+        color_system="standard" if colored else None,
+        no_color=not colored,
+        width=_width(stream),
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+        _environ={},
+    )
+
+
+def _dumb() -> bool:
+    return os.environ.get("TERM") == "dumb"
+
+
+def _width(stream: TextIO) -> int | None:
+    """Columns of a terminal; None for anything else."""
+    if not stream.isatty():
+        return None
+    said = os.environ.get("COLUMNS", "")
+    if said.isdigit() and int(said) > 0:
+        return int(said)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except OSError:
+        return 80
+
+
+def _clean(text: str) -> str:
+    """Without secrets, and without control characters, which could drive the terminal."""
+    return "".join(
+        "?" if character != "\n" and unicodedata.category(character) in ("Cc", "Cf") else character
+        for character in REDACTOR.clean(text)
+    )

@@ -1,0 +1,142 @@
+"""One sentence an event: the words of the human view and of `@message` in NDJSON. Pure."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from mmc.events import (
+    Diagnosed,
+    Event,
+    Failed,
+    NothingToDo,
+    Planned,
+    Quarantined,
+    Retrying,
+    RunFinished,
+    RunStarted,
+    SplitDone,
+    SplitProgress,
+    SplitStarted,
+    Started,
+    StepDone,
+    StepStarted,
+    Verified,
+    VerifyProgress,
+)
+from mmc.plan.tree import bytes_text, many, rows_text
+
+OUTCOMES = {
+    "applied": "Applied",
+    "partial": "Applied in part",
+    "failed": "Failed",
+    "stopped": "Stopped",
+}
+
+
+def message(event: Event) -> str:
+    """What happened, in one line without a line break."""
+    match event:
+        case Started():
+            return f"mmc {event.version}: {event.command}"
+        case Diagnosed(found):
+            place = f"{found.span}: " if found.span else ""
+            return f"{place}{found.severity}[{found.code}]: {found.message}"
+        case Planned():
+            rows = f"{rows_text(event.rows)}, about {bytes_text(event.bytes)}"
+            return (
+                f"Plan {event.name} ({event.digest[:8]}): {event.create:,} to create,"
+                f" {event.change:,} to change, {event.replace:,} to replace;"
+                f" {rows}, {many(event.splits, 'split')}"
+            )
+        case RunStarted():
+            done = f"{event.splits_done:,} of {many(event.splits_total, 'split')} done before"
+            how = f"continues, {done}" if event.resumed else many(event.splits_total, "split")
+            return f"Run {event.run}, attempt {event.attempt}: {how}"
+        case NothingToDo():
+            return f"Nothing to do: this plan was applied at {event.finished_at} (run {event.run})"
+        case StepStarted():
+            planned = ""
+            if event.kind == "copy_splits" and event.splits:
+                left = f", {event.splits_done:,} of them done before" if event.splits_done else ""
+                planned = f": {rows_text(event.rows)} in {many(event.splits, 'split')}{left}"
+            return f"{event.label}{planned}"
+        case StepDone():
+            if event.skipped:
+                return f"{event.label}: done before"
+            return f"{event.label}: done in {seconds_text(event.seconds)}"
+        case SplitStarted():
+            again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+            return f"split {event.split} begins{again}"
+        case SplitProgress():
+            return f"split {event.split}: {rows_text(event.rows_read)} read"
+        case SplitDone():
+            return f"split {event.split}: {counts_text(event)} in {seconds_text(event.seconds)}"
+        case Retrying():
+            wait = seconds_text(event.wait_seconds)
+            return f"{event.what} failed ({event.error}); attempt {event.attempt} in {wait}"
+        case Quarantined():
+            reasons = "; ".join(
+                f"{code} {field}: {reason} ({many(rows, 'row')})"
+                for code, field, reason, rows in event.reasons
+            )
+            return f"{many(event.rows, 'row')} of split {event.split} to {event.path}: {reasons}"
+        case VerifyProgress():
+            of = "" if event.total is None else f" of {event.total:,}"
+            return f"{event.rows:,}{of} rows read"
+        case Verified():
+            return verdict_text(event)
+        case RunFinished():
+            return (
+                f"{OUTCOMES.get(event.outcome, event.outcome)}: {counts_text(event)}"
+                f" in {seconds_text(event.seconds)}"
+            )
+        case Failed():
+            return event.message
+        case _:
+            assert_never(event)
+
+
+def counts_text(event: SplitDone | RunFinished) -> str:
+    """`10 rows read = 9 written + 1 filtered + 0 quarantined`, and ≠ where rows are missing."""
+    sum_ = event.rows_written + event.rows_filtered + event.rows_quarantined
+    return (
+        f"{many(event.rows_read, 'row')} read {'=' if sum_ == event.rows_read else '≠'}"
+        f" {event.rows_written:,} written"
+        f" + {event.rows_filtered:,} filtered + {event.rows_quarantined:,} quarantined"
+    )
+
+
+def verdict_text(event: Verified) -> str:
+    """`articles: verified, 1,204,331 rows, digest 9f2c41d0 equal`"""
+    if not event.ok:
+        return f"{event.collection}: DIFFERS, " + (
+            f"{event.rows_found:,} rows found, {event.rows_expected:,} expected"
+            if event.rows_found != event.rows_expected
+            else f"{event.rows_found:,} rows, but the content is not what was sent"
+        )
+    parts = [f"{event.collection}: verified"]
+    if event.rows_found >= 0:
+        parts.append(many(event.rows_found, "row"))
+    if event.digest_expected:
+        parts.append(f"digest {short_digest(event.digest_found)} equal")
+    return ", ".join(parts)
+
+
+def short_digest(text: str) -> str:
+    """The first 8 hex digits of the sum in a content digest."""
+    return text.rpartition(":")[2][:8]
+
+
+def seconds_text(seconds: float) -> str:
+    """`0.4 s`, `23 s`, `4:05`, `1:02:03`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return clock_text(seconds)
+
+
+def clock_text(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,128 @@
+"""Runs, splits and plug-ins as aligned text or as JSON lines: for status, state and plugins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmc.plan.codec import to_json
+from mmc.plan.model import Plan
+from mmc.registry import Plugin
+from mmc.state.store import Run, SplitRecord, StepRecord
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells, each column as wide as its widest cell."""
+    if not rows:
+        return ""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _json_lines(values: Sequence[dict[str, Any]]) -> str:
+    return "".join(json.dumps(value, ensure_ascii=False, default=str) + "\n" for value in values)
+
+
+def _run_data(run: Run) -> dict[str, Any]:
+    names = ("run", "plan_name", "plan_digest", "target_key", "attempt", "error")
+    return {
+        **{name: getattr(run, name) for name in names},
+        "status": str(run.status),
+        "started_at": run.started_at.isoformat(),
+        "finished_at": run.finished_at.isoformat() if run.finished_at else None,
+    }
+
+
+def runs_text(runs: Sequence[Run], *, as_json: bool) -> str:
+    """One line a run."""
+    if as_json:
+        return _json_lines([_run_data(run) for run in runs])
+    if not runs:
+        return "No runs yet.\n"
+    head = ("RUN", "PLAN", "STATUS", "ATTEMPT", "STARTED (UTC)", "ERROR")
+    lines = [
+        (
+            run.run,
+            run.plan_name,
+            str(run.status),
+            str(run.attempt),
+            f"{run.started_at:%Y-%m-%d %H:%M:%S}",
+            run.error[:80],
+        )
+        for run in runs
+    ]
+    return columns([head, *lines])
+
+
+def splits_text(splits: Sequence[SplitRecord], *, as_json: bool) -> str:
+    """One line a split that was begun."""
+    if as_json:
+        return _json_lines([to_json(split) for split in splits])  # type: ignore[misc]
+    head = ("STEP", "SPLIT", "STATE", "ATTEMPT", "READ", "WRITTEN", "FILTERED", "QUARANTINED")
+    lines = [
+        (
+            split.step,
+            split.split,
+            "done" if split.done else "begun",
+            str(split.attempt),
+            f"{split.rows_read:,}",
+            f"{split.rows_written:,}",
+            f"{split.rows_filtered:,}",
+            f"{split.rows_quarantined:,}",
+        )
+        for split in splits
+    ]
+    return columns([head, *lines])
+
+
+def status_text(
+    run: Run,
+    plan: Plan,
+    steps: Mapping[str, StepRecord],
+    splits: Sequence[SplitRecord],
+    *,
+    as_json: bool,
+) -> str:
+    """Where a run stands: its steps, and for each copy how many splits and rows are done."""
+    copies = {copy.id: copy for copy in plan.copies}
+    done = {
+        name: [split for split in splits if split.step == name and split.done] for name in copies
+    }
+    if as_json:
+        progress = [
+            {
+                "step": name,
+                "splits_done": len(done[name]),
+                "splits": len(copy.splits),
+                "rows_written": sum(split.rows_written for split in done[name]),
+                "rows": copy.rows,
+            }
+            for name, copy in copies.items()
+        ]
+        return _json_lines([{**_run_data(run), "copies": progress}])
+    lines = []
+    for step in plan.steps:
+        record = steps.get(step.id)
+        state = "done" if record and record.done else "begun" if record else "-"
+        detail = ""
+        if step.id in copies:
+            copy = copies[step.id]
+            rows = sum(split.rows_written for split in done[step.id])
+            of = f" of {copy.rows:,}" if copy.rows is not None else ""
+            detail = f"{len(done[step.id])} of {len(copy.splits)} splits, {rows:,}{of} rows"
+        lines.append(("  " + step.id, state, detail))
+    text = f"run {run.run} ({run.plan_name}): {run.status}, attempt {run.attempt}\n"
+    return text + columns(lines) + (f"last error: {run.error}\n" if run.error else "")
+
+
+def plugins_text(plugins: Sequence[Plugin], *, as_json: bool) -> str:
+    """One line a plug-in."""
+    if as_json:
+        return _json_lines([to_json(plugin) for plugin in plugins])  # type: ignore[misc]
+    head = ("KIND", "NAME", "FROM")
+    return columns([head, *((p.kind, p.name, f"{p.package} {p.version}") for p in plugins)])

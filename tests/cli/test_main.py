@@ -1,0 +1,228 @@
+"""What every command shares: exit codes, cheap start, JSON, environment, prompts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmc.cli.main import COMMANDS, run
+
+HEAVY = ("pymilvus", "pyarrow", "sqlalchemy", "duckdb", "numpy", "faiss", "fsspec", "h5py")
+SPEC = """
+version: 1
+source: {type: files, path: vectors.npy}
+target: {type: files, url: out}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    np.save("vectors.npy", np.random.default_rng(1).normal(size=(50, 8)).astype(np.float32))
+    Path("spec.yaml").write_text(SPEC)
+    return tmp_path
+
+
+def _loaded_by(*args: str) -> set[str]:
+    code = (
+        "import sys; from mmc.cli.main import run; code = run(sys.argv[1:]);"
+        "print('|'.join(sys.modules), file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.strip().splitlines()[-1].split("|"))
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_loads_no_client_library(command: str) -> None:
+    loaded = _loaded_by(*filter(None, [command, "--help"]))
+    assert loaded.isdisjoint(HEAVY)
+
+
+def test_validate_loads_no_client_library(folder: Path) -> None:
+    assert _loaded_by("validate", "spec.yaml").isdisjoint(HEAVY)
+
+
+def test_every_command_has_a_module_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, text in COMMANDS.items():
+        assert run([name, "--help"]) == 0
+        assert name in capsys.readouterr().out
+        assert text.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["plam"], "did you mean `plan`?"),
+        (["plan"], "SPEC"),
+        (["plan", "none.yaml"], "none.yaml"),
+        (["plan", "spec.yaml", "--nonsense"], "--nonsense"),
+        (["plan", "spec.yaml", "--var", "x"], "K=V"),
+        (["preview", "spec.yaml", "-n", "0"], "0"),
+        (["validate", "--format", "xml"], "xml"),
+    ],
+)
+def test_usage_errors_are_64(
+    folder: Path, args: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(args) == 64
+    assert said in capsys.readouterr().err
+
+
+def test_validate_counts_and_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["validate"]) == 0
+    assert "1 valid" in capsys.readouterr().out
+    Path("bad.yaml").write_text(SPEC.replace("target", "traget"))
+    assert run(["validate", "."]) == 1
+    said = capsys.readouterr().err
+    assert "bad.yaml:4:1" in said and "`target`" in said
+    for format_ in ("concise", "github", "sarif", "junit", "markdown", "json"):
+        assert run(["validate", "bad.yaml", "--format", format_]) == 1
+        assert "MMC" in capsys.readouterr().out, format_
+
+
+def test_plan_says_what_there_is_to_do(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", "spec.yaml", "-o", "plan.json"]) == 0
+    assert "mmc apply plan.json" in capsys.readouterr().out
+    assert run(["plan", "spec.yaml", "--detailed-exitcode"]) == 2
+    capsys.readouterr()
+    assert run(["show", "plan.json"]) == 0
+    assert "50 rows" in capsys.readouterr().out
+
+
+def test_offline_plan_equals_the_online_one(folder: Path) -> None:
+    assert run(["inspect", "spec.yaml", "-o", "facts.json"]) == 0
+    assert run(["plan", "spec.yaml", "-o", "one.json"]) == 0
+    Path("vectors.npy").rename("away.npy")
+    assert run(["plan", "spec.yaml", "--facts", "facts.json", "-o", "two.json"]) == 0
+    assert Path("one.json").read_bytes() == Path("two.json").read_bytes()
+
+
+def test_diff_of_plans(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["plan", "spec.yaml", "-o", "one.json"])
+    Path("spec.yaml").write_text(SPEC + "collections: [{to: other}]\n")
+    run(["plan", "spec.yaml", "-o", "two.json"])
+    assert run(["diff", "one.json", "one.json"]) == 0
+    capsys.readouterr()
+    assert run(["diff", "one.json", "two.json"]) == 1
+    assert "+" in capsys.readouterr().out
+
+
+def test_nobody_is_asked_where_nobody_sits(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["apply", "spec.yaml", "--no-input"]) == 1
+    assert "--yes" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_replace_needs_more_than_yes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["apply", "spec.yaml", "--yes"]) == 0
+    Path("spec.yaml").write_text(SPEC + "load: {mode: replace}\n")
+    assert run(["plan", "spec.yaml", "-o", "plan.json"]) == 0
+    capsys.readouterr()
+    assert run(["apply", "plan.json", "--yes"]) == 1
+    assert "--allow-replace" in capsys.readouterr().err
+    assert run(["apply", "plan.json", "--no-input"]) == 1
+    assert run(["apply", "plan.json", "--yes", "--allow-replace"]) == 0
+
+
+def test_a_changed_source_makes_the_plan_stale(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["plan", "spec.yaml", "-o", "plan.json"])
+    np.save("vectors.npy", np.ones((51, 8), np.float32))
+    capsys.readouterr()
+    assert run(["apply", "plan.json"]) == 4
+    assert "vectors.npy" in capsys.readouterr().err
+    assert not list(Path("out").rglob("part*"))
+
+
+def test_json_is_json_on_every_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["apply", "spec.yaml", "--yes", "--json", "--json-into", "events.ndjson"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0]["type"] == "started" and "schema_version" in lines[0]
+    assert {"planned", "run_started", "verified", "run_finished"} <= {
+        line["type"] for line in lines
+    }
+    into = [json.loads(line) for line in Path("events.ndjson").read_text().splitlines()]
+    assert [line["type"] for line in into] == [line["type"] for line in lines]
+    assert run(["apply", "spec.yaml", "--json"]) == 1
+    failed = [json.loads(line) for line in capsys.readouterr().out.splitlines()][-1]
+    assert failed["type"] == "failed" and failed["exit_code"] == 1
+
+
+def test_state_commands(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["status"]) == 0
+    assert run(["apply", "spec.yaml", "--yes"]) == 0
+    capsys.readouterr()
+    assert run(["state", "list", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (found,) = [row for row in rows if "run" in row]
+    assert found["status"] == "applied"
+    assert run(["state", "show", found["run"][:6]]) == 0
+    assert "00000" in capsys.readouterr().out
+    assert run(["status", found["run"]]) == 0
+    assert "1 of 1 splits, 50 of 50 rows" in capsys.readouterr().out
+    assert run(["state", "unlock", found["run"]]) == 0
+    assert run(["state", "forget", found["run"]]) == 0
+    capsys.readouterr()
+    assert run(["state", "show", found["run"]]) == 1
+    assert "no run" in capsys.readouterr().err
+
+
+def test_secrets_stay_out_of_everything(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = "s3cr3t-value-of-a-token"
+    monkeypatch.setenv("MY_TOKEN", secret)
+    Path("spec.yaml").write_text(
+        "version: 1\nsource: {type: files, path: vectors.npy}\n"
+        "target: {type: files, url: out, storage: {token: {secret: env:MY_TOKEN}}}\n"
+    )
+    assert run(["apply", "spec.yaml", "--yes", "--json-into", "e.ndjson", "--report", "r.md"]) == 0
+    shown = capsys.readouterr()
+    assert secret not in shown.out + shown.err
+    for path in folder.rglob("*"):
+        if path.is_file():
+            assert secret.encode() not in path.read_bytes(), path
+
+
+def test_environment_sets_flags(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMC_PLAN_DETAILED_EXITCODE", "1")
+    assert run(["plan", "spec.yaml"]) == 2
+
+
+def test_preview_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["preview", "spec.yaml", "-n", "2"]) == 0
+    assert "2 rows" in capsys.readouterr().out
+    assert not Path("out").exists()
+
+
+def test_schema_and_version_and_plugins(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for what in ("spec", "plan"):
+        assert run(["schema", what]) == 0
+        assert json.loads(capsys.readouterr().out)["$schema"].endswith("2020-12/schema")
+    assert run(["version"]) == 0
+    assert "mmc 0" in capsys.readouterr().out
+    assert run(["plugins"]) == 0
+    assert "milvus.insert" in capsys.readouterr().out
+
+
+def test_fmt_check_and_stdin(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("spec.yaml").write_text("target: {type: files, url: out}\n" + SPEC.replace("target", "#"))
+    assert run(["fmt", "--check", "spec.yaml"]) == 1
+    assert run(["fmt", "spec.yaml"]) == 0
+    assert run(["fmt", "--check", "spec.yaml"]) == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "mmc.cli.main", "fmt", "-"],
+        input=SPEC,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "version: 1" in done.stdout

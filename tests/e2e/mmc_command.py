@@ -1,0 +1,96 @@
+"""Runs the real `mmc` command in a folder, as a person does, and kills it as an operator's bad day
+does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TIMEOUT = 180
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines() if line.startswith("{")]
+
+
+def _environment(extra: dict[str, str] | None) -> dict[str, str]:
+    return {**os.environ, "NO_COLOR": "1", "COLUMNS": "120", **(extra or {})}
+
+
+def mmc(folder: Path, *args: str, env: dict[str, str] | None = None, code: int = 0) -> Result:
+    """Runs `mmc ARGS` in a folder and checks the exit code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mmc.cli.main", *args],
+        cwd=folder,
+        env=_environment(env),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        stdin=subprocess.DEVNULL,
+    )
+    result = Result(done.returncode, done.stdout, done.stderr)
+    assert result.code == code, (
+        f"mmc {' '.join(args)}: exit {result.code}\n{done.stdout}\n{done.stderr}"
+    )
+    return result
+
+
+def start(folder: Path, *args: str) -> subprocess.Popen[str]:
+    """Starts `mmc ARGS` in its own process group."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "mmc.cli.main", *args],
+        cwd=folder,
+        env=_environment(None),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def kill_until_done(
+    folder: Path, plan: str, *, kills: int, seed: int, longest: float, code: int
+) -> int:
+    """Applies a plan, killing -9 the driver `kills` times at random moments, then lets it finish.
+
+    Only the driver is killed: its workers must notice by themselves.
+
+    Returns:
+        How many kills hit a running apply (one that had ended by itself counts as none).
+    """
+    chance = random.Random(seed)
+    hit = 0
+    for _ in range(kills):
+        process = start(folder, "apply", plan)
+        try:
+            process.wait(chance.uniform(0, longest))
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            hit += 1
+        process.communicate(timeout=TIMEOUT)
+    mmc(folder, "apply", plan, code=code)
+    return hit
+
+
+def timed(folder: Path, *args: str, code: int) -> float:
+    """Seconds that a command takes."""
+    begin = time.monotonic()
+    mmc(folder, *args, code=code)
+    return time.monotonic() - begin

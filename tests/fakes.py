@@ -1,0 +1,441 @@
+"""A source and a target at our own seam, for tests of the machinery between them.
+
+Both keep what they have on disk and are found by real entry points (`installed`), so that worker
+processes and killed children meet the same ones. The target behaves as a server does: what a write
+call got is there at once, an insert never looks at keys, an upsert replaces by key.
+
+Faults are files: `fault(folder, "write.00002.1", "kill")` makes the second write call of split
+    00002 kill its process. A fault strikes once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel
+
+from mmc.casts import Cast, choose
+from mmc.errors import SourceBusy, SourceError, TargetBusy, TargetError
+from mmc.facts import (
+    Capabilities,
+    Extent,
+    SourceCollection,
+    SourceFacts,
+    SourceField,
+    TargetCollection,
+    TargetFacts,
+)
+from mmc.io.arrow import Origin, canonical_schema, with_origin
+from mmc.plan.drift import seen_source, seen_target
+from mmc.plan.model import (
+    BuildIndex,
+    CheckKeys,
+    CopySplits,
+    CreateCollection,
+    Endpoint,
+    LoadCollection,
+    Mode,
+    OnDrift,
+    OnError,
+    Plan,
+    RowPolicy,
+    Split,
+    Step,
+    Summary,
+    Verify,
+    WriteManifest,
+)
+from mmc.plan.model import (
+    Mapping as FieldMapping,
+)
+from mmc.spi import FileRecord, Sample, WrittenSplit
+from mmc.types import ArrowType, Collection, Field, FieldType, Index, Metric, freeze
+
+DIM = 4
+
+
+class Crash(BaseException):
+    """The process is as good as dead: nothing of ours may catch it to go on."""
+
+
+def fault(folder: Path, place: str, action: str) -> None:
+    """Plants a fault: crash | kill | busy | error | sleep | bug."""
+    (folder / f"fault.{place}").write_text(action)
+
+
+def strike(folder: Path, place: str) -> None:
+    """Meets the fault at this place, if one is planted."""
+    path = folder / f"fault.{place}"
+    if not path.exists():
+        return
+    action = path.read_text()
+    path.unlink()
+    source = place.startswith(("read", "keys"))
+    match action:
+        case "crash":
+            raise Crash(place)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "busy":
+            raise (SourceBusy if source else TargetBusy)(f"busy at {place}")
+        case "error":
+            raise (SourceError if source else TargetError)(f"failed at {place}", hint="mend it")
+        case "bug":
+            raise KeyError(place)
+        case "sleep":
+            (folder / f"asleep.{place}").write_text(str(os.getpid()))
+            time.sleep(60)
+        case _:
+            raise AssertionError(action)
+
+
+class FakeConfig(BaseModel):
+    """`rows` rows; keys are row numbers but for `twice`, which has key 0; `bad` rows have NaN."""
+
+    type: str
+    folder: str
+    rows: int = 0
+    twice: list[int] = []
+    bad: list[int] = []
+    short: int = 0
+
+
+def rows_of(config: Mapping[str, Any], start: int, stop: int) -> dict[str, Any]:
+    """Columns of the source's rows start..stop-1."""
+    ids = np.arange(start, stop, dtype=np.int64)
+    vectors = (ids[:, None] * 8 + np.arange(DIM)).astype(np.float32)
+    for row in config.get("bad") or []:
+        if start <= row < stop:
+            vectors[row - start, 0] = np.nan
+    keys = np.where(np.isin(ids, config.get("twice") or []), 0, ids)
+    return {"id": keys, "vector": vectors, "text": [f"row {row}" for row in ids.tolist()]}
+
+
+class FakeSource:
+    type = "fake"
+    config_model = FakeConfig
+
+    def inspect(
+        self, config: Mapping[str, Any], collections: Sequence[str], sample: Sample
+    ) -> SourceFacts:
+        rows = int(config["rows"])
+        note = Path(str(config["folder"]), "source.version")
+        mark = note.read_text() if note.exists() else "1"
+        fields = (
+            SourceField("id", "int64", key=True, nullable=False),
+            SourceField("vector", f"fixed_size_list<float>[{DIM}]", nullable=False),
+            SourceField("text", "string"),
+        )
+        extent = Extent((("path", "fake"),), 0, rows, "row", rows, rows * 32, cuttable=True)
+        found = SourceCollection(
+            "rows", fields, (extent,), rows, rows * 32, fingerprint=(("fake", mark),)
+        )
+        return SourceFacts("fake", "1", (found,), sample.rows, sample.seed)
+
+    def read(
+        self,
+        config: Mapping[str, Any],
+        collection: str,
+        split: Split,
+        columns: Sequence[str],
+        batch_rows: int,
+    ) -> Iterator[pa.RecordBatch]:
+        folder = Path(str(config["folder"]))
+        number = 0
+        what = "keys" if list(columns) == ["id"] else "read"
+        for piece in split.pieces:
+            for start in range(piece.start, piece.stop, batch_rows):
+                strike(folder, f"{what}.{split.id}.{number}")
+                stop = min(start + batch_rows, piece.stop)
+                if number == 0 and split.id == "00001":
+                    stop -= int(config.get("short") or 0)
+                data = rows_of(config, start, stop)
+                vectors = pa.array(data["vector"].ravel())
+                arrays = {
+                    "id": pa.array(data["id"]),
+                    "vector": pa.FixedSizeListArray.from_arrays(vectors, DIM),
+                    "text": pa.array(data["text"]),
+                }
+                batch = pa.RecordBatch.from_arrays(
+                    [arrays[name] for name in columns], names=list(columns)
+                )
+                yield with_origin(batch, Origin("fake", start))
+                number += 1
+
+
+class FakeSink:
+    type = "fake"
+    route = "insert"
+    config_model = FakeConfig
+
+    def inspect(self, config: Mapping[str, Any], collections: Sequence[str]) -> TargetFacts:
+        with FakeTarget.at(config) as target:
+            found = target.rows_of_all()
+        folder = Path(str(config["folder"]))
+        limit = folder / "target.limit"
+        capabilities = Capabilities(
+            types=frozenset({"int64", "varchar", "float_vector"}),
+            elements=frozenset(),
+            max_batch_bytes=int(limit.read_text()) if limit.exists() else 1 << 20,
+        )
+        there = [TargetCollection(schema(name), rows) for name, rows in found.items()]
+        return TargetFacts("fake", "insert", "1", capabilities, tuple(there))
+
+    @contextmanager
+    def open(self, config: Mapping[str, Any]) -> Iterator[FakeTarget]:
+        strike(Path(str(config["folder"])), "open")
+        with FakeTarget.at(config) as target:
+            yield target
+
+
+class FakeTarget:
+    """Rows in an SQLite file, without any uniqueness."""
+
+    def __init__(self, folder: Path, base: sqlite3.Connection) -> None:
+        self.folder = folder
+        self.base = base
+
+    @classmethod
+    @contextmanager
+    def at(cls, config: Mapping[str, Any]) -> Iterator[FakeTarget]:
+        folder = Path(str(config["folder"]))
+        with closing(sqlite3.connect(folder / "target.db", timeout=30)) as base:
+            base.executescript(
+                "CREATE TABLE IF NOT EXISTS made (name TEXT PRIMARY KEY, what TEXT);"
+                "CREATE TABLE IF NOT EXISTS rows (name TEXT, id INTEGER, row TEXT);"
+                "CREATE TABLE IF NOT EXISTS calls (what TEXT);"
+            )
+            yield cls(folder, base)
+
+    def did(self, what: str) -> None:
+        with self.base:
+            self.base.execute("INSERT INTO calls VALUES (?)", [what])
+
+    def calls(self) -> list[str]:
+        return [what for (what,) in self.base.execute("SELECT what FROM calls")]
+
+    def rows_of_all(self) -> dict[str, int]:
+        names = [name for (name,) in self.base.execute("SELECT name FROM made")]
+        return {name: self._count(name) for name in names}
+
+    def ensure(self, step: CreateCollection) -> None:
+        strike(self.folder, "ensure.before")
+        name = step.collection.name
+        with self.base:
+            if step.mode is Mode.REPLACE:
+                self.base.execute("DELETE FROM rows WHERE name = ?", [name])
+            self.base.execute("INSERT OR IGNORE INTO made VALUES (?, 'collection')", [name])
+        self.did("ensure")
+        strike(self.folder, "ensure.after")
+
+    def writer(self, step: CopySplits, split: Split, *, replay: bool) -> FakeWriter:
+        self.did(f"writer {split.id}{' replay' if replay else ''}")
+        return FakeWriter(self, step, split, upsert=replay or step.write == "upsert")
+
+    def build_index(self, step: BuildIndex) -> None:
+        strike(self.folder, "index")
+        self.did("index")
+
+    def load(self, step: LoadCollection) -> None:
+        strike(self.folder, "load")
+        self.did("load")
+
+    def write_manifest(
+        self, step: WriteManifest, plan_digest: str, files: Mapping[str, Sequence[WrittenSplit]]
+    ) -> None:
+        listed = {
+            copy: [
+                [done.split.id, done.rows, [file.path for file in done.files]] for done in splits
+            ]
+            for copy, splits in files.items()
+        }
+        text = json.dumps({"plan": plan_digest, "files": listed})
+        (self.folder / step.path).write_text(text)
+
+    def count(self, collection: Collection) -> int:
+        strike(self.folder, "count")
+        return self._count(collection.name)
+
+    def _count(self, name: str) -> int:
+        (found,) = self.base.execute("SELECT count(*) FROM rows WHERE name = ?", [name]).fetchone()
+        return int(found)
+
+    def read_back(
+        self, collection: Collection, columns: Sequence[str], keys: pa.Array | None, batch_rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        wanted = None if keys is None else set(keys.to_pylist())
+        found = self.base.execute("SELECT id, row FROM rows WHERE name = ?", [collection.name])
+        rows = [json.loads(row) for id_, row in found if wanted is None or id_ in wanted]
+        whole = canonical_schema(collection)
+        names = pa.schema([whole.field(name) for name in columns])
+        table = pa.Table.from_pylist([{n: row[n] for n in columns} for row in rows], schema=names)
+        yield from table.to_batches(max_chunksize=batch_rows)
+
+
+class FakeWriter:
+    def __init__(self, target: FakeTarget, step: CopySplits, split: Split, *, upsert: bool) -> None:
+        self.target = target
+        self.name = step.collection.name
+        self.split = split.id
+        self.upsert = upsert
+        self.calls = 0
+        self.rows = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        strike(self.target.folder, f"write.{self.split}.{self.calls}")
+        base = self.target.base
+        with base:
+            for row in batch.to_pylist():
+                if self.upsert:
+                    base.execute(
+                        "DELETE FROM rows WHERE name = ? AND id = ?", [self.name, row["id"]]
+                    )
+                base.execute(
+                    "INSERT INTO rows VALUES (?, ?, ?)", [self.name, row["id"], json.dumps(row)]
+                )
+        self.calls += 1
+        self.rows += batch.num_rows
+        strike(self.target.folder, f"written.{self.split}.{self.calls}")
+
+    def commit(self) -> tuple[FileRecord, ...]:
+        strike(self.target.folder, f"commit.{self.split}")
+        self.target.did(f"commit {self.split}")
+        strike(self.target.folder, f"committed.{self.split}")
+        return (FileRecord(f"{self.split}.fake", 1, "0" * 64, self.rows),)
+
+    def abort(self) -> None:
+        self.target.did(f"abort {self.split}")
+
+
+def schema(name: str = "articles") -> Collection:
+    return Collection(
+        name,
+        (
+            Field("id", FieldType.parse("int64"), primary_key=True),
+            Field("vector", FieldType.parse(f"float_vector({DIM})")),
+            Field("text", FieldType.parse("varchar(64)")),
+        ),
+    )
+
+
+_ARROW = {"id": "int64", "vector": f"fixed_size_list<float>[{DIM}]", "text": "string"}
+
+
+def _mapping(field: Field) -> FieldMapping:
+    cast = choose(ArrowType.parse(_ARROW[field.name]), field.type)
+    assert isinstance(cast, Cast)
+    return FieldMapping(field, source=field.name, arrow=_ARROW[field.name], cast=cast.name)
+
+
+def make_plan(
+    folder: Path,
+    *,
+    rows: int = 40,
+    splits: int = 4,
+    batch_rows: int = 5,
+    workers: int = 1,
+    write: str = "insert",
+    on_error: OnError = OnError.FAIL,
+    max_errors: int | None = None,
+    on_drift: OnDrift = OnDrift.FAIL,
+    mode: Mode = Mode.FAIL,
+    name: str = "fake",
+    where: str = "",
+    **source: Any,
+) -> Plan:
+    """A plan from the fake source to the fake target, with every kind of step."""
+    config = {"type": "fake", "folder": str(folder), "rows": rows, **source}
+    ends = [
+        Endpoint("fake", freeze(config)),
+        Endpoint("fake", freeze({"type": "fake", "folder": str(folder), "path": str(folder)})),
+    ]
+    facts = FakeSource().inspect(config, [], Sample())
+    target_facts = FakeSink().inspect(config, [])
+    size = -(-rows // splits)
+    collection = schema()
+    cut = []
+    for number, start in enumerate(range(0, rows, size)):
+        stop = min(start + size, rows)
+        piece = Extent((("path", "fake"),), start, stop, "row", stop - start, (stop - start) * 32)
+        cut.append(Split(f"{number:05}", (piece,), stop - start, (stop - start) * 32))
+    mappings = tuple(_mapping(field) for field in collection.fields)
+    index = Index("FLAT", Metric.L2)
+    there = target_facts.collection(collection.name)
+    steps: tuple[Step, ...] = (
+        CheckKeys("keys.articles", "copy.articles"),
+        CreateCollection(
+            "create.articles",
+            collection,
+            mode,
+            exists=there is not None,
+            rows_before=there.rows if there else 0,
+        ),
+        CopySplits(
+            "copy.articles",
+            "rows",
+            collection,
+            mappings,
+            ("id", "vector", "text"),
+            tuple(cut),
+            "fake.insert",
+            "the only one",
+            write,
+            batch_rows,
+            1 << 20,
+            where=where,
+            fingerprint=facts.collections[0].fingerprint,
+            rows=rows,
+            bytes=rows * 32,
+        ),
+        BuildIndex("index.articles", "articles", "vector", index),
+        LoadCollection("load.articles", "articles"),
+        WriteManifest("manifest", "manifest.json"),
+        Verify("verify.articles", "copy.articles", "articles", mode, "exact", "full"),
+    )
+    return Plan(
+        name=name,
+        spec_digest="0" * 64,
+        source=ends[0],
+        target=ends[1],
+        source_seen=seen_source(facts),
+        target_seen=seen_target(target_facts),
+        steps=steps,
+        rows=RowPolicy(on_error, max_errors),
+        on_drift=on_drift,
+        workers=workers,
+        summary=Summary(1, 0, 0, rows, rows * 32, len(cut), 0),
+    )
+
+
+def target_rows(folder: Path) -> list[int]:
+    """Keys in the target, sorted, doubles and all."""
+    with FakeTarget.at({"folder": str(folder)}) as target:
+        return sorted(id_ for (id_,) in target.base.execute("SELECT id FROM rows"))
+
+
+def target_calls(folder: Path) -> list[str]:
+    with FakeTarget.at({"folder": str(folder)}) as target:
+        return target.calls()
+
+
+def install(folder: Path) -> None:
+    """Registers the fakes as a package that is installed in `folder`, by its entry points."""
+    info = folder / "mmc_fakes-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mmc-fakes\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[mmc.sources]\nfake = tests.fakes:FakeSource\n"
+        "[mmc.sinks]\nfake.insert = tests.fakes:FakeSink\n"
+    )
+    sys.path.append(str(folder))

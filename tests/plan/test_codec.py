@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mmc.errors import SpecInvalid
+from mmc.facts import Capabilities, Extent, Facts, SourceCollection, SourceFacts, TargetFacts
+from mmc.plan import codec
+from mmc.plan.model import (
+    BuildIndex,
+    CheckKeys,
+    CopySplits,
+    CreateCollection,
+    Endpoint,
+    Layout,
+    LoadCollection,
+    Mapping,
+    Mode,
+    OnDrift,
+    OnError,
+    Plan,
+    RestColumn,
+    RowPolicy,
+    Seen,
+    Split,
+    Summary,
+    Verify,
+    WriteManifest,
+)
+from mmc.types import Collection, Field, FieldType, Index, Metric
+
+KEY = Field("id", FieldType.parse("int64"), primary_key=True)
+TAGS = Field("tags", FieldType.parse("array<varchar(10)>(5)"), nullable=True, default=["a", 1])
+COLLECTION = Collection("a", (KEY, TAGS), dynamic=True, partitions=("p",))
+EXTENT = Extent((("path", "x"), ("row_group", 3)), 0, 10, "row", 10, 400, True, "p")
+COPY = CopySplits(
+    "copy.a",
+    "a",
+    COLLECTION,
+    (Mapping(KEY, source="id", arrow="int64", cast="same"), Mapping(TAGS, constant={"k": [1.5]})),
+    ("id",),
+    (Split("00000", (EXTENT,), 10, 400, "p"), Split("00001", (EXTENT,), None, 400)),
+    "milvus.insert",
+    "insert: Milvus Lite",
+    "insert",
+    100,
+    1000,
+    rest=(RestColumn("x", "string", True),),
+    layout=Layout("parquet", "a"),
+    fingerprint=(("x", "400:1"),),
+)
+PLAN = Plan(
+    "x",
+    "0" * 64,
+    Endpoint("faiss", (("path", "x"), ("storage", {"key": {"secret": "env:K"}}))),
+    Endpoint("milvus", (("uri", "./a.db"),)),
+    Seen("a", (("fields.id", "int64"),), (("a", None),)),
+    Seen("b", (), ()),
+    (
+        CheckKeys("keys.a", "copy.a"),
+        CreateCollection("create.a", COLLECTION, Mode.FAIL, False),
+        COPY,
+        BuildIndex("i", "a", "v", Index("HNSW", Metric.L2, (("M", 16),)), "as in the source"),
+        LoadCollection("l", "a"),
+        WriteManifest("m", "manifest.json"),
+        Verify("v", "copy.a", "a", Mode.FAIL, "exact", "full"),
+    ),
+    RowPolicy(OnError.QUARANTINE, None),
+    OnDrift.WARN,
+    2,
+    Summary(1, 2, 3, None, 4, 5, 6),
+)
+
+
+def test_plan_round_trips() -> None:
+    assert codec.read_plan(codec.write_plan(PLAN)) == PLAN
+
+
+def test_text_is_the_same_for_equal_plans() -> None:
+    again = codec.read_plan(codec.write_plan(PLAN))
+    assert codec.write_plan(again) == codec.write_plan(PLAN)
+    assert codec.digest(again) == codec.digest(PLAN)
+
+
+def test_facts_round_trip() -> None:
+    collection = SourceCollection("a", (), (EXTENT,), 10, 400)
+    facts = Facts(
+        SourceFacts("faiss", "1", (collection,)),
+        TargetFacts("milvus", "insert", "2", Capabilities(frozenset({"int64"}), frozenset())),
+    )
+    assert codec.read_facts(codec.write_facts(facts)) == facts
+
+
+def _code(text: str) -> str:
+    with pytest.raises(SpecInvalid) as caught:
+        codec.read_plan(text, "p.json")
+    (found,) = caught.value.diagnostics
+    assert found.span is not None and found.span.file == "p.json"
+    return found.code
+
+
+def test_a_plan_changed_by_hand_is_refused() -> None:
+    body = json.loads(codec.write_plan(PLAN))
+    body["plan"]["workers"] = 7
+    assert _code(json.dumps(body)) == "MMC124"
+
+
+def test_other_files_are_refused_by_name() -> None:
+    body = json.loads(codec.write_plan(PLAN))
+    assert _code("{") == "MMC120"
+    assert _code("[]") == "MMC121"
+    assert _code(json.dumps({**body, "format": "mmc-facts"})) == "MMC121"
+    assert _code(json.dumps({**body, "version": 99})) == "MMC122"
+    body["plan"]["steps"][0]["kind"] = "dance"
+    assert _code(json.dumps(body)) == "MMC123"
+
+
+def test_no_value_outside_json_gets_into_a_plan() -> None:
+    with pytest.raises(TypeError):
+        codec.to_json(object())
+    with pytest.raises(ValueError, match="JSON"):
+        codec.canonical(float("nan"))
+
+
+def test_a_real_plan_file_fits_its_schema() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = codec.plan_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(json.loads(codec.write_plan(PLAN)))

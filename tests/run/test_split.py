@@ -1,0 +1,147 @@
+"""One split by itself: row accounting, and what the writer and the quarantine file are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmc.errors import RowsRejected, SourceChanged, TargetError
+from mmc.events import SplitProgress
+from mmc.plan.model import CopySplits, OnError, Plan, RowPolicy
+from mmc.run import split as split_module
+from mmc.run.split import SplitResult, columns_for, copy_split
+from mmc.run.stop import SplitStopped
+from mmc.run.transform import Transform, Transformed
+from mmc.types import Collection
+from mmc.verify.digest import Digest
+from tests.fakes import FakeTarget, rows_of
+from tests.run.conftest import Bench
+
+
+def _copy(bench: Bench, plan: Plan, number: int = 1, **options: Any) -> SplitResult:
+    step = plan.copies[0]
+    with FakeTarget.at(plan.target.options) as target:
+        return copy_split(
+            plan.source,
+            target,
+            step,
+            step.splits[number],
+            replay=options.pop("replay", False),
+            run_dir=bench.folder / "run",
+            rows=plan.rows,
+            emit=bench.events.append,
+            should_stop=options.pop("should_stop", lambda: False),
+        )
+
+
+def test_counts_and_digest_are_those_of_the_rows(bench: Bench) -> None:
+    plan = bench.plan(on_error=OnError.QUARANTINE, bad=[12], where="id <> 15")
+    result = _copy(bench, plan)
+    assert (result.rows_read, result.rows_written) == (10, 8)
+    assert (result.rows_filtered, result.rows_quarantined) == (1, 1)
+    assert bench.keys() == [10, 11, 13, 14, 16, 17, 18, 19]
+    collection: Collection = plan.copies[0].collection
+    with FakeTarget.at(plan.target.options) as target:
+        digest = Digest.of(collection)
+        for batch in target.read_back(collection, ["id", "vector", "text"], None, 100):
+            digest.add(batch)
+    assert result.digest == digest.hex()
+    assert Path(result.quarantine).read_text().count("\n") == 1
+    assert result.bytes_read == plan.copies[0].splits[1].bytes
+    (file,) = result.files
+    assert file.rows == 8
+
+
+class Losing(Transform):
+    """A transform that drops a row without a word."""
+
+    def __call__(self, batch: Any) -> Transformed:
+        done = super().__call__(batch)
+        return replace(done, batch=done.batch.slice(1))
+
+
+def test_a_row_that_nobody_accounts_for_stops_the_split(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(split_module, "Transform", Losing)
+    with pytest.raises(RuntimeError, match="10 rows read, but 8 written, 0 filtered and 0 quar"):
+        _copy(bench, bench.plan())
+    assert bench.calls()[-1] == "abort 00001"
+
+
+def test_fewer_rows_than_planned_are_not_committed(bench: Bench) -> None:
+    with pytest.raises(SourceChanged, match="10 rows were planned"):
+        _copy(bench, bench.plan(short=1))
+    assert "commit 00001" not in bench.calls()
+
+
+def test_max_errors_is_what_the_run_has_left(bench: Bench) -> None:
+    plan = bench.plan(on_error=OnError.QUARANTINE, max_errors=1, bad=[12, 13])
+    with pytest.raises(RowsRejected, match="the next one is fake, row 12: vector"):
+        _copy(bench, replace(plan, rows=RowPolicy(OnError.QUARANTINE, 1)))
+    assert list((bench.folder / "run").rglob("*.jsonl*")) == []
+
+
+def test_a_stop_is_seen_between_batches(bench: Bench) -> None:
+    asked = iter([False, True])
+    with pytest.raises(SplitStopped):
+        _copy(bench, bench.plan(), should_stop=lambda: next(asked))
+    assert bench.keys() == [10, 11, 12, 13, 14]
+    assert bench.calls()[-1] == "abort 00001"
+
+
+def test_a_stop_is_seen_before_the_commit(bench: Bench) -> None:
+    asked = iter([False, False, True])
+    with pytest.raises(SplitStopped):
+        _copy(bench, bench.plan(), should_stop=lambda: next(asked))
+    assert bench.calls()[-1] == "abort 00001"
+
+
+def test_a_failed_commit_leaves_the_split_to_be_replayed(bench: Bench) -> None:
+    plan = bench.plan()
+    bench.fault("commit.00001", "error")
+    with pytest.raises(TargetError):
+        _copy(bench, plan)
+    _copy(bench, plan, replay=True)
+    assert bench.keys() == list(range(10, 20))
+
+
+def test_a_quarantine_that_cannot_be_written_is_an_error_with_a_name(bench: Bench) -> None:
+    plan = bench.plan(on_error=OnError.QUARANTINE, bad=[12])
+    (bench.folder / "run").write_text("a file where the folder should be")
+    with pytest.raises(TargetError, match="quarantine file cannot be written"):
+        _copy(bench, plan)
+    assert bench.calls()[-1] == "abort 00001"
+
+
+def test_progress_is_in_rows_and_source_bytes(bench: Bench, monkeypatch: Any) -> None:
+    monkeypatch.setattr(split_module, "PROGRESS_SECONDS", 0.0)
+    _copy(bench, bench.plan())
+    told = [(event.rows_read, event.bytes_read) for event in bench.told(SplitProgress)]
+    assert told == [(5, 160), (10, 320)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "change", "columns"),
+    [
+        (["id"], {}, ["id"]),
+        (["vector", "id"], {}, ["id", "vector"]),
+        (["id"], {"where": "text <> ''"}, ["id", "vector", "text"]),
+        (["id", "$meta"], {}, ["id", "vector", "text"]),
+    ],
+)
+def test_only_needed_columns_are_read_again(
+    bench: Bench, fields: list[str], change: dict[str, Any], columns: list[str]
+) -> None:
+    step: CopySplits = replace(bench.plan().copies[0], **change)
+    assert list(columns_for(step, fields)) == columns
+
+
+def test_the_fake_source_gives_the_rows_it_says(make_bench: Callable[[], Bench]) -> None:
+    data = rows_of({"bad": [1], "twice": [2]}, 0, 3)
+    assert data["id"].tolist() == [0, 1, 0]
+    assert [row[0] != row[0] for row in data["vector"].tolist()] == [False, True, False]

@@ -1,0 +1,55 @@
+"""How a test opens an embedded Milvus Lite: in its own folder, by the sink itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmc.plan.model import CopySplits, CreateCollection, Mode, Split
+from mmc.sinks.milvus.insert import InsertTarget
+from mmc.sinks.milvus_insert import MilvusInsertSink
+from mmc.spi import Config
+from mmc.types import Collection
+
+
+def lite_config(folder: Path, database: str = "") -> Config:
+    """Options of an embedded target in `folder`, as they stand in a plan."""
+    uri = str(folder / "test.db")
+    return {"type": "milvus", "uri": uri, "token": None, "database": database, "timeout": 60.0}
+
+
+@contextmanager
+def open_lite(folder: Path, database: str = "") -> Iterator[InsertTarget]:
+    """An open target in `folder`; closed, flushed and unlocked at the end."""
+    with MilvusInsertSink().open(lite_config(folder, database)) as target:
+        yield target
+
+
+def create_step(
+    collection: Collection, mode: Mode = Mode.FAIL, *, exists: bool = False
+) -> CreateCollection:
+    return CreateCollection("create", collection, mode, exists)
+
+
+def copy_step(
+    collection: Collection, write: str = "insert", batch_bytes: int = 8 * 2**20
+) -> CopySplits:
+    """A copy step with only what a writer reads filled in."""
+    return CopySplits(
+        id="copy",
+        source="s",
+        collection=collection,
+        mappings=(),
+        columns=(),
+        splits=(),
+        route="milvus.insert",
+        reason="",
+        write=write,
+        batch_rows=1000,
+        batch_bytes=batch_bytes,
+    )
+
+
+def a_split(partition: str = "") -> Split:
+    return Split("00000", (), None, 0, partition)

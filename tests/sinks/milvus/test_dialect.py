@@ -1,0 +1,77 @@
+"""The version table: which types, options and indexes each line of servers gets."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from mmc.errors import TargetError
+from mmc.sinks.milvus.dialect import LITE, SERVERS, version_of
+from mmc.types import TypeKind
+
+
+@pytest.mark.parametrize(
+    ("reported", "text", "number"),
+    [
+        ("v2.3.5-lite", "2.3.5", 0),  # The server in a wheel, not Milvus Lite.
+        ("v2.3.0", "2.3.0", 0),
+        ("2.4.15", "2.4.15", 1),
+        ("v2.5.8-gpu", "2.5.8", 2),
+        ("v2.6.24", "2.6.24", 3),
+        ("v2.9.1", "2.9.1", 3),
+        ("3.0.2", "3.0.2", 4),
+        ("v4.1", "4.1", 4),
+        ("Zilliz Cloud Vector Database(Compatible with Milvus 2.5)", "2.5", 2),
+    ],
+)
+def test_servers(reported: str, text: str, number: int) -> None:
+    version = version_of(reported)
+    assert version.text == text
+    assert version.dialect is SERVERS[number][1]
+
+
+def test_lite() -> None:
+    version = version_of("milvus_lite-3.2.2")
+    assert version.text == "milvus-lite 3.2.2"
+    assert version.dialect is LITE
+
+
+@pytest.mark.parametrize("reported", ["v2.2.16", "1.1.1", "v0.10.6"])
+def test_too_old(reported: str) -> None:
+    with pytest.raises(TargetError, match="too old") as caught:
+        version_of(reported)
+    assert caught.value.code == "MMC503"
+
+
+def test_no_version() -> None:
+    with pytest.raises(TargetError, match="`nginx`"):
+        version_of("nginx")
+
+
+def test_the_table_ascends_and_only_gains() -> None:
+    assert [first for first, _ in SERVERS] == sorted(first for first, _ in SERVERS)
+    for (_, older), (_, newer) in pairwise(SERVERS):
+        assert older.capabilities.types <= newer.capabilities.types
+        assert older.capabilities.index_types <= newer.capabilities.index_types
+
+
+def test_what_each_line_gains() -> None:
+    v23, v24, v25, v26, v30 = (dialect.capabilities for _, dialect in SERVERS)
+    assert not {"float16_vector", "sparse_float_vector"} & v23.types
+    assert {"float16_vector", "bfloat16_vector", "sparse_float_vector"} <= v24.types
+    assert (v23.vector_fields, v24.vector_fields, v25.vector_fields) == (1, 4, 10)
+    assert not v23.nullable and not v24.nullable and v25.nullable
+    assert not v24.defaults and v25.defaults
+    assert "int8_vector" not in v25.types and "int8_vector" in v26.types
+    assert not v26.nullable_vectors and v30.nullable_vectors
+    for one in (v23, v24, v25, v26, v30):
+        assert one.varchar_unit == "bytes"
+        assert one.keyed_replay and not one.auto_id and not one.embedded
+
+
+def test_every_type_is_one_of_ours() -> None:
+    kinds = {str(kind) for kind in TypeKind}
+    for dialect in (LITE, *(dialect for _, dialect in SERVERS)):
+        assert dialect.capabilities.types <= kinds
+        assert dialect.capabilities.elements <= kinds

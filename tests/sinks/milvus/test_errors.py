@@ -1,0 +1,48 @@
+"""Errors of client and wire, by what can be done about them."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+from pymilvus.exceptions import MilvusException
+
+from mmc.errors import BatchTooLarge, TargetBusy, TargetError
+from mmc.sinks.milvus.errors import translated
+
+CODE = grpc.StatusCode
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "code"),
+    [
+        (
+            MilvusException(
+                CODE.RESOURCE_EXHAUSTED,
+                "grpc: received message larger than max (77408563 vs. 67108864)",
+            ),
+            BatchTooLarge,
+            "MMC505",
+        ),
+        (MilvusException(8, "rate limit exceeded[rate=0.1]"), TargetBusy, "MMC506"),
+        (MilvusException(1, "request is rejected by grpc RateLimiter"), TargetBusy, "MMC506"),
+        (MilvusException(9, "quota exceeded[reason=disk quota]"), TargetBusy, "MMC506"),
+        (MilvusException(5, "not now", retriable=True), TargetBusy, "MMC506"),
+        (MilvusException(CODE.UNAVAILABLE, "connection refused"), TargetBusy, "MMC506"),
+        (MilvusException(CODE.DEADLINE_EXCEEDED, "Deadline Exceeded"), TargetBusy, "MMC506"),
+        (MilvusException(CODE.UNAUTHENTICATED, "auth check failure"), TargetError, "MMC507"),
+        (MilvusException(1100, "field x not found"), TargetError, "MMC507"),
+        (MilvusException(101, "collection not loaded"), TargetError, "MMC507"),
+    ],
+)
+def test_kinds(error: Exception, kind: type[TargetError], code: str) -> None:
+    with pytest.raises(TargetError) as caught, translated("insert c"):
+        raise error
+    assert type(caught.value) is kind
+    assert caught.value.code == code
+    assert str(caught.value).startswith("insert c: ")
+    assert error.message in str(caught.value)  # type: ignore[attr-defined]
+
+
+def test_other_exceptions_are_bugs_and_pass() -> None:
+    with pytest.raises(KeyError), translated("insert c"):
+        raise KeyError("x")

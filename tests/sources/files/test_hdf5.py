@@ -1,0 +1,69 @@
+"""HDF5: datasets as columns, ann-benchmarks' layout, damaged files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from mmc.errors import PluginMissing, SourceError
+from tests.sources.files.reading import config, cut, field, look, read
+
+RNG = np.random.default_rng(7)
+
+
+def test_values_and_cuts(tmp_path: Path) -> None:
+    vectors = RNG.standard_normal((200, 6)).astype(np.float32)
+    names = [f"näme {row} 𝄞" for row in range(200)]
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["deep/vectors"] = vectors
+        file.create_dataset(
+            "packed", data=vectors.astype(">f8"), compression="gzip", chunks=(50, 6)
+        )
+        file["name"] = names
+        file["flag"] = np.arange(200) % 2 == 0
+        file["id"] = np.arange(200, 400)
+    options = config(tmp_path / "x.h5")
+    collection = look(options)
+    assert field(collection, "id").key
+    assert field(collection, "deep/vectors").vector == "float_vector(6)"
+    for seed in range(4):
+        table = read(options, collection, pieces=cut(collection.extents, seed), batch_rows=33)
+        assert table["deep/vectors"].to_pylist() == vectors.tolist()
+        assert table["packed"].to_pylist() == vectors.astype(float).tolist()
+        assert table["name"].to_pylist() == names
+        assert table["flag"].to_pylist() == [row % 2 == 0 for row in range(200)]
+
+
+def test_ann_benchmarks_layout(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "glove.hdf5", "w") as file:
+        file["train"] = np.zeros((50, 4), np.float32)
+        file["test"] = np.zeros((5, 4), np.float32)
+        file["neighbors"] = np.zeros((5, 10), np.int32)
+        file.attrs["distance"] = "angular"
+    collection = look(config(tmp_path / "glove.hdf5"))
+    assert [field.name for field in collection.fields] == ["id", "train"]
+    assert collection.rows == 50
+    assert "test (5, 4)" in collection.notes[0] and "neighbors (5, 10)" in collection.notes[0]
+    assert "angular" in collection.notes[1]
+
+
+def test_damaged_and_empty(tmp_path: Path) -> None:
+    (tmp_path / "x.h5").write_bytes(b"no hdf5 at all")
+    with pytest.raises(SourceError, match=r"x\.h5: is no HDF5 file"):
+        look(config(tmp_path / "x.h5"))
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["deep"] = np.zeros((2, 2, 2))
+    with pytest.raises(SourceError, match="no dataset of one or two dimensions"):
+        look(config(tmp_path / "x.h5"))
+
+
+def test_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.h5").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(PluginMissing) as info:
+        look(config(tmp_path / "x.h5"))
+    assert info.value.hint == "pip install 'mmc[hdf5]'"

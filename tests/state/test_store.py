@@ -1,0 +1,246 @@
+"""The store: runs by plan digest, splits by attempt, several processes, what it refuses."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.schema import CreateTable
+
+from mmc.errors import PluginMissing, StateError
+from mmc.plan import codec
+from mmc.spi import FileRecord
+from mmc.state.lease import target_key
+from mmc.state.sql import metadata, versions
+from mmc.state.store import RunStatus, SplitRecord, Store
+from tests.state.plans import plan
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/deep/state.db"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    with Store.open(url) as opened:
+        yield opened
+
+
+def test_the_same_plan_is_the_same_run(store: Store) -> None:
+    first = store.begin_run(plan())
+    assert (first.attempt, first.status, first.finished_at) == (1, RunStatus.RUNNING, None)
+    assert first.started_at.tzinfo is UTC
+    assert codec.digest(plan()).startswith(first.run)
+    store.finish_run(first.run, RunStatus.FAILED, "no space left")
+    failed = store.run_of(codec.digest(plan()))
+    assert failed is not None and failed.error == "no space left" and failed.finished_at
+    again = store.begin_run(plan())
+    assert (again.run, again.attempt, again.error) == (first.run, 2, "")
+    assert again.started_at == first.started_at
+    assert store.begin_run(plan("two")).run != first.run
+    assert store.plan_of(first.run) == plan()
+
+
+def test_a_split_counts_its_attempts_and_keeps_its_result(store: Store) -> None:
+    run = store.begin_run(plan()).run
+    assert [store.split_begun(run, "copy", "00001") for _ in range(3)] == [1, 2, 3]
+    assert store.split_begun(run, "copy", "00000") == 1
+    record = SplitRecord(
+        step="copy",
+        split="00001",
+        done=True,
+        attempt=3,
+        rows_read=2**40,
+        rows_written=2**40 - 3,
+        rows_filtered=2,
+        rows_quarantined=1,
+        bytes_read=2**50,
+        digest="ab:cd",
+        files=(FileRecord("a/b.parquet", 10, "00" * 32, 7), FileRecord("ü", 1, "", 0)),
+        quarantine="q/1.jsonl",
+        reasons=(("MMC651", "f", 'too "long"', 1),),
+    )
+    assert store.split_done(run, record)
+    assert store.splits(run) == [SplitRecord("copy", "00000", False, 1), record]
+    assert store.splits(run, "other") == []
+
+
+def test_steps_keep_their_result_until_done(store: Store) -> None:
+    run = store.begin_run(plan()).run
+    store.step_begun(run, "verify", "verify")
+    assert not store.steps(run)["verify"].done and store.steps(run)["verify"].result is None
+    store.step_done(run, "verify", {"ok": False}, done=False)
+    record = store.steps(run)["verify"]
+    assert not record.done and record.result == {"ok": False}
+    store.step_begun(run, "verify", "verify")
+    store.step_done(run, "verify", {"ok": True})
+    assert store.steps(run)["verify"].done
+
+
+def test_a_run_that_touched_the_target_blocks_other_plans(store: Store) -> None:
+    other, key = plan("other"), target_key(plan().target)
+    digest = codec.digest(other)
+    run = store.begin_run(plan()).run
+    assert store.unfinished_for_target(key, digest) == []
+    store.step_begun(run, "keys", "check_keys")
+    store.finish_run(run, RunStatus.FAILED)
+    assert store.unfinished_for_target(key, digest) == []
+    store.step_begun(run, "create", "create_collection")
+    for status in (RunStatus.RUNNING, RunStatus.FAILED, RunStatus.STOPPED):
+        store.finish_run(run, status)
+        assert [it.run for it in store.unfinished_for_target(key, digest)] == [run]
+    assert store.unfinished_for_target(key, codec.digest(plan())) == []
+    elsewhere = target_key(plan(uri="http://other:19530").target)
+    assert store.unfinished_for_target(elsewhere, digest) == []
+    for status in (RunStatus.APPLIED, RunStatus.PARTIAL):
+        store.finish_run(run, status)
+        assert store.unfinished_for_target(key, digest) == []
+
+
+def test_forget_leaves_nothing_of_the_run(store: Store) -> None:
+    run, kept = store.begin_run(plan()).run, store.begin_run(plan("two")).run
+    for it in (run, kept):
+        store.step_begun(it, "copy", "copy_splits")
+        store.split_begun(it, "copy", "00000")
+    store.forget(run)
+    assert [it.run for it in store.list_runs()] == [kept]
+    assert store.splits(run) == [] and store.steps(run) == {}
+    assert len(store.splits(kept)) == 1
+    assert store.split_begun(store.begin_run(plan()).run, "copy", "00000") == 1
+
+
+def test_a_run_is_found_by_the_start_of_its_digest(store: Store) -> None:
+    run = store.begin_run(plan())
+    assert store.run(run.run[:4]) == store.run(run.plan_digest) == run
+    with pytest.raises(StateError, match="no run `zzz`") as caught:
+        store.run("zzz")
+    assert caught.value.code == "MMC642"
+    with pytest.raises(StateError, match="no run ``"):
+        store.run("")
+
+
+def test_no_secret_and_no_password_is_stored_or_shown(
+    url: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "hunter2-hunter2")
+    store.begin_run(plan())
+    for path in (tmp_path / "deep").iterdir():
+        assert b"hunter2" not in path.read_bytes()
+    assert b"env:TOKEN" in b"".join(it.read_bytes() for it in (tmp_path / "deep").iterdir())
+    with pytest.raises(StateError) as caught, Store.open("postgres9://joe:hunter2@db/x"):
+        pass
+    assert "hunter2" not in str(caught.value) + caught.value.hint
+
+
+def test_a_state_url_is_shown_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> sa.Engine:
+        raise OperationalError("", {}, Exception("no route to host"))
+
+    monkeypatch.setattr(sa, "create_engine", refuse)
+    with pytest.raises(StateError) as caught, Store.open("mysql+pymysql://joe:hunter2@db/x"):
+        pass
+    assert "mysql+pymysql://joe:***@db/x: no route to host" in str(caught.value)
+
+
+def test_a_missing_driver_is_named() -> None:
+    with pytest.raises(PluginMissing, match="pymysql"), Store.open("mysql+pymysql://u:p@h/d"):
+        pass
+
+
+@pytest.mark.parametrize("url", ["not a url", "sqlite://", "sqlite:///:memory:"])
+def test_urls_that_cannot_hold_a_state_are_refused(url: str) -> None:
+    with pytest.raises(StateError) as caught, Store.open(url):
+        pass
+    assert caught.value.code == "MMC640"
+
+
+def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_text("not a database, but long enough to look like a file" * 20)
+    with (
+        pytest.raises(StateError, match="not a database"),
+        Store.open(f"sqlite:///{tmp_path}/state.db"),
+    ):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_with_a_name(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    url = f"sqlite:///{tmp_path}/file/state.db"
+    with pytest.raises(StateError, match="state store sqlite"), Store.open(url):
+        pass
+
+
+def test_a_store_of_a_newer_version_is_refused_and_left_alone(url: str, store: Store) -> None:
+    run = store.begin_run(plan())
+    with store.database.writing() as connection:
+        connection.execute(versions.update().values(version=99))
+    with pytest.raises(StateError, match="is of version 99") as caught, Store.open(url):
+        pass
+    assert caught.value.code == "MMC641"
+    assert store.list_runs() == [run]
+
+
+def test_sqlite_is_opened_for_readers_beside_a_writer(url: str, store: Store) -> None:
+    run = store.begin_run(plan())
+    with store.database.writing() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        connection.execute(versions.update().values(version=1))
+        with Store.open(url) as other:
+            assert other.list_runs() == [run], "a reader does not wait for a writer"
+
+
+def test_a_busy_database_is_an_error_not_a_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmc.state.sql.BUSY_SECONDS", 0.1)
+    with Store.open(f"sqlite:///{tmp_path}/state.db") as store:
+        run = store.begin_run(plan()).run
+        base = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+        base.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StateError, match="locked"):
+            store.split_begun(run, "copy", "00000")
+        base.close()
+        assert store.split_begun(run, "copy", "00000") == 1
+
+
+COUNTER = """
+import sys
+sys.path[:] = sys.argv[3:]
+from mmc.state.store import Store
+with Store.open(sys.argv[1]) as store:
+    for _ in range(int(sys.argv[2])):
+        store.split_begun("run", "copy", "00000")
+"""
+
+
+def test_no_update_of_several_processes_is_lost(url: str) -> None:
+    """Every `split_begun` reads an attempt and writes the next one. The store is new to all."""
+    each, processes = 60, 4
+    command = [sys.executable, "-c", COUNTER, url, str(each), *sys.path]
+    children = [subprocess.Popen(command) for _ in range(processes)]
+    assert [child.wait(60) for child in children] == [0] * processes
+    with Store.open(url) as store:
+        (record,) = store.splits("run")
+    assert record.attempt == each * processes
+
+
+def test_the_tables_can_be_made_in_mysql() -> None:
+    dialect = mysql.dialect()
+    ddl = "".join(str(CreateTable(it).compile(dialect=dialect)) for it in metadata.sorted_tables)
+    assert "DATETIME(6)" in ddl and "LONGTEXT" in ddl
+    assert " TEXT" not in ddl and "DATETIME " not in ddl
+    keys = [
+        sum(getattr(column.type, "length", 0) for column in table.primary_key)
+        for table in metadata.sorted_tables
+    ]
+    assert max(keys) * 4 < 3072, "longer than an InnoDB key may be, in utf8mb4"

@@ -1,0 +1,146 @@
+"""A target in memory, at our own seam: what was written can be spoilt row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pyarrow as pa
+
+from mmc.facts import Extent
+from mmc.io.arrow import canonical_schema
+from mmc.plan.model import CopySplits, CreateCollection, Mode, Split, Verify
+from mmc.spi import Target
+from mmc.types import Collection, Field, FieldType
+from mmc.verify.check import DoneSplit
+from mmc.verify.digest import Digest
+
+Rows = list[dict[str, Any]]
+
+COLLECTION = Collection(
+    "words",
+    (
+        Field("id", FieldType.parse("int64"), primary_key=True),
+        Field("word", FieldType.parse("varchar(64)"), nullable=True),
+        Field("doc", FieldType.parse("json"), nullable=True),
+        Field("vec", FieldType.parse("float_vector(4)")),
+    ),
+    dynamic=True,
+)
+
+
+def make_rows(start: int, count: int) -> Rows:
+    return [
+        {
+            "id": number,
+            "word": f"word {number}" if number % 5 else None,
+            "doc": f'{{"n": {number}}}',
+            "vec": [number / 4, -number / 4, 0.0, 1.0],
+            "$meta": "{}",
+        }
+        for number in range(start, start + count)
+    ]
+
+
+@dataclass
+class MemoryTarget:
+    """Only what verification asks of a Target. `asked` notes the keys of each read_back."""
+
+    collection: Collection
+    rows: Rows
+    asked: list[int | None] = field(default_factory=list)
+
+    def count(self, collection: Collection) -> int:
+        assert collection == self.collection
+        return len(self.rows)
+
+    def read_back(
+        self, collection: Collection, columns: Sequence[str], keys: pa.Array | None, batch_rows: int
+    ) -> Iterable[pa.RecordBatch]:
+        self.asked.append(None if keys is None else len(keys))
+        rows = self.rows
+        if keys is not None:
+            key = next(f.name for f in collection.fields if f.primary_key)
+            wanted = set(keys.to_pylist())
+            rows = [row for row in rows if row[key] in wanted]
+        yield from reversed(list(batches(rows, collection, columns, batch_rows)))
+
+
+def batches(
+    rows: Rows, collection: Collection, columns: Sequence[str], batch_rows: int
+) -> Iterator[pa.RecordBatch]:
+    schema = canonical_schema(collection)
+    schema = pa.schema([schema.field(name) for name in columns])
+    for start in range(0, len(rows), batch_rows):
+        part = [{name: row[name] for name in columns} for row in rows[start : start + batch_rows]]
+        yield pa.RecordBatch.from_pylist(part, schema=schema)
+
+
+@dataclass
+class Migration:
+    """What was sent, split by split, and the steps that sent it."""
+
+    sent: list[Rows]
+    collection: Collection = COLLECTION
+    mode: Mode = Mode.FAIL
+    before: int = 0
+    count: str = "exact"
+    digest: str = "full"
+    quarantined: dict[str, Rows] = field(default_factory=dict)
+    """Rows of a split that were bad in another column than the key."""
+    reads: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+
+    @property
+    def splits(self) -> list[Split]:
+        return [
+            Split(f"{number:05}", (Extent((), 0, len(rows), "row", len(rows), 1),), len(rows), 1)
+            for number, rows in enumerate(self.sent)
+        ]
+
+    @property
+    def copy(self) -> CopySplits:
+        return CopySplits(
+            "copy.words",
+            "words",
+            self.collection,
+            (),
+            (),
+            tuple(self.splits),
+            "memory",
+            "",
+            "insert",
+            batch_rows=700,
+            batch_bytes=1 << 20,
+        )
+
+    @property
+    def step(self) -> Verify:
+        name = self.collection.name
+        return Verify("verify.words", "copy.words", name, self.mode, self.count, self.digest)
+
+    @property
+    def create(self) -> CreateCollection:
+        exists = self.mode in (Mode.APPEND, Mode.UPSERT)
+        return CreateCollection("create.words", self.collection, self.mode, exists, self.before)
+
+    def done(self) -> list[DoneSplit]:
+        made = []
+        for split, rows in zip(self.splits, self.sent, strict=True):
+            digest = Digest.of(self.collection)
+            columns = canonical_schema(self.collection).names
+            for batch in batches(rows, self.collection, columns, 256):
+                digest.add(batch)
+            made.append(DoneSplit(split, len(rows), digest.hex()))
+        return made
+
+    def read_split(self, split: Split, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        self.reads.append((split.id, tuple(columns)))
+        rows = self.sent[int(split.id)]
+        if len(columns) == 1:
+            rows = rows + self.quarantined.get(split.id, [])
+        return batches(rows, self.collection, columns, 512)
+
+
+def as_target(target: MemoryTarget) -> Target:
+    return cast(Target, target)
