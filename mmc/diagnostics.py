@@ -258,6 +258,7 @@ CODES: dict[str, str] = {
     "MMC641": "state store of a newer mmc",
     "MMC642": "no such run",
     "MMC650": "duplicate primary keys",
+    "MMC651": "key in the collection already",
     "MMC652": "too many rejected rows",
     "MMC653": "source gave other rows than planned",
     "MMC654": "worker process died",

@@ -102,7 +102,10 @@ class Writer(Protocol):
 
 
 class Target(Protocol):
-    """An open connection to a target: what `Sink.open` gives."""
+    """An open connection to a target: what `Sink.open` gives.
+
+    `writer` may be called from several threads, each of which uses its own Writer alone.
+    """
 
     def ensure(self, step: CreateCollection) -> None:
         """Brings the collection to what the step says. Harmless when done already. Raises

@@ -15,6 +15,7 @@ import os
 import signal
 import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -44,6 +45,7 @@ from mmc.plan.model import (
     CopySplits,
     CreateCollection,
     Endpoint,
+    Executor,
     LoadCollection,
     Mode,
     OnDrift,
@@ -200,23 +202,38 @@ class FakeSink:
 
 
 class FakeTarget:
-    """Rows in an SQLite file, without any uniqueness."""
+    """Rows in an SQLite file, without any uniqueness. A connection for each thread that writes."""
 
-    def __init__(self, folder: Path, base: sqlite3.Connection) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.base = base
+        self._mine = threading.local()
+        self._all: list[sqlite3.Connection] = []
+
+    @property
+    def base(self) -> sqlite3.Connection:
+        if not hasattr(self._mine, "base"):
+            self._mine.base = sqlite3.connect(
+                self.folder / "target.db", timeout=30, check_same_thread=False
+            )
+            self._all.append(self._mine.base)
+        found: sqlite3.Connection = self._mine.base
+        return found
+
+    def close(self) -> None:
+        for base in self._all:
+            base.close()
 
     @classmethod
     @contextmanager
     def at(cls, config: Mapping[str, Any]) -> Iterator[FakeTarget]:
         folder = Path(str(config["folder"]))
-        with closing(sqlite3.connect(folder / "target.db", timeout=30)) as base:
-            base.executescript(
+        with closing(cls(folder)) as target:
+            target.base.executescript(
                 "CREATE TABLE IF NOT EXISTS made (name TEXT PRIMARY KEY, what TEXT);"
                 "CREATE TABLE IF NOT EXISTS rows (name TEXT, id INTEGER, row TEXT);"
                 "CREATE TABLE IF NOT EXISTS calls (what TEXT);"
             )
-            yield cls(folder, base)
+            yield target
 
     def did(self, what: str) -> None:
         with self.base:
@@ -345,6 +362,7 @@ def make_plan(
     splits: int = 4,
     batch_rows: int = 5,
     workers: int = 1,
+    executor: Executor = Executor.PROCESSES,
     write: str = "insert",
     on_error: OnError = OnError.FAIL,
     max_errors: int | None = None,
@@ -373,7 +391,7 @@ def make_plan(
     index = Index("FLAT", Metric.L2)
     there = target_facts.collection(collection.name)
     steps: tuple[Step, ...] = (
-        CheckKeys("keys.articles", "copy.articles"),
+        CheckKeys("keys.articles", "copy.articles", there is not None and mode is Mode.APPEND),
         CreateCollection(
             "create.articles",
             collection,
@@ -414,6 +432,7 @@ def make_plan(
         rows=RowPolicy(on_error, max_errors),
         on_drift=on_drift,
         workers=workers,
+        executor=executor,
         summary=Summary(1, 0, 0, rows, rows * 32, len(cut), 0),
     )
 

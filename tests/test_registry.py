@@ -53,7 +53,7 @@ def test_the_built_ins_are_registered_like_any_other() -> None:
         assert known[name] == "mmc"
     assert registry.source("files").type == "files"
     assert registry.routes("milvus") == ("insert",)
-    assert registry.types("target")[:2] == ("files", "milvus")
+    assert set(registry.types("target")) >= {"files", "milvus"}
 
 
 def test_a_package_of_others_is_found(package: Package) -> None:

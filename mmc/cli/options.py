@@ -71,6 +71,7 @@ def state_option(command: F) -> F:
     """--state; gives the command `state`, an SQLAlchemy URL."""
     return click.option(
         "--state",
+        envvar="MMC_STATE",
         default="sqlite:///.mmc/state.db",
         show_default=True,
         metavar="URL",

@@ -100,6 +100,7 @@ def _plan(draft: Draft, findings: tuple[Diagnostic, ...]) -> Plan:
         rows=RowPolicy(model.rows.on_error, model.rows.max_errors),
         on_drift=model.on_drift,
         workers=draft.workers,
+        executor=draft.executor,
         summary=Summary(
             create=creates,
             change=0,

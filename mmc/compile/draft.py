@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Facts, SourceCollection, SourceField, TargetCollection
-from mmc.plan.model import Layout, Mapping, RestColumn, Split, Step
+from mmc.plan.model import Executor, Layout, Mapping, RestColumn, Split, Step
 from mmc.spec.load import Spec
 from mmc.spec.models import CollectionSpec, FieldSpec
 from mmc.types import Collection, Field, FieldType, Index, JsonValue
@@ -105,6 +105,7 @@ class Draft:
     collections: tuple[CollectionDraft, ...] = ()
     steps: tuple[Step, ...] = ()
     workers: int = 1
+    executor: Executor = Executor.THREADS
     diagnostics: tuple[Diagnostic, ...] = ()
 
     def say(self, findings: Iterable[Diagnostic]) -> Draft:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from mmc.compile.draft import CollectionDraft, Draft
 from mmc.diagnostics import Diagnostic
 from mmc.facts import TargetFacts
-from mmc.plan.model import Mode
+from mmc.plan.model import Executor, Mode
 from mmc.types import FieldType, TypeKind
 
 BATCH_BYTES = 8 * 2**20
@@ -47,7 +47,10 @@ def choose_route(draft: Draft) -> Draft:
             )
         )
     collections = tuple(_route(draft, collection, target) for collection in draft.collections)
-    return replace(draft, collections=collections, workers=_workers(draft)).say(findings)
+    executor = _executor(draft)
+    return replace(
+        draft, collections=collections, executor=executor, workers=_workers(draft, executor)
+    ).say(findings)
 
 
 def _route(draft: Draft, collection: CollectionDraft, target: TargetFacts) -> CollectionDraft:
@@ -92,11 +95,19 @@ def _width(type_: FieldType) -> int:
             return 8
 
 
-def _workers(draft: Draft) -> int:
+def _executor(draft: Draft) -> Executor:
+    """Text is decoded by Python, which one process does on one core; all else is native code."""
+    units = {e.unit for collection in draft.collections for e in collection.source.extents}
+    text = "byte" in units or draft.spec.target.options.get("format") == "json"
+    return Executor.PROCESSES if text else Executor.THREADS
+
+
+def _workers(draft: Draft, executor: Executor) -> int:
     said = draft.spec.model.load.workers
     if draft.facts.target.capabilities.embedded:
         return 1
     if said is not None:
         return said
     total = sum(collection.source.bytes for collection in draft.collections)
-    return 2 if total >= _PARALLEL_BYTES else 1
+    small = executor is Executor.PROCESSES and total < _PARALLEL_BYTES
+    return 1 if small else 2

@@ -71,9 +71,10 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
         lossy=drafted.source.lossy,
     )
     steps: list[Step] = []
-    if not _key_is_unique(drafted):
-        steps.append(CheckKeys(f"keys.{name}", copy.id))
     there = drafted.existing if mode is not Mode.FAIL else None
+    appends = there is not None and mode is Mode.APPEND
+    if appends or not _key_is_unique(drafted):
+        steps.append(CheckKeys(f"keys.{name}", copy.id, existing=appends))
     steps.append(
         CreateCollection(
             f"create.{name}",

@@ -42,6 +42,15 @@ class OnDrift(StrEnum):
     IGNORE = "ignore"
 
 
+class Executor(StrEnum):
+    """What copies splits side by side: threads where reading and casting happen in native code that
+    lets other threads run, processes where they are Python's work.
+    """
+
+    THREADS = "threads"
+    PROCESSES = "processes"
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A source or target: its type and its checked configuration; secrets stand as `{"secret":
@@ -158,11 +167,13 @@ class CheckKeys:
     """Reads the primary key (through `where` and casts) of all splits, before anything is written.
 
     Keys that occur twice stop the run. Not planned when the source guarantees unique keys or the
-    target makes them.
+    target makes them, unless rows are appended: with `existing`, keys that the collection holds
+    already stop it too, for appending them would replace or double rows that are not ours.
     """
 
     id: str
     copy: str
+    existing: bool = False
     kind: Literal["check_keys"] = "check_keys"
 
 
@@ -338,6 +349,7 @@ class Plan:
     rows: RowPolicy
     on_drift: OnDrift
     workers: int
+    executor: Executor
     summary: Summary
     diagnostics: tuple[Diagnostic, ...] = ()
     format_version: int = FORMAT_VERSION

@@ -125,9 +125,8 @@ def _step(
             yield from _collection(step, plan, verbose)
         case CheckKeys():
             name = copies[step.copy].collection.name
-            yield Line(
-                Symbol.CHECK, (f"keys {name}",), "no primary key twice, before anything is written"
-            )
+            what = "no primary key twice" + (" or there already" if step.existing else "")
+            yield Line(Symbol.CHECK, (f"keys {name}",), f"{what}, before anything is written")
         case CopySplits():
             yield _copy(step, plan, verbose)
         case BuildIndex():

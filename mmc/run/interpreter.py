@@ -39,7 +39,8 @@ from mmc.plan.model import (
     Verify,
     WriteManifest,
 )
-from mmc.run.executors.local import Finished, LocalExecutor, Task
+from mmc.run.executors.local import LocalExecutor
+from mmc.run.executors.task import Finished, Task
 from mmc.run.inspect import inspect_again, route_of
 from mmc.run.keys import check_keys
 from mmc.run.labels import label_of
@@ -268,9 +269,11 @@ class _Apply:
         return _Outcome()
 
     def _check_keys(self, step: CheckKeys) -> int:
+        copy = copy_of(self._plan, step.copy)
         return check_keys(
             self._plan.source,
-            copy_of(self._plan, step.copy),
+            copy,
+            appended_to=self._targets.by_route(copy.route) if step.existing else None,
             scratch=self._run_dir / "keys",
             emit=self._emit,
             should_stop=self._should_stop,

@@ -1,5 +1,5 @@
-"""Looks for primary keys that occur twice, before anything is written: Milvus would keep one row
-of them, or both.
+"""Looks for primary keys that occur twice, or that a collection appended to holds already, before
+anything is written: Milvus would keep one row of them, or both.
 
 Exact, and in bounded memory: 64-bit hashes of the keys are sorted, in parts on disk when they are
 many. Only when a hash occurs twice is the source read again, to compare and name the keys.
@@ -24,6 +24,7 @@ from mmc.io.arrow import canonical_schema
 from mmc.plan.model import CopySplits, Endpoint
 from mmc.run.pace import call
 from mmc.run.split import read_again
+from mmc.spi import Target
 from mmc.verify.rows import key_hashes
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ CANDIDATES = 1000
 HELD = 1 << 23
 """Hashes held in memory (64 MiB); more go to PARTS files by their highest bits."""
 PARTS = 256
+ASKED = 1000
+"""Keys that a target is asked for at once."""
 
 
 def check_keys(
@@ -50,18 +53,21 @@ def check_keys(
     scratch: Path,
     emit: Emit,
     should_stop: Callable[[], bool],
+    appended_to: Target | None = None,
 ) -> int:
     """Reads the primary key of every split. Rows that are filtered, or whose key is bad, do not
     count.
 
     Args:
         scratch: a folder for what does not fit in memory; made when needed, removed at the end.
+        appended_to: holds the step's collection, in which none of the keys may be.
 
     Returns:
         The number of keys, all different.
 
     Raises:
-        DuplicateKeys: up to NAMED keys, with their counts and the splits that hold them.
+        DuplicateKeys: up to NAMED keys, with their counts and the splits that hold them; or keys
+            that are there already.
         Stopped: `should_stop` said so. `signal_number` is 0: the caller knows it.
     """
     reader = _Reader(source, step, emit, should_stop)
@@ -79,6 +85,8 @@ def check_keys(
         found = reader.occurrences(twice)
         if found:
             raise _error(step, found)
+    if appended_to is not None and (there := reader.already_in(appended_to)):
+        raise _already_there(step, there)
     return rows
 
 
@@ -167,6 +175,27 @@ class _Reader:
         found = [(key, numbers) for key, numbers in places.items() if len(numbers) > 1]
         return sorted(found, key=lambda pair: pair[0])  # type: ignore[arg-type,return-value]
 
+    def already_in(self, target: Target) -> list[object]:
+        """The first NAMED keys, in source order, that the target's collection holds."""
+        found: list[object] = []
+        for number in range(len(self.step.splits)):
+            found += self._call(number, partial(self._held, number, target, NAMED - len(found)))
+            if len(found) >= NAMED:
+                break
+        return found
+
+    def _held(self, number: int, target: Target, most: int) -> list[object]:
+        found: list[object] = []
+        for batch, _ in self._batches(number):
+            keys = batch.column(self.key)
+            for start in range(0, len(keys), ASKED):
+                asked = keys.slice(start, ASKED)
+                for held in target.read_back(self.step.collection, [self.key], asked, ASKED):
+                    found += held.column(self.key).to_pylist()
+                if len(found) >= most:
+                    return found[:most]
+        return found
+
     def _keys(self, number: int, wanted: Hashes) -> list[object]:
         keys: list[object] = []
         for batch, hashes in self._batches(number):
@@ -199,4 +228,16 @@ def _error(step: CopySplits, found: list[tuple[object, list[int]]]) -> Duplicate
         " occur more than once: " + "; ".join(lines),
         hint="nothing was written: filter rows with `where`, choose another key or mend the source",
         code="MMC650",
+    )
+
+
+def _already_there(step: CopySplits, found: list[object]) -> DuplicateKeys:
+    many = f"at least {NAMED}" if len(found) >= NAMED else str(len(found))
+    named = ", ".join(json.dumps(value, ensure_ascii=False) for value in found)
+    return DuplicateKeys(
+        f"{step.source}: {many} values of the primary key {step.collection.primary.name}"
+        f" are in {step.collection.name} already: {named}",
+        hint="nothing was written: append adds rows only. Say load.mode: upsert to replace those"
+        " rows, or filter with `where`",
+        code="MMC651",
     )

@@ -172,7 +172,9 @@ class LoadSpec(Model):
     batch_bytes: Annotated[int | None, Field(ge=1 << 10, le=1 << 26)] = None
     """Most bytes in one batch. Default: 8 MiB."""
     workers: Annotated[int | None, Field(ge=1, le=256)] = None
-    """Processes that copy splits. Default: 2, and always 1 for an embedded target."""
+    """Threads or processes that copy splits side by side. Default: 2; always 1 for an embedded
+    target.
+    """
 
 
 class RowsSpec(Model):

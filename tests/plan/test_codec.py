@@ -13,6 +13,7 @@ from mmc.plan.model import (
     CopySplits,
     CreateCollection,
     Endpoint,
+    Executor,
     Layout,
     LoadCollection,
     Mapping,
@@ -69,6 +70,7 @@ PLAN = Plan(
     RowPolicy(OnError.QUARANTINE, None),
     OnDrift.WARN,
     2,
+    Executor.THREADS,
     Summary(1, 2, 3, None, 4, 5, 6),
 )
 

@@ -18,7 +18,7 @@ from mmc.state.store import Store
 from tests import fakes
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     before = list(sys.path)
     fakes.install(tmp_path_factory.mktemp("site"))

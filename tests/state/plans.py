@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmc.plan.model import Endpoint, OnDrift, OnError, Plan, RowPolicy, Seen, Summary
+from mmc.plan.model import Endpoint, Executor, OnDrift, OnError, Plan, RowPolicy, Seen, Summary
 from mmc.types import freeze
 
 SECRET = {"secret": "env:TOKEN"}
@@ -21,5 +21,6 @@ def plan(name: str = "one", uri: str = "http://milvus:19530") -> Plan:
         rows=RowPolicy(OnError.FAIL, None),
         on_drift=OnDrift.FAIL,
         workers=1,
+        executor=Executor.THREADS,
         summary=Summary(0, 0, 0, 0, 0, 0, 0),
     )

@@ -1,53 +1,31 @@
-"""Copies the splits of a step on this machine: in this process with one worker, else in worker
-processes.
+"""Copies the splits of a step on this machine: one after another, or side by side in threads or in
+worker processes, as the plan says.
 
-Each worker opens its own source and target and is told of one split at a time through its own pipe;
-nothing is shared between workers, so one that dies harms no other. Only the driver, which consumes
-the results, touches the state.
+Each worker process opens its own source and target and is told of one split at a time through its
+own pipe; nothing is shared between workers, so one that dies harms no other. Threads share the
+driver's open target. Only the driver, which consumes the results, touches the state.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
 from typing import cast
 
 from mmc.events import Emit
-from mmc.plan.model import CopySplits, Plan, RowPolicy, Split
+from mmc.plan.model import CopySplits, Executor, Plan
+from mmc.run.executors.task import Finished, Task
+from mmc.run.executors.threads import SplitThreads
 from mmc.run.executors.worker import Done, Failure, Setup, Worker
-from mmc.run.split import SplitResult, copy_split
+from mmc.run.split import copy_split
 from mmc.run.stop import SplitStopped
 from mmc.spi import Target
 
 POLL_SECONDS = 0.2
 """How often the stop flag is looked at while workers are busy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A split that may be copied now: its "begun" row is written.
-
-    Attributes:
-        replay: an earlier attempt may have written some of it.
-        rows: what a bad row does; `max_errors` is what the run has left of it.
-    """
-
-    split: Split
-    replay: bool
-    rows: RowPolicy
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A task that was carried out whole."""
-
-    task: Task
-    result: SplitResult
-    seconds: float
 
 
 class LocalExecutor:
@@ -110,28 +88,41 @@ class LocalExecutor:
         wanted = min(self._plan.workers, pending)
         if wanted <= 1:
             yield from self._here(step, tasks)
+        elif self._plan.executor is Executor.THREADS:
+            threads = SplitThreads(self._copy, self._emit, self._should_stop)
+            yield from threads.copy(step, self._open_target(step.route), tasks, wanted)
         else:
             yield from self._in_workers(step, tasks, wanted)
 
     def _here(self, step: CopySplits, tasks: Iterator[Task]) -> Iterator[Finished]:
         target = self._open_target(step.route)
         for task in tasks:
-            began = time.monotonic()
             try:
-                result = copy_split(
-                    self._plan.source,
-                    target,
-                    step,
-                    task.split,
-                    replay=task.replay,
-                    run_dir=self._run_dir,
-                    rows=task.rows,
-                    emit=self._emit,
-                    should_stop=self._should_stop,
-                )
+                yield self._copy(step, target, task, self._emit, self._should_stop)
             except SplitStopped:
                 return
-            yield Finished(task, result, time.monotonic() - began)
+
+    def _copy(
+        self,
+        step: CopySplits,
+        target: Target,
+        task: Task,
+        emit: Emit,
+        should_stop: Callable[[], bool],
+    ) -> Finished:
+        began = time.monotonic()
+        result = copy_split(
+            self._plan.source,
+            target,
+            step,
+            task.split,
+            replay=task.replay,
+            run_dir=self._run_dir,
+            rows=task.rows,
+            emit=emit,
+            should_stop=should_stop,
+        )
+        return Finished(task, result, time.monotonic() - began)
 
     def _in_workers(
         self, step: CopySplits, tasks: Iterator[Task], wanted: int

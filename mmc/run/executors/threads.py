@@ -1,0 +1,95 @@
+"""Copies splits in threads of this process, which share the driver's open target.
+
+For sources and sinks whose work is native code: while one split waits for the disk or hashes, the
+other reads. Events and results come to the driver through one queue, so that only its thread emits.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mmc.events import Emit, Event
+from mmc.plan.model import CopySplits
+from mmc.run.executors.task import Finished, Task
+from mmc.run.stop import SplitStopped
+from mmc.spi import Target
+
+CopyTask: TypeAlias = Callable[
+    [CopySplits, Target, Task, Emit, Callable[[], bool]],
+    Finished,
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A split ended with this error."""
+
+    error: BaseException
+
+
+class SplitThreads:
+    """Runs tasks of one step side by side.
+
+    Args:
+        copy_task: copies one split; called in a thread.
+        emit: called in the driver's thread only.
+        should_stop: looked at by every thread at every batch.
+    """
+
+    def __init__(self, copy_task: CopyTask, emit: Emit, should_stop: Callable[[], bool]) -> None:
+        self._copy_task = copy_task
+        self._emit = emit
+        self._should_stop = should_stop
+        self._messages: queue.SimpleQueue[Event | Finished | _Failed] = queue.SimpleQueue()
+        self._give_up = threading.Event()
+
+    def copy(
+        self, step: CopySplits, target: Target, tasks: Iterator[Task], wanted: int
+    ) -> Generator[Finished, None, None]:
+        """Yields each split that was copied; after a failure the others stop at their next batch,
+        and the first error is raised. No thread outlives the call.
+        """
+        failure: BaseException | None = None
+        busy = 0
+        with ThreadPoolExecutor(wanted, thread_name_prefix="mmc-split") as pool:
+            try:
+                while True:
+                    while busy < wanted and failure is None:
+                        task = next(tasks, None)
+                        if task is None:
+                            break
+                        pool.submit(self._work, step, target, task)
+                        busy += 1
+                    if not busy:
+                        break
+                    match self._messages.get():
+                        case Finished() as finished:
+                            busy -= 1
+                            yield finished
+                        case _Failed(error):
+                            busy -= 1
+                            if failure is None and not isinstance(error, SplitStopped):
+                                failure = error
+                                self._give_up.set()
+                        case event:
+                            self._emit(event)
+            finally:
+                self._give_up.set()
+        if failure is not None:
+            raise failure
+
+    def _work(self, step: CopySplits, target: Target, task: Task) -> None:
+        try:
+            done = self._copy_task(step, target, task, self._messages.put, self._asked)
+        except BaseException as error:  # noqa: BLE001 - raised again in the driver's thread
+            self._messages.put(_Failed(error))
+        else:
+            self._messages.put(done)
+
+    def _asked(self) -> bool:
+        return self._give_up.is_set() or self._should_stop()
