@@ -187,6 +187,7 @@ class Failed:
     message: str
     hint: str
     exit_code: int
+    code: str = ""
 
 
 Event: TypeAlias = (

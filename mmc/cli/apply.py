@@ -10,7 +10,14 @@ from pathlib import Path
 import click
 
 from mmc import api
-from mmc.cli.options import framed, output_options, report, spec_options, state_option
+from mmc.cli.options import (
+    framed,
+    is_plan,
+    output_options,
+    report,
+    spec_options,
+    state_option,
+)
 from mmc.cli.plan import compile_spec, planned
 from mmc.errors import MmcError, Refused
 from mmc.plan import codec
@@ -69,13 +76,8 @@ def command(
     return framed("apply", output, body)
 
 
-def _is_plan(file: Path) -> bool:
-    with file.open("rb") as stream:
-        return stream.read(64).lstrip().startswith(b"{")
-
-
 def _plan(out: Out, file: Path, variables: Mapping[str, str], env: Mapping[str, str]) -> Plan:
-    if _is_plan(file):
+    if is_plan(file):
         plan = api.read_plan(file)
     else:
         compiled = compile_spec(file, variables, env)
@@ -99,13 +101,16 @@ def _ask(out: Out, plan: Plan, file: Path, consent: Consent) -> None:
                 hint="add --allow-replace",
             )
         return
-    if _is_plan(file) and not replaced:
+    if is_plan(file) and not replaced:
         return
     if consent.no_input or out.json or not sys.stdin.isatty():
         raise MmcError(
-            "nobody can be asked here",
-            hint="apply a saved plan (mmc plan -o), or say --yes"
-            + (" --allow-replace" if replaced else ""),
+            f"the plan replaces {', '.join(replaced)}, and nobody can be asked here"
+            if replaced
+            else f"{file} is a spec, not yet a reviewed plan, and nobody can be asked here",
+            hint="say --yes --allow-replace"
+            if replaced
+            else f"apply a saved plan (mmc plan {file} -o FILE), or say --yes",
         )
     wanted = replaced[0] if replaced else "yes"
     what = (

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mmc import api
-from mmc.cli.options import framed, output_options
+from mmc.cli.options import framed, output_options, want_plan
 from mmc.plan import codec
 from mmc.plan.tree import plan_lines
 from mmc.views.out import Out, Output
@@ -22,7 +22,7 @@ def command(before: Path, after: Path, output: Output) -> int:
     """Compare two saved plans as they are drawn; exit 1 when they differ."""
 
     def body(out: Out) -> int:
-        one, two = api.read_plan(before), api.read_plan(after)
+        one, two = api.read_plan(want_plan(before)), api.read_plan(want_plan(after))
         if codec.digest(one) == codec.digest(two):
             out.line("The plans are the same.")
             return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mmc.cli.options import framed, output_options
+from mmc.cli.options import framed, output_options, want_spec
 from mmc.cli.validate import spec_files
 from mmc.views.out import Out, Output
 
@@ -28,8 +28,9 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool, output: Output) ->
             out.document(format_spec(sys.stdin.read()))
             return 0
         changed = 0
-        for file in spec_files(paths):
-            before = file.read_text(encoding="utf-8")
+        seen = spec_files(paths)
+        for file in seen.files:
+            before = want_spec(file).read_text(encoding="utf-8")
             after = format_spec(before, str(file))
             if after == before:
                 continue
@@ -41,6 +42,8 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool, output: Output) ->
             elif not diff:
                 file.write_text(after, encoding="utf-8")
                 out.line(f"{file}: formatted")
+        if seen.note:
+            out.line(seen.note.strip())
         return 1 if check and changed else 0
 
     return framed("fmt", output, body)

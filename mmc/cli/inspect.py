@@ -8,14 +8,20 @@ from pathlib import Path
 import click
 
 from mmc import api
-from mmc.cli.options import framed, output_options, spec_options
+from mmc.cli.options import framed, output_options, spec_options, want_spec
 from mmc.plan import codec
 from mmc.views.out import Out, Output
 
 
 @click.command()
 @click.argument("spec", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("-o", "--out", "target", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Save the facts here.",
+)
 @spec_options
 @output_options
 def command(
@@ -28,7 +34,7 @@ def command(
     """Look at both ends of SPEC, without writing; the facts as JSON on stdout or into a file."""
 
     def body(out: Out) -> int:
-        facts = api.inspect(api.load_spec(spec, variables=variables, env=env))
+        facts = api.inspect(api.load_spec(want_spec(spec), variables=variables, env=env))
         text = codec.write_facts(facts)
         if target is None:
             out.document(text)

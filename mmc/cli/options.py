@@ -25,7 +25,12 @@ def output_options(command: F) -> F:
     @click.option(
         "--json-into", type=click.Path(dir_okay=False, path_type=Path), help="NDJSON into a file."
     )
-    @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto")
+    @click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        help="auto: on a terminal, unless NO_COLOR says otherwise.",
+    )
     @click.option("--no-color", is_flag=True, help="Same as --color never.")
     @click.option("-q", "--quiet", is_flag=True, help="Summary and diagnostics only.")
     @click.option("-v", "--verbose", is_flag=True, help="Every field and split.")
@@ -67,6 +72,20 @@ def spec_options(command: F) -> F:
     return wrapped  # type: ignore[return-value]
 
 
+FORMATS = ["full", "concise", "json", "github", "sarif", "junit", "markdown"]
+
+
+def format_option(command: F) -> F:
+    """--format; gives the command `format_`."""
+    return click.option(
+        "--format",
+        "format_",
+        type=click.Choice(FORMATS),
+        default="full",
+        help="For people, grep, programs, annotations, code scanning, CI, pull requests.",
+    )(command)
+
+
 def state_option(command: F) -> F:
     """--state; gives the command `state`, an SQLAlchemy URL."""
     return click.option(
@@ -102,7 +121,7 @@ def framed(name: str, output: Output, body: Callable[[Out], int]) -> int:
         output: what the flags ask for.
         body: gets the views, returns the exit code.
     """
-    from mmc import __version__
+    from mmc.version import __version__
 
     with open_out(output) as out:
         out(Started(name, __version__))
@@ -110,7 +129,7 @@ def framed(name: str, output: Output, body: Callable[[Out], int]) -> int:
             return body(out)
         except SpecInvalid as error:
             report(out, error.diagnostics)
-            out(_failed(error, _count(error), error.exit_code))
+            out(failed(error))
             return error.exit_code
         except Stopped as error:
             code = 128 + error.signal_number
@@ -125,10 +144,40 @@ def framed(name: str, output: Output, body: Callable[[Out], int]) -> int:
             return 1
 
 
-def _count(error: SpecInvalid) -> str:
+def failed(error: SpecInvalid) -> Failed:
+    """The last event of a command that found errors: how many."""
     number = sum(1 for diagnostic in error.diagnostics if diagnostic.is_error)
-    return f"{number} error" + ("s" if number != 1 else "")
+    return _failed(error, f"{number} error" + ("s" if number != 1 else ""), error.exit_code)
+
+
+def is_plan(file: Path) -> bool:
+    """Whether a file is a plan that mmc saved, by its beginning."""
+    with file.open("rb") as stream:
+        head = stream.read(256)
+    return head.lstrip().startswith(b"{") and b'"mmc-plan"' in head
+
+
+def want_plan(file: Path) -> Path:
+    """The file, when it is not a spec. Raises MmcError."""
+    if file.suffix in (".yaml", ".yml"):
+        saved = file.with_suffix(".plan.json").name
+        raise MmcError(
+            f"{file} is a spec; this command takes a plan",
+            hint=f"make one:  mmc plan {file} -o {saved}",
+        )
+    return file
+
+
+def want_spec(file: Path) -> Path:
+    """The file, when it is not a plan. Raises MmcError."""
+    if is_plan(file):
+        raise MmcError(
+            f"{file} is a plan; this command takes a spec",
+            hint=f"to see it:  mmc show {file}    to do it:  mmc apply {file}",
+        )
+    return file
 
 
 def _failed(error: Exception, message: str, code: int) -> Failed:
-    return Failed(type(error).__name__, message, getattr(error, "hint", ""), code)
+    hint, number = getattr(error, "hint", ""), getattr(error, "code", "")
+    return Failed(type(error).__name__, message, hint, code, number)

@@ -9,8 +9,15 @@ from pathlib import Path
 import click
 
 from mmc import api
-from mmc.cli.options import framed, output_options, report, spec_options
-from mmc.cli.validate import FORMATS
+from mmc.cli.options import (
+    failed,
+    format_option,
+    framed,
+    output_options,
+    report,
+    spec_options,
+    want_spec,
+)
 from mmc.diagnostics import Diagnostic
 from mmc.errors import SpecInvalid
 from mmc.events import Planned
@@ -47,7 +54,7 @@ def compile_spec(
     Raises:
         SpecInvalid: with everything that was found.
     """
-    loaded = api.check_spec(path, variables=variables, env=env)
+    loaded = api.check_spec(want_spec(path), variables=variables, env=env)
     if loaded.spec is None:
         raise SpecInvalid(loaded.diagnostics)
     if facts is None:
@@ -81,13 +88,19 @@ def planned(plan: Plan, path: str = "") -> Planned:
 
 @click.command()
 @click.argument("spec", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("-o", "--out", "target", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Save the plan here.",
+)
 @click.option(
     "--facts",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Facts from `mmc inspect`: plan offline.",
 )
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="full")
+@format_option
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there is something to do.")
 @spec_options
 @output_options
@@ -104,7 +117,16 @@ def command(
     """Compile SPEC into a plan, show it, and save it with -o."""
 
     def body(out: Out) -> int:
-        compiled = compile_spec(spec, variables, env, facts)
+        try:
+            compiled = compile_spec(spec, variables, env, facts)
+        except SpecInvalid as error:
+            if format_ in ("full", "json"):
+                raise
+            from mmc.views.formats import render
+
+            out.document(render(format_, error.diagnostics, None))
+            out(failed(error))
+            return error.exit_code
         plan = compiled.plan
         if target is not None:
             api.write_plan(plan, target)
@@ -115,6 +137,7 @@ def command(
             from mmc.views.formats import render
 
             out.document(render(format_, compiled.diagnostics, plan))
+            out.drawn(codec.digest(plan))
         out(planned(plan, str(target or "")))
         return 2 if detailed_exitcode else 0
 

@@ -15,7 +15,14 @@ from mmc.views.out import Out, Output
 
 @click.command()
 @click.argument("spec", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("-n", "--rows", type=click.IntRange(1, 10_000), default=10, show_default=True)
+@click.option(
+    "-n",
+    "--rows",
+    type=click.IntRange(1, 10_000),
+    default=10,
+    show_default=True,
+    help="How many rows.",
+)
 @spec_options
 @output_options
 def command(

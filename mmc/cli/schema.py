@@ -13,7 +13,13 @@ from mmc.views.out import Out, Output
 
 @click.command()
 @click.argument("what", type=click.Choice(["spec", "plan"]), default="spec")
-@click.option("-o", "--out", "target", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Save the schema here.",
+)
 @output_options
 def command(what: str, target: Path | None, output: Output) -> int:
     """Print the JSON Schema of specs (default) or of plan files."""
@@ -28,6 +34,7 @@ def command(what: str, target: Path | None, output: Output) -> int:
             out.document(text)
         else:
             target.write_text(text, encoding="utf-8")
+            out.line(f"Saved {target}.")
         return 0
 
     return framed("schema", output, body)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mmc import api
-from mmc.cli.options import framed, output_options, report
+from mmc.cli.options import framed, output_options, report, want_plan
 from mmc.cli.plan import planned
 from mmc.plan import codec
 from mmc.views.out import Out, Output
@@ -21,14 +21,14 @@ def command(plan: Path, format_: str, output: Output) -> int:
     """Show the saved PLAN."""
 
     def body(out: Out) -> int:
-        made = api.read_plan(plan)
+        made = api.read_plan(want_plan(plan))
         if format_ == "markdown":
             from mmc.views.formats import render
 
             out.document(render("markdown", made.diagnostics, made))
             return 0
         report(out, made.diagnostics)
-        out.plan(made, codec.digest(made), str(plan))
+        out.plan(made, codec.digest(made), str(plan), saved=False)
         out(planned(made, str(plan)))
         return 0
 

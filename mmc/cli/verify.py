@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mmc import api
-from mmc.cli.options import framed, output_options, state_option
+from mmc.cli.options import framed, output_options, state_option, want_plan
 from mmc.views.out import Out, Output
 
 
@@ -27,7 +27,7 @@ def command(plan: Path, report_file: Path | None, state: str, output: Output) ->
     def body(out: Out) -> int:
         from mmc.views.report import save_report
 
-        done = api.verify_plan(api.read_plan(plan), state=state, emit=out)
+        done = api.verify_plan(api.read_plan(want_plan(plan)), state=state, emit=out)
         if report_file is not None:
             save_report(done, report_file)
         return 0 if done.ok else 1

@@ -6,8 +6,8 @@ import platform
 
 import click
 
-from mmc import __version__
 from mmc.cli.options import framed, output_options
+from mmc.version import __version__
 from mmc.views.out import Out, Output
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from mmc.errors import LeaseLost, StateError, Stopped
 from mmc.events import (
@@ -33,6 +33,7 @@ from mmc.plan.model import (
     CopySplits,
     CreateCollection,
     LoadCollection,
+    Mode,
     Plan,
     Split,
     Step,
@@ -46,17 +47,19 @@ from mmc.run.keys import check_keys
 from mmc.run.labels import label_of
 from mmc.run.pace import call
 from mmc.run.preflight import refuse_stale, refuse_unfinished
-from mmc.run.proof import copy_of, verify_copied
+from mmc.run.proof import ROWS_BEFORE, copy_of, recorded, verify_copied
 from mmc.run.proof import verify_plan as verify_plan
 from mmc.run.report import RunReport, report_of
 from mmc.run.split import too_many_errors
 from mmc.run.stop import StopFlag, ending_of
 from mmc.run.targets import OpenTargets
 from mmc.secrets import REDACTOR
-from mmc.spi import WrittenSplit
+from mmc.spi import Target, WrittenSplit
 from mmc.state.lease import Lease
 from mmc.state.store import Run, RunStatus, SplitRecord, Store
 from mmc.types import JsonValue
+
+T = TypeVar("T")
 
 
 def apply_plan(
@@ -154,6 +157,16 @@ class _Outcome:
     ok: bool = True
 
 
+def _create(target: Target, step: CreateCollection) -> JsonValue:
+    """Makes or checks the collection. Where rows are there that stay, their number now, before the
+    first of ours: with `on_drift` it may be another than planned.
+    """
+    target.ensure(step)
+    if step.exists and step.mode in (Mode.APPEND, Mode.UPSERT):
+        return {ROWS_BEFORE: target.count(step.collection)}
+    return None
+
+
 class _Apply:
     """One attempt: carries out the steps that are not done."""
 
@@ -241,7 +254,7 @@ class _Apply:
         match step:
             case CreateCollection():
                 target = self._targets.of(step.collection.name)
-                self._call(label_of(step), lambda: target.ensure(step))
+                return _Outcome(self._call(label_of(step), lambda: _create(target, step)))
             case CheckKeys():
                 return _Outcome({"rows": self._check_keys(step)})
             case CopySplits():
@@ -258,9 +271,13 @@ class _Apply:
                 digest = self._run.plan_digest
                 self._call(label_of(step), lambda: target.write_manifest(step, digest, files))
             case Verify():
-                records = self._store.splits(self._run.run, step.copy)
                 verdict = verify_copied(
-                    self._plan, step, records, self._targets, self._emit, self._should_stop
+                    self._plan,
+                    step,
+                    recorded(self._store, self._run.run, self._plan, step),
+                    self._targets,
+                    self._emit,
+                    self._should_stop,
                 )
                 self._emit(verdict)
                 return _Outcome(codec.to_json(verdict), verdict.ok)
@@ -363,8 +380,8 @@ class _Apply:
             if record.done
         ]
 
-    def _call(self, what: str, function: Callable[[], None]) -> None:
-        call(what, function, emit=self._emit, should_stop=self._should_stop)
+    def _call(self, what: str, function: Callable[[], T]) -> T:
+        return call(what, function, emit=self._emit, should_stop=self._should_stop)
 
     def _should_stop(self) -> bool:
         return self._stop() or self._lease.lost

@@ -24,9 +24,10 @@ def label_of(step: Step) -> str:
             made = not step.exists or step.mode is Mode.REPLACE
             return f"{'create' if made else 'check'} {step.collection.name}"
         case CheckKeys():
-            return f"check keys of {step.copy}"
+            return f"check keys of {step.copy.removeprefix('copy.')}"
         case CopySplits():
-            return f"copy {step.source} to {step.collection.name}"
+            to = f" to {step.collection.name}" if step.collection.name != step.source else ""
+            return f"copy {step.source}{to}"
         case BuildIndex():
             return f"index {step.collection}.{step.field}"
         case LoadCollection():

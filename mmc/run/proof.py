@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mmc.errors import MmcError, StateError
@@ -20,6 +21,9 @@ from mmc.verify.check import DoneSplit, verify_step
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+ROWS_BEFORE = "rows_before"
+"""In the recorded result of a CreateCollection step."""
 
 
 def verify_plan(
@@ -39,25 +43,42 @@ def verify_plan(
         targets = OpenTargets(plan, emit, stop, stack)
         for step in plan.steps:
             if isinstance(step, Verify):
-                records = store.splits(run.run, step.copy) if run else []
+                known = recorded(store, run.run, plan, step) if run else Recorded((), None)
                 try:
-                    verdicts.append(verify_copied(plan, step, records, targets, emit, stop))
+                    verdicts.append(verify_copied(plan, step, known, targets, emit, stop))
                 except MmcError as error:
                     raise ending_of(error, stop) from None
                 emit(verdicts[-1])
     return tuple(verdicts)
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a run recorded of a copy. `rows_before`: rows that the collection had before its first
+    row; None when none stay.
+    """
+
+    splits: Sequence[SplitRecord]
+    rows_before: int | None
+
+
+def recorded(store: Store, run: str, plan: Plan, step: Verify) -> Recorded:
+    create = store.steps(run).get(_create_of(plan, step).id)
+    result = create.result if create is not None else None
+    before = result.get(ROWS_BEFORE) if isinstance(result, dict) else None
+    return Recorded(store.splits(run, step.copy), before if isinstance(before, int) else None)
+
+
 def verify_copied(
     plan: Plan,
     step: Verify,
-    records: Sequence[SplitRecord],
+    known: Recorded,
     targets: OpenTargets,
     emit: Emit,
     should_stop: Callable[[], bool],
 ) -> Verified:
     copy = copy_of(plan, step.copy)
-    done = {record.split: record for record in records if record.done}
+    done = {record.split: record for record in known.splits if record.done}
     if any(split.id not in done for split in copy.splits):
         raise StateError(
             f"{step.collection}: {len(copy.splits) - len(done)} of {len(copy.splits)} splits"
@@ -65,11 +86,9 @@ def verify_copied(
             hint="`mmc apply` the plan first, with the same --state",
             code="MMC633",
         )
-    create = next(
-        it
-        for it in plan.steps
-        if isinstance(it, CreateCollection) and it.collection.name == step.collection
-    )
+    create = _create_of(plan, step)
+    if known.rows_before is not None:
+        create = replace(create, rows_before=known.rows_before)
 
     def read_split(split: Split, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         return read_again(plan.source, copy, split, columns)
@@ -90,6 +109,14 @@ def verify_copied(
         )
 
     return call(label_of(step), verify, emit=emit, should_stop=should_stop)
+
+
+def _create_of(plan: Plan, step: Verify) -> CreateCollection:
+    return next(
+        it
+        for it in plan.steps
+        if isinstance(it, CreateCollection) and it.collection.name == step.collection
+    )
 
 
 def copy_of(plan: Plan, step_id: str) -> CopySplits:

@@ -87,7 +87,9 @@ class Transform:
             [self._canonical(array, good, number) for number, array in enumerate(arrays)],
             schema=self._schema,
         )
-        filtered = batch.num_rows - made.num_rows - len(bad)
+        # Counted, not what is left over: else a row that got lost would pass for a filtered one.
+        failed = sum(1 for failure in evaluated.failures if failure.expression < 0)
+        filtered = batch.num_rows - rows - failed
         return Transformed(made, batch.num_rows, filtered, bad)
 
     def _check(self, batch: pa.RecordBatch) -> None:

@@ -15,12 +15,12 @@ from enum import StrEnum
 from importlib import metadata
 from typing import Protocol
 
-from mmc import __version__
 from mmc.diagnostics import Diagnostic
 from mmc.events import Verified
 from mmc.plan import codec
 from mmc.plan.model import CopySplits, CreateCollection, Endpoint, Plan, Verify
 from mmc.secrets import REDACTOR
+from mmc.version import __version__
 
 FORMAT_VERSION = 1
 """Of the JSON form; a field is only ever added."""

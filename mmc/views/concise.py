@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mmc.diagnostics import Diagnostic
 from mmc.plan.model import Plan
+from mmc.plan.tree import many, rows_text
 
 
 def render(diagnostics: Sequence[Diagnostic], plan: Plan | None = None) -> str:
@@ -18,9 +19,9 @@ def render(diagnostics: Sequence[Diagnostic], plan: Plan | None = None) -> str:
     ]
     if plan is not None:
         counts = plan.summary
-        rows = "an unknown number of" if counts.rows is None else f"{counts.rows:,}"
         lines.append(
-            f"plan {plan.name}: {counts.create} to create, {counts.replace} to replace, "
-            f"{rows} rows in {counts.splits} splits"
+            f"plan {plan.name}: {counts.create:,} to create, {counts.change:,} to change,"
+            f" {counts.replace:,} to replace;"
+            f" {rows_text(counts.rows)} in {many(counts.splits, 'split')}"
         )
     return "\n".join(lines) + "\n" if lines else ""

@@ -43,11 +43,15 @@ from mmc.plan.model import Plan
 from mmc.plan.tree import Symbol, layout, many, plan_tree, summary_line
 from mmc.secrets import REDACTOR
 from mmc.views import diagnostics
-from mmc.views.messages import message
+from mmc.views.messages import message, reasons_text
 from mmc.views.progress import StepProgress
 
 HEARTBEAT_SECONDS = 30.0
 """Between two lines of a running step where there is no terminal."""
+ECHO = 3
+"""Columns that stay free beside the live line: a terminal echoes ^C there, and a line that this
+pushed over the edge could not be erased.
+"""
 REFRESHES = 4
 """Drawings of the live line a second."""
 LONG_STEPS = frozenset({"check_keys", "copy_splits", "build_index", "load_collection", "verify"})
@@ -79,7 +83,7 @@ class HumanView:
         stdout, stderr: where lines go.
         color: always | never | auto: on a terminal, unless NO_COLOR or TERM=dumb says otherwise.
         quiet: only diagnostics, the plan's counts, verdicts and the end.
-        verbose: the plan in all detail, and a line a split.
+        verbose: the plan in all detail, and a line a split and a quarantine file.
         heartbeat: seconds between two lines of a step that runs, where there is no terminal.
         clock: steady seconds.
     """
@@ -104,16 +108,19 @@ class HumanView:
         self._heartbeat = heartbeat
         self._clock = clock
         self._hints = not os.environ.get("CI")
-        self._drawn = ""
+        self.drawn = ""
         self._plan_path = ""
         self._quarantined: list[str] = []
+        self._reasons: set[tuple[str, str, str]] = set()
+        self._told_end = False
+        self._after_diagnostic = False
         self._running: _Running | None = None
 
     # -- plan ------------------------------------------------------------------------------------
 
-    def show_plan(self, plan: Plan, digest: str, path: str = "") -> None:
-        """Draws a plan. `path`: where it was saved, or ""."""
-        self._drawn, self._plan_path = digest, path
+    def show_plan(self, plan: Plan, digest: str, path: str = "", *, saved: bool = True) -> None:
+        """Draws a plan. `path`: where it is, or ""; `saved`: by this command."""
+        self.drawn, self._plan_path = digest, path
         if not self._quiet:
             self._print(self._out, Text())
             for row in layout(plan_tree(plan, verbose=self._verbose), self._width):
@@ -126,7 +133,7 @@ class HumanView:
         self._say(summary_line(plan), "bold")
         if path:
             then = f". To do exactly this:  mmc apply {path}" if self._hints else ""
-            self._say(f"Saved {path} (sha256 {digest[:8]}){then}")
+            self._say(f"{'Saved ' if saved else ''}{path} (sha256 {digest[:8]}){then}")
 
     # -- events ----------------------------------------------------------------------------------
 
@@ -137,7 +144,7 @@ class HumanView:
             case Planned():
                 if event.path:
                     self._plan_path = event.path
-                if event.digest != self._drawn:
+                if event.digest != self.drawn:
                     self._say(message(event))
             case NothingToDo():
                 self._say(message(event), "green")
@@ -157,8 +164,7 @@ class HumanView:
                     self._tell(message(event), Symbol.COPY)
             case Quarantined():
                 self._count(event)
-                self._quarantined.append(event.path)
-                self._tell(f"quarantined: {message(event)}", style="yellow")
+                self._quarantine(event)
             case Retrying():
                 self._tell(f"trying again: {message(event)}", style="yellow")
             case Verified():
@@ -181,7 +187,20 @@ class HumanView:
         text = Text(REDACTOR.clean(diagnostics.render([found])))
         for head in _HEAD.finditer(text.plain):
             text.stylize(_SEVERITY_STYLES[head[1]], *head.span())
+        if self._after_diagnostic:
+            self._print(self._err, Text())
         self._print(self._err, text)
+        self._after_diagnostic = True
+
+    def _quarantine(self, event: Quarantined) -> None:
+        """Each reason is told once; later splits only count, so that many do not hide the rest."""
+        self._quarantined.append(event.path)
+        new = [reason for reason in event.reasons if reason[:3] not in self._reasons]
+        self._reasons |= {reason[:3] for reason in new}
+        if self._verbose:
+            self._tell(f"quarantined: {message(event)}", style="yellow")
+        elif new:
+            self._tell(f"quarantined: {reasons_text(new)} of split {event.split}", style="yellow")
 
     def _verdict(self, event: Verified) -> None:
         self._end_step()
@@ -193,6 +212,7 @@ class HumanView:
 
     def _finish(self, event: RunFinished) -> None:
         self._end_step()
+        self._told_end = True
         self._say(
             message(event),
             {"applied": "bold green", "partial": "bold yellow"}.get(event.outcome, "bold red"),
@@ -200,7 +220,7 @@ class HumanView:
         if event.rows_quarantined:
             self._say(
                 f"{many(event.rows_quarantined, 'row')} in quarantine, with reasons:"
-                + "".join(f"\n  {path}" for path in self._quarantined)
+                + self._quarantine_places()
             )
         if event.report:
             self._say(f"Report: {event.report}")
@@ -212,10 +232,20 @@ class HumanView:
         elif event.outcome in ("stopped", "failed"):
             self._say(f"What was done is recorded. To continue:  {again}")
 
+    def _quarantine_places(self) -> str:
+        """Folders, as an earlier attempt may have written there too."""
+        folders = dict.fromkeys(path.rpartition("/")[0] or "." for path in self._quarantined)
+        return "".join(f"\n  {folder}/" for folder in folders)
+
     def _fail(self, event: Failed) -> None:
         self._end_step()
-        text = Text(_clean(f"error: {event.message}"))
-        text.stylize("bold red", 0, 6)
+        if event.error == "Stopped" and self._told_end:
+            return
+        if self._after_diagnostic:
+            self._print(self._err, Text())
+        head = f"error[{event.code}]" if event.code else "error"
+        text = Text(_clean(f"{head}: {event.message}"))
+        text.stylize("bold red", 0, len(head))
         self._print(self._err, text)
         if event.hint:
             self._print(self._err, Text(_clean(f"   = hint: {event.hint}")))
@@ -286,7 +316,7 @@ class _LiveLine:
         )
 
     def _draw(self) -> Text:
-        line = self.progress.line(self._clock(), self._width - 1)
+        line = self.progress.line(self._clock(), self._width - ECHO)
         return Text(_clean(line), no_wrap=True, overflow="ellipsis")
 
     def start(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import assert_never
 
 from mmc.events import (
@@ -53,7 +54,8 @@ def message(event: Event) -> str:
             how = f"continues, {done}" if event.resumed else many(event.splits_total, "split")
             return f"Run {event.run}, attempt {event.attempt}: {how}"
         case NothingToDo():
-            return f"Nothing to do: this plan was applied at {event.finished_at} (run {event.run})"
+            when = event.finished_at[:19].replace("T", " ")
+            return f"Nothing to do: this plan was applied at {when} UTC (run {event.run})"
         case StepStarted():
             planned = ""
             if event.kind == "copy_splits" and event.splits:
@@ -75,11 +77,10 @@ def message(event: Event) -> str:
             wait = seconds_text(event.wait_seconds)
             return f"{event.what} failed ({event.error}); attempt {event.attempt} in {wait}"
         case Quarantined():
-            reasons = "; ".join(
-                f"{code} {field}: {reason} ({many(rows, 'row')})"
-                for code, field, reason, rows in event.reasons
+            return (
+                f"{many(event.rows, 'row')} of split {event.split} to {event.path}:"
+                f" {reasons_text(event.reasons)}"
             )
-            return f"{many(event.rows, 'row')} of split {event.split} to {event.path}: {reasons}"
         case VerifyProgress():
             of = "" if event.total is None else f" of {event.total:,}"
             return f"{event.rows:,}{of} rows read"
@@ -94,6 +95,13 @@ def message(event: Event) -> str:
             return event.message
         case _:
             assert_never(event)
+
+
+def reasons_text(reasons: Iterable[tuple[str, str, str, int]]) -> str:
+    """`MMC604 title: longer than 32 bytes of UTF-8 (20 rows); ...`"""
+    return "; ".join(
+        f"{code} {field}: {reason} ({many(rows, 'row')})" for code, field, reason, rows in reasons
+    )
 
 
 def counts_text(event: SplitDone | RunFinished) -> str:

@@ -53,15 +53,21 @@ class Out:
         if self._human is not None:
             self._human(event)
 
-    def plan(self, plan: Plan, digest: str, path: str = "") -> None:
+    def plan(self, plan: Plan, digest: str, path: str = "", *, saved: bool = True) -> None:
         """The plan as people read it; machines get it by `-o` and the Planned event."""
         if self._human is not None:
-            self._human.show_plan(plan, digest, path)
+            self._human.show_plan(plan, digest, path, saved=saved)
+
+    def drawn(self, digest: str) -> None:
+        """A document showed this plan already: the human view says nothing of it on stdout."""
+        if self._human is not None:
+            self._human.drawn = digest
 
     def document(self, text: str) -> None:
         """A whole document (JSON, Markdown, a table) that is the command's answer, on stdout."""
-        sys.stdout.write(REDACTOR.clean(text if text.endswith("\n") else text + "\n"))
-        sys.stdout.flush()
+        if text:
+            sys.stdout.write(REDACTOR.clean(text if text.endswith("\n") else text + "\n"))
+            sys.stdout.flush()
 
     def line(self, text: str) -> None:
         """A line for people; nothing in JSON mode."""

@@ -100,8 +100,8 @@ class StepProgress:
         """`copy articles: 34 %, 409,472 of 1,204,331 rows, 52,300 rows/s, 24 MiB/s, 0:15 left, 3
         quarantined`
 
-        With `width` a bar stands after the label, and parts that do not fit are left out from the
-        end.
+        With `width` a bar stands after the label. What does not fit is left out: splits first, then
+        the total (the percentage tells it), then the bar; rates and time left stay longest.
         """
         share, elapsed = self.share, f"{clock_text(now - self.begun)} elapsed"
         if not self.rows and share is None:
@@ -109,26 +109,29 @@ class StepProgress:
         rows_rate, bytes_rate = self.rates(now)
         left = self.seconds_left(now)
         of = f" of {self.total_rows:,}" if self.total_rows else ""
-        parts = [
-            f"{self.rows:,}{of} rows",
+        rates = [
             f"{rows_rate:,.0f} rows/s",
             f"{bytes_text(round(bytes_rate))}/s" if bytes_rate else "",
             f"{clock_text(left)} left" if left is not None else elapsed,
             f"{self.quarantined:,} quarantined" if self.quarantined else "",
-            f"{self.splits_done:,} of {many(self.splits, 'split')}" if self.splits else "",
         ]
-        parts = [part for part in parts if part]
+        splits = f"{self.splits_done:,} of {many(self.splits, 'split')}" if self.splits else ""
         percent = f"{int(share * 100)} %" if share is not None else ""
         if width is None:
-            return f"{self.label}: " + ", ".join([*([percent] if percent else []), *parts])
-        return self._fit(parts, percent, width)
+            parts = [percent, f"{self.rows:,}{of} rows", *rates, splits]
+            return f"{self.label}: " + ", ".join(part for part in parts if part)
+        tails = (
+            [f"{self.rows:,}{of} rows", *rates, splits],
+            [f"{self.rows:,}{of} rows", *rates],
+            [f"{self.rows:,} rows", *rates],
+        )
+        return self._fit(["  ".join(filter(None, tail)) for tail in tails], percent, width)
 
-    def _fit(self, parts: list[str], percent: str, width: int) -> str:
-        tail = "  ".join(parts)
-        while len(parts) > 1 and len(self.label) + len(tail) + LEAST_BAR_CELLS + _BESIDE > width:
-            parts = parts[:-1]
-            tail = "  ".join(parts)
-        room = min(BAR_CELLS, width - len(self.label) - len(tail) - _BESIDE)
+    def _fit(self, tails: list[str], percent: str, width: int) -> str:
+        beside = len(self.label) + _BESIDE
+        fitting = [tail for tail in tails if beside + LEAST_BAR_CELLS + len(tail) <= width]
+        tail = fitting[0] if fitting else tails[-1]
+        room = min(BAR_CELLS, width - beside - len(tail))
         drawn = ""
         if self.share is not None and room >= LEAST_BAR_CELLS:
             full = int(self.share * room)

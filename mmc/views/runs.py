@@ -8,6 +8,7 @@ from typing import Any
 
 from mmc.plan.codec import to_json
 from mmc.plan.model import Plan
+from mmc.plan.tree import many
 from mmc.registry import Plugin
 from mmc.state.store import Run, SplitRecord, StepRecord
 
@@ -24,8 +25,12 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _json_lines(values: Sequence[dict[str, Any]]) -> str:
-    return "".join(json.dumps(value, ensure_ascii=False, default=str) + "\n" for value in values)
+def _json_lines(kind: str, values: Sequence[dict[str, Any]]) -> str:
+    """Lines beside those of events, told from them by `type`."""
+    return "".join(
+        json.dumps({"type": kind, **value}, ensure_ascii=False, default=str) + "\n"
+        for value in values
+    )
 
 
 def _run_data(run: Run) -> dict[str, Any]:
@@ -41,7 +46,7 @@ def _run_data(run: Run) -> dict[str, Any]:
 def runs_text(runs: Sequence[Run], *, as_json: bool) -> str:
     """One line a run."""
     if as_json:
-        return _json_lines([_run_data(run) for run in runs])
+        return _json_lines("run", [_run_data(run) for run in runs])
     if not runs:
         return "No runs yet.\n"
     head = ("RUN", "PLAN", "STATUS", "ATTEMPT", "STARTED (UTC)", "ERROR")
@@ -62,7 +67,7 @@ def runs_text(runs: Sequence[Run], *, as_json: bool) -> str:
 def splits_text(splits: Sequence[SplitRecord], *, as_json: bool) -> str:
     """One line a split that was begun."""
     if as_json:
-        return _json_lines([to_json(split) for split in splits])  # type: ignore[misc]
+        return _json_lines("split", [to_json(split) for split in splits])  # type: ignore[misc]
     head = ("STEP", "SPLIT", "STATE", "ATTEMPT", "READ", "WRITTEN", "FILTERED", "QUARANTINED")
     lines = [
         (
@@ -104,7 +109,7 @@ def status_text(
             }
             for name, copy in copies.items()
         ]
-        return _json_lines([{**_run_data(run), "copies": progress}])
+        return _json_lines("run", [{**_run_data(run), "copies": progress}])
     lines = []
     for step in plan.steps:
         record = steps.get(step.id)
@@ -114,15 +119,20 @@ def status_text(
             copy = copies[step.id]
             rows = sum(split.rows_written for split in done[step.id])
             of = f" of {copy.rows:,}" if copy.rows is not None else ""
-            detail = f"{len(done[step.id])} of {len(copy.splits)} splits, {rows:,}{of} rows"
+            splits_done = f"{len(done[step.id]):,} of {many(len(copy.splits), 'split')}"
+            detail = f"{splits_done}, {rows:,}{of} rows written"
         lines.append(("  " + step.id, state, detail))
     text = f"run {run.run} ({run.plan_name}): {run.status}, attempt {run.attempt}\n"
-    return text + columns(lines) + (f"last error: {run.error}\n" if run.error else "")
+    rejected = sum(split.rows_quarantined for split in splits if split.done)
+    text += columns(lines)
+    if rejected:
+        text += f"{many(rejected, 'row')} in quarantine\n"
+    return text + (f"last error: {run.error}\n" if run.error else "")
 
 
 def plugins_text(plugins: Sequence[Plugin], *, as_json: bool) -> str:
     """One line a plug-in."""
     if as_json:
-        return _json_lines([to_json(plugin) for plugin in plugins])  # type: ignore[misc]
+        return _json_lines("plugin", [to_json(plugin) for plugin in plugins])  # type: ignore[misc]
     head = ("KIND", "NAME", "FROM")
     return columns([head, *((p.kind, p.name, f"{p.package} {p.version}") for p in plugins)])

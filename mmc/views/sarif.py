@@ -11,10 +11,10 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
-from mmc import __version__
 from mmc.diagnostics import CODES, Diagnostic, Span
 from mmc.plan.model import Plan
 from mmc.secrets import REDACTOR
+from mmc.version import __version__
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

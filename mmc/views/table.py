@@ -8,6 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from mmc.plan.tree import many
+
 WIDEST = 40
 """Characters of a cell; a preview is for the eye."""
 
@@ -17,12 +19,13 @@ def table_text(name: str, table: pa.Table, *, as_json: bool = False) -> str:
     rows = [{key: _plain(value) for key, value in row.items()} for row in table.to_pylist()]
     if as_json:
         return "".join(
-            json.dumps({"collection": name, "row": row}, ensure_ascii=False) + "\n" for row in rows
+            json.dumps({"type": "row", "collection": name, "row": row}, ensure_ascii=False) + "\n"
+            for row in rows
         )
     columns = table.schema.names
     cells = [[_cell(row[column]) for column in columns] for row in rows]
     widths = [max(len(text) for text in column) for column in zip(columns, *cells, strict=True)]
-    lines = [f"{name}: {len(rows)} rows"]
+    lines = [f"{name}: {many(len(rows), 'row')}"]
     for line in [columns, ["-" * width for width in widths], *cells]:
         padded = (text.ljust(width) for text, width in zip(line, widths, strict=True))
         lines.append("  " + "  ".join(padded).rstrip())

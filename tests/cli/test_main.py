@@ -76,7 +76,7 @@ def test_usage_errors_are_64(
 
 def test_validate_counts_and_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["validate"]) == 0
-    assert "1 valid" in capsys.readouterr().out
+    assert "1 spec is valid." in capsys.readouterr().out
     Path("bad.yaml").write_text(SPEC.replace("target", "traget"))
     assert run(["validate", "."]) == 1
     said = capsys.readouterr().err
@@ -168,7 +168,7 @@ def test_state_commands(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert run(["state", "show", found["run"][:6]]) == 0
     assert "00000" in capsys.readouterr().out
     assert run(["status", found["run"]]) == 0
-    assert "1 of 1 splits, 50 of 50 rows" in capsys.readouterr().out
+    assert "1 of 1 split, 50 of 50 rows written" in capsys.readouterr().out
     assert run(["state", "unlock", found["run"]]) == 0
     assert run(["state", "forget", found["run"]]) == 0
     capsys.readouterr()

@@ -390,6 +390,25 @@ def test_append_and_upsert_keep_what_was_there(bench: Bench, mode: Mode) -> None
     assert report.verified[0].rows_found == report.verified[0].rows_expected == 41
 
 
+@pytest.mark.parametrize("mode", [Mode.APPEND, Mode.UPSERT])
+def test_the_count_is_judged_by_the_rows_that_were_there_at_apply(
+    bench: Bench, mode: Mode
+) -> None:
+    bench.apply(bench.plan(rows=10, splits=1))
+    plan = bench.plan(
+        mode=mode, write="upsert", name="second", where="id >= 10", on_drift=OnDrift.WARN
+    )
+    with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
+        target.base.execute("DELETE FROM rows WHERE id < 5")
+    bench.fault("written.00002.1", "error")
+    with pytest.raises(TargetError):
+        bench.apply(plan)
+    report = bench.apply(plan)
+    assert report.outcome is RunStatus.APPLIED, report.verified
+    assert report.verified[0].rows_found == 35
+    assert verify_plan(plan, store=bench.store, emit=bench.events.append)[0].ok
+
+
 def test_finished_steps_and_their_times_are_on_record(bench: Bench) -> None:
     report = bench.apply(bench.plan())
     steps = bench.store.steps(report.run)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmc.errors import DuplicateKeys, SourceError, Stopped
+from mmc.errors import DuplicateKeys, SourceError, Stopped, TargetError
 from mmc.events import VerifyProgress
+from mmc.plan.model import Mode
 from mmc.run import keys as keys_module
 from mmc.run.interpreter import apply_plan
 from mmc.run.keys import check_keys
@@ -29,6 +30,30 @@ def test_duplicates_are_named_and_nothing_is_written(bench: Bench) -> None:
         assert "0 3 times (splits 00000, 00001, 00003)" in text
         assert caught.value.code == "MMC650" and "nothing was written" in caught.value.hint
         assert bench.calls() == [] and bench.keys() == []
+
+
+def test_append_refuses_keys_that_are_there_and_touches_nothing(bench: Bench) -> None:
+    bench.apply(bench.plan(rows=12, splits=1))
+    before = bench.calls()
+    plan = bench.plan(mode=Mode.APPEND, name="second")
+    with pytest.raises(DuplicateKeys, match="at least 10 values .* in articles already: 0, 1, ") as e:
+        bench.apply(plan)
+    assert e.value.code == "MMC651" and "upsert" in e.value.hint
+    assert bench.calls() == before and bench.keys() == list(range(12))
+    few = bench.plan(mode=Mode.APPEND, name="third", where="id = 11 OR id > 30")
+    with pytest.raises(DuplicateKeys, match="1 values .* already: 11"):
+        bench.apply(few)
+
+
+def test_an_append_that_broke_off_does_not_take_its_own_rows_for_others(bench: Bench) -> None:
+    bench.apply(bench.plan(rows=5, splits=1))
+    plan = bench.plan(mode=Mode.APPEND, name="second", where="id >= 5")
+    bench.fault("written.00002.1", "error")
+    with pytest.raises(TargetError):
+        bench.apply(plan)
+    report = bench.apply(plan)
+    assert report.outcome is RunStatus.APPLIED and report.verified[0].rows_found == 40
+    assert bench.keys() == list(range(40))
 
 
 def test_a_run_that_only_checked_keys_is_no_unfinished_run(bench: Bench) -> None:

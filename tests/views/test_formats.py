@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from mmc import __version__
 from mmc.diagnostics import Diagnostic, Severity, Span
 from mmc.plan import codec
 from mmc.secrets import REDACTOR
+from mmc.version import __version__
 from mmc.views import github, junit, markdown, sarif
 from mmc.views.formats import FORMATS, render
 from tests.views.samples import ERROR, NOTE, WARNING, articles, two_collections
