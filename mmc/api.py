@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmc.diagnostics import Diagnostic
-from mmc.errors import SpecInvalid
+from mmc.errors import SpecInvalid, StateError
 from mmc.plan import codec
 from mmc.spec.load import Loaded, Spec
 from mmc.spec.load import load_spec as _load_spec
@@ -151,6 +151,24 @@ def apply_plan(
     return make_report(plan, done)
 
 
+def unfinished_plan(spec: Spec, *, state: str = DEFAULT_STATE) -> Plan | None:
+    """The plan that was made of this very spec, and whose run began to change its target and did
+    not end: applying the spec again continues it. None when there is no such run.
+    """
+    from mmc.state.lease import target_key
+    from mmc.state.store import Store
+
+    try:
+        with Store.open(state, make=False) as store:
+            begun = store.unfinished_for_target(target_key(spec.target), except_digest="")
+            plans = [store.plan_of(run.run) for run in begun]
+    except StateError as error:
+        if error.code == "MMC643":  # there is no store yet
+            return None
+        raise
+    return next((plan for plan in plans if plan.spec_digest == spec.digest), None)
+
+
 def verify_plan(
     plan: Plan,
     *,
@@ -171,7 +189,7 @@ def verify_plan(
     from mmc.state.store import Store
     from mmc.verify.report import make_report
 
-    with Store.open(state) as store:
+    with Store.open(state, make=False) as store:
         verdicts = verify_(plan, store=store, emit=emit or _silent, stop=stop)
         done = report_of(store, store.run(codec.digest(plan)), plan)
     return make_report(plan, replace(done, verified=verdicts))

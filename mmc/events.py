@@ -61,11 +61,12 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class NothingToDo:
-    """The plan is applied already."""
+    """The plan is applied already; `rows_quarantined` of its rows are in quarantine files."""
 
     run: str
     plan_digest: str
     finished_at: str
+    rows_quarantined: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,10 @@ from mmc.cli.options import (
     report,
     spec_options,
     state_option,
+    want_spec,
 )
 from mmc.cli.plan import compile_spec, planned
+from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import MmcError, Refused
 from mmc.plan import codec
 from mmc.plan.model import CreateCollection, Mode, Plan
@@ -65,9 +67,10 @@ def command(
         from mmc.run.stop import StopFlag, on_signals
         from mmc.views.report import save_report
 
-        plan = _plan(out, file, variables, env)
+        plan = _plan(out, file, variables, env, state)
         _ask(out, plan, file, Consent(yes, no_input, allow_replace))
         with on_signals(StopFlag()) as stop:
+            out.watch(stop)
             done = api.apply_plan(plan, state=state, emit=out, stop=stop)
         if report_file is not None:
             save_report(done, report_file)
@@ -76,9 +79,18 @@ def command(
     return framed("apply", output, body)
 
 
-def _plan(out: Out, file: Path, variables: Mapping[str, str], env: Mapping[str, str]) -> Plan:
+def _plan(
+    out: Out, file: Path, variables: Mapping[str, str], env: Mapping[str, str], state: str
+) -> Plan:
+    """A saved plan, or that of a spec: one that was begun, before the target is looked at anew."""
     if is_plan(file):
         plan = api.read_plan(file)
+    elif begun := api.unfinished_plan(
+        api.load_spec(want_spec(file), variables=variables, env=env), state=state
+    ):
+        plan = begun
+        text = f"run {codec.digest(plan)[:12]} of this spec did not end: its plan is continued"
+        report(out, (Diagnostic("MMC636", text, Severity.NOTE),))
     else:
         compiled = compile_spec(file, variables, env)
         plan = compiled.plan

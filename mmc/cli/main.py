@@ -7,10 +7,10 @@ nothing themselves.
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
@@ -47,6 +47,7 @@ class LazyGroup(click.Group):
         module = import_module(f"mmc.cli.{cmd_name}")
         command = module.command
         assert isinstance(command, click.Command)
+        _read_environment(command, f"MMC_{cmd_name.upper()}")
         return command
 
     def resolve_command(
@@ -72,9 +73,22 @@ def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -
         ctx.exit(ctx.invoke(command))
 
 
+def _read_environment(command: click.Command, prefix: str) -> None:
+    """Every long flag can be set by `MMC_<COMMAND>_<FLAG>`. (click's own way goes by the names of
+    Python parameters, which nobody sees.)
+    """
+    for option in command.params:
+        if isinstance(option, click.Option):
+            flag = next(text for text in option.opts if text.startswith("--"))
+            option.envvar = f"{prefix}_{flag.lstrip('-').replace('-', '_').upper()}"
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            _read_environment(below, f"{prefix}_{name.upper()}")
+
+
 @click.group(
     cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MMC"},
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog=(
         "Exit codes: 0 done or nothing to do; 1 error; 2 something to do (--detailed-exitcode);"
         " 3 applied in part; 4 stale plan; 5 lease held by another; 6 a person said no; 64 usage;"
@@ -95,6 +109,10 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Entry point of the `mmc` script: runs a command and exits with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # Names and texts of users reach terminals that cannot show them.
+            stream.reconfigure(errors="backslashreplace")
     # Importing makes some 100,000 objects that live on; looking through them again and again for
     # garbage took 0.3 s of an apply.
     gc.set_threshold(50_000, 20, 50)
@@ -115,10 +133,6 @@ def run(args: list[str] | None = None) -> int:
         return 1
     except (click.Abort, KeyboardInterrupt):
         return 128 + signal.SIGINT
-    except BrokenPipeError:
-        # The reader went away (`mmc show | head`): not our failure, nor Python's to complain about.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     return code if isinstance(code, int) else 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,9 @@ from mmc.diagnostics import Diagnostic
 from mmc.errors import MmcError, SpecInvalid, Stopped
 from mmc.events import Diagnosed, Failed, Started
 from mmc.views.out import Out, Output, open_out
+
+EXIT_PIPE = 141
+"""What the shell says of a program that SIGPIPE ended."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -138,6 +142,11 @@ def framed(name: str, output: Output, body: Callable[[Out], int]) -> int:
         except MmcError as error:
             out(_failed(error, str(error), error.exit_code))
             return error.exit_code
+        except BrokenPipeError:
+            # The reader went away (`mmc show | head`): nothing to complain about, now or when
+            # Python flushes at its end; but what was to be done may not be done.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_PIPE
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
             out(_failed(error, f"{place}{error.strerror or error}", 1))

@@ -92,8 +92,8 @@ def planned(plan: Plan, path: str = "") -> Planned:
     "-o",
     "--out",
     "target",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Save the plan here.",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="Save the plan here; - writes it, and nothing else, to stdout.",
 )
 @click.option(
     "--facts",
@@ -128,6 +128,10 @@ def command(
             out(failed(error))
             return error.exit_code
         plan = compiled.plan
+        if target == Path("-"):
+            report(out, compiled.diagnostics)
+            out.document(codec.write_plan(plan))
+            return 2 if detailed_exitcode else 0
         if target is not None:
             api.write_plan(plan, target)
         if format_ in ("full", "json"):

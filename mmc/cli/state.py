@@ -23,7 +23,7 @@ def list_(state: str, output: Output) -> int:
         from mmc.state.store import Store
         from mmc.views.runs import runs_text
 
-        with Store.open(state) as store:
+        with Store.open(state, make=False) as store:
             out.document(runs_text(store.list_runs(), as_json=out.json))
         return 0
 
@@ -41,7 +41,7 @@ def show(run: str, state: str, output: Output) -> int:
         from mmc.state.store import Store
         from mmc.views.runs import splits_text
 
-        with Store.open(state) as store:
+        with Store.open(state, make=False) as store:
             out.document(splits_text(store.splits(store.run(run).run), as_json=out.json))
         return 0
 
@@ -59,7 +59,7 @@ def unlock_(run: str, state: str, output: Output) -> int:
         from mmc.state.lease import holders, unlock
         from mmc.state.store import Store
 
-        with Store.open(state) as store:
+        with Store.open(state, make=False) as store:
             key = store.run(run).target_key
             held = [holder for holder in holders(store.database) if holder.lease == key]
             for holder in held:
@@ -82,7 +82,7 @@ def forget(run: str, state: str, output: Output) -> int:
     def body(out: Out) -> int:
         from mmc.state.store import Store
 
-        with Store.open(state) as store:
+        with Store.open(state, make=False) as store:
             found = store.run(run)
             store.forget(found.run)
         out.line(f"Forgot run {found.run} ({found.plan_name}). Its target is as it was.")

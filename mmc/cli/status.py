@@ -22,7 +22,7 @@ def command(run: str | None, watch: bool, state: str, output: Output) -> int:
         from mmc.state.store import Store
         from mmc.views.runs import status_text
 
-        with Store.open(state) as store:
+        with Store.open(state, make=False) as store:
             while True:
                 known = [store.run(run)] if run else store.list_runs()[:1]
                 if not known:

@@ -8,8 +8,9 @@ from mmc.casts import Refused, choose, infer
 from mmc.compile.draft import CollectionDraft, Draft, FieldDraft
 from mmc.diagnostics import Diagnostic
 from mmc.plan.model import Mode
+from mmc.spec.checks import with_type
 from mmc.spec.models import field_type
-from mmc.types import INTEGERS, ArrowType, FieldType, JsonValue, TypeKind
+from mmc.types import INTEGERS, MAX_VARCHAR, ArrowType, FieldType, JsonValue, TypeKind
 
 KEY_NAMES = ("id", "_id", "pk", "key")
 """Field names that are taken for the primary key when nothing else says which it is."""
@@ -19,8 +20,14 @@ def assign_casts(draft: Draft) -> Draft:
     findings: list[Diagnostic] = []
     collections = []
     for collection in draft.collections:
-        fields = [_assign(draft, collection, field, findings) for field in collection.fields]
-        collections.append(collection.with_fields(field for field in fields if field is not None))
+        fields = [
+            made
+            for field in collection.fields
+            if (made := _assign(draft, collection, field, findings)) is not None
+        ]
+        for field in fields:
+            findings += _misfits(draft, field)
+        collections.append(collection.with_fields(fields))
     return replace(draft, collections=tuple(collections)).say(findings)
 
 
@@ -58,6 +65,16 @@ def _assign(
     )
 
 
+def _misfits(draft: Draft, field: FieldDraft) -> list[Diagnostic]:
+    """What the spec says of the field that its type, which was not said, does not allow."""
+    if field.spec is None or field.spec.type is not None or field.type is None:
+        return []
+    return [
+        draft.finding(found.code, found.message, found.path, hint=found.hint)
+        for found in with_type(field.at, field.spec, field.type)
+    ]
+
+
 def _wide_key(field: FieldDraft, inferred: FieldType) -> FieldType:
     """int64 for a key that the source stores in a narrower integer: Milvus takes no other
     integer key.
@@ -89,7 +106,9 @@ def _type_of_constant(value: JsonValue) -> FieldType:
         case float():
             return FieldType(TypeKind.DOUBLE)
         case str():
-            return FieldType(TypeKind.VARCHAR, length=max(16, len(value.encode())))
+            return FieldType(
+                TypeKind.VARCHAR, length=min(max(16, len(value.encode())), MAX_VARCHAR)
+            )
         case _:
             return FieldType(TypeKind.JSON)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from mmc.compile.draft import CollectionDraft, Draft
-from mmc.diagnostics import Diagnostic
+from mmc.diagnostics import Diagnostic, Severity
 from mmc.plan.model import Mapping, Mode
-from mmc.types import Field
+from mmc.types import Collection, Field
 
 
 def join_existing(
@@ -21,7 +22,10 @@ def join_existing(
         return collection
     by_name = {mapping.field.name: mapping for mapping in collection.mappings}
     mappings = []
+    findings += _emptied(draft, collection, existing.schema)
     for field in existing.schema.fields:
+        if field.auto_id:
+            findings.append(_refuse_auto_id(draft, collection, field))
         mapping = by_name.pop(field.name, None)
         if mapping is None:
             mapping = _filled(draft, collection, field, findings)
@@ -51,10 +55,16 @@ def join_existing(
     missing = set(collection.collection.partitions if collection.collection else ()) - set(
         existing.schema.partitions
     )
-    schema = replace(
-        existing.schema, partitions=tuple(sorted({*existing.schema.partitions, *missing}))
-    )
-    return replace(collection, collection=schema, mappings=tuple(mappings))
+    findings += [
+        draft.finding(
+            "MMC365",
+            f"the existing collection `{existing.schema.name}` has no partition `{name}`",
+            collection.at,
+            hint="make the partition there first",
+        )
+        for name in sorted(missing)
+    ]
+    return replace(collection, collection=existing.schema, mappings=tuple(mappings))
 
 
 def _filled(
@@ -78,6 +88,37 @@ def _filled(
     return None
 
 
+def _refuse_auto_id(draft: Draft, collection: CollectionDraft, field: Field) -> Diagnostic:
+    """Whatever is mapped to it, the target makes its keys: a split written again doubles its
+    rows.
+    """
+    return draft.finding(
+        "MMC511",
+        f"the existing collection makes the keys of `{field.name}` itself, so a split that is"
+        " written again would double its rows",
+        collection.at,
+        hint="copy into a collection whose key comes from the source",
+    )
+
+
+def _emptied(draft: Draft, collection: CollectionDraft, schema: Collection) -> Iterator[Diagnostic]:
+    """An upsert replaces rows as a whole, also what the source knows nothing of."""
+    if draft.spec.model.load.mode is not Mode.UPSERT:
+        return
+    mapped = {mapping.field.name for mapping in collection.mappings}
+    names = [f"`{f.name}`" for f in schema.fields if f.name not in mapped and not f.auto_id]
+    if schema.dynamic and not collection.rest:
+        names.append("the dynamic field")
+    if names:
+        yield draft.finding(
+            "MMC364",
+            f"rows of `{schema.name}` that are replaced lose their values of {', '.join(names)}",
+            collection.at,
+            severity=Severity.WARNING,
+            hint="the source has no values for them; map them, or say load.mode: append",
+        )
+
+
 def _check_same(
     draft: Draft,
     collection: CollectionDraft,
@@ -93,7 +134,7 @@ def _check_same(
                 "MMC363",
                 f"`{field.name}` is {was} in the existing collection; the plan makes it {is_}",
                 collection.at,
-                hint=f"say `type: {field.type}`, or load.mode: replace",
+                hint=f"say `type: {field.type}` for it",
             )
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mmc.casts.kinds import TEXT
 from mmc.compile.draft import CollectionDraft, Draft, FieldDraft, Path
 from mmc.compile.expressions import Problem, check_condition, columns_used, expression_type
 from mmc.compile.resolve import milvus_name
@@ -58,8 +59,7 @@ def _map_one(
         if made_field is not None:
             made.append(made_field)
     own_key = any(entry.primary_key or entry.auto_id for entry in spec.fields)
-    taken = {field.to for fields in replaced.values() for field in fields}
-    taken |= {field.to for field in made}
+    taken = {field.to for field in _all(replaced, made)}
     fields: list[FieldDraft] = []
     rest: list[RestColumn] = []
     for offered in source.fields:
@@ -68,14 +68,18 @@ def _map_one(
         if offered.name in replaced:
             fields += replaced[offered.name]
         elif milvus_name(offered.name) in taken:
-            continue
+            if not (offered.unique and offered.key):
+                by = next(f for f in _all(replaced, made) if f.to == milvus_name(offered.name))
+                findings.append(_column_left_out(draft, offered, by))
         elif offered.unique and offered.key and own_key:
             findings.append(_row_number_left_out(draft, collection.at, offered))
         elif offered.key and not own_key and not _key_named(replaced):
             fields.append(_inferred(collection.at, offered, draft, findings))
         elif spec.rest == "drop":
             continue
-        elif offered.name == DYNAMIC_FIELD or (spec.rest == "dynamic" and not offered.vector):
+        elif offered.name == DYNAMIC_FIELD and (offered.json_text or offered.arrow in TEXT):
+            rest.append(RestColumn(offered.name, offered.arrow, json_text=True))
+        elif spec.rest == "dynamic" and not offered.vector and offered.name != DYNAMIC_FIELD:
             rest.append(RestColumn(offered.name, offered.arrow, offered.json_text))
         else:
             fields.append(_inferred(collection.at, offered, draft, findings))
@@ -162,6 +166,21 @@ def _row_number_left_out(draft: Draft, at: Path, field: SourceField) -> Diagnost
         at,
         severity=Severity.NOTE,
         hint=f"to keep it, add {{from: {field.name}}} to `fields`",
+    )
+
+
+def _all(replaced: dict[str, list[FieldDraft]], made: list[FieldDraft]) -> list[FieldDraft]:
+    return [field for fields in (*replaced.values(), made) for field in fields]
+
+
+def _column_left_out(draft: Draft, field: SourceField, by: FieldDraft) -> Diagnostic:
+    return draft.finding(
+        "MMC344",
+        f"column `{field.name}` is left out: `{by.to}` is made from {by.origin}",
+        by.at,
+        severity=Severity.NOTE if by.expr else Severity.WARNING,
+        hint=f"to keep it, add {{from: {field.name}, to: ANOTHER_NAME}} to `fields`; "
+        f"if it may go, add {{from: {field.name}, drop: true}}",
     )
 
 

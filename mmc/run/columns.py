@@ -27,7 +27,7 @@ from mmc.run.kernels.faults import (
     present,
 )
 from mmc.run.kernels.rows import Matrix, matrix_of_bytes, matrix_of_lists
-from mmc.types import FieldType, JsonValue, TypeKind
+from mmc.types import FLOATS, FieldType, JsonValue, TypeKind
 
 _NORMALIZED = frozenset({TypeKind.FLOAT_VECTOR, TypeKind.FLOAT16_VECTOR, TypeKind.BFLOAT16_VECTOR})
 
@@ -77,9 +77,7 @@ def one_value(value: JsonValue, target: FieldType) -> pa.Array:
     if target.kind is TypeKind.JSON:
         return pa.array([json.dumps(value, ensure_ascii=False, allow_nan=False)])
     try:
-        source = pa.array([json.dumps(value)] if isinstance(value, dict) else [value])
-        if pa.types.is_list(source.type) and pa.types.is_null(source.type.value_type):
-            source = pa.array([json.dumps(value)])
+        source = _as_column(value, target)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         raise ValueError(f"{json.dumps(value)} does not go into {target}: {error}") from None
     wanted = "round" if _rounds(source.type, target) else ""
@@ -92,12 +90,43 @@ def one_value(value: JsonValue, target: FieldType) -> pa.Array:
     return made.values
 
 
+def _as_column(value: JsonValue, target: FieldType) -> pa.Array:
+    """One row of the Arrow type that goes into the target. Raises what Arrow does."""
+    if isinstance(value, dict):
+        return pa.array([json.dumps(value)])
+    if isinstance(value, list) and target.kind is TypeKind.BINARY_VECTOR:
+        return pa.array([value], pa.list_(pa.uint8()))
+    if isinstance(value, list) and target.kind in _NORMALIZED:
+        return pa.array([_floats(value)], pa.list_(pa.float64()))
+    kind = target.element.kind if target.element is not None else target.kind
+    if kind in FLOATS:
+        value = [_wide(item) for item in value] if isinstance(value, list) else _wide(value)
+    source = pa.array([value])
+    if pa.types.is_list(source.type) and pa.types.is_null(source.type.value_type):
+        return pa.array([json.dumps(value)])
+    return source
+
+
+def _floats(values: list[JsonValue]) -> list[JsonValue]:
+    return [
+        float(item) if isinstance(item, int) and not isinstance(item, bool) else item
+        for item in values
+    ]
+
+
+def _wide(value: JsonValue) -> JsonValue:
+    """A float in the place of a large integer that it holds exactly; Arrow's integers end."""
+    if isinstance(value, int) and abs(value) > 1 << 53 and int(float(value)) == value:
+        return float(value)
+    return value
+
+
 def _rounds(type_: pa.DataType, target: FieldType) -> bool:
     """A number that a person wrote, such as 0.1, means the nearest float."""
     kind = target.element.kind if target.element is not None else target.kind
     if pa.types.is_list(type_):
         type_ = type_.value_type
-    return pa.types.is_float64(type_) and kind is TypeKind.FLOAT
+    return pa.types.is_float64(type_) and (kind is TypeKind.FLOAT or kind in _NORMALIZED)
 
 
 def _filled(values: pa.Array, default: pa.Array) -> pa.Array:

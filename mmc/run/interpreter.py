@@ -40,13 +40,13 @@ from mmc.plan.model import (
     Verify,
     WriteManifest,
 )
+from mmc.run import preflight
 from mmc.run.executors.local import LocalExecutor
 from mmc.run.executors.task import Finished, Task
 from mmc.run.inspect import inspect_again, route_of
 from mmc.run.keys import check_keys
 from mmc.run.labels import label_of
 from mmc.run.pace import call
-from mmc.run.preflight import refuse_stale, refuse_unfinished
 from mmc.run.proof import ROWS_BEFORE, copy_of, recorded, verify_copied
 from mmc.run.proof import verify_plan as verify_plan
 from mmc.run.report import RunReport, report_of
@@ -94,9 +94,10 @@ def apply_plan(
     with Lease(store.database, plan.target, emit) as lease:
         if report := _nothing_to_do(plan, digest, store, emit):
             return report
-        refuse_unfinished(plan, digest, store)
+        preflight.refuse_overlap(plan)
+        preflight.refuse_unfinished(plan, digest, store)
         now = facts or call("inspect", lambda: inspect_again(plan), emit=emit, should_stop=stop)
-        refuse_stale(plan, digest, store, emit, now)
+        preflight.refuse_stale(plan, digest, store, emit, now)
         stop.check()
         lease.check()
         run = store.begin_run(plan)
@@ -126,10 +127,14 @@ def apply_plan(
 
 def _nothing_to_do(plan: Plan, digest: str, store: Store, emit: Emit) -> RunReport | None:
     run = store.run_of(digest)
+    if run is not None:
+        preflight.refuse_elsewhere(plan, run)
     if run is None or not run.status.complete:
         return None
-    emit(NothingToDo(run.run, digest, run.finished_at.isoformat() if run.finished_at else ""))
-    return report_of(store, run, plan)
+    report = report_of(store, run, plan)
+    finished = run.finished_at.isoformat() if run.finished_at else ""
+    emit(NothingToDo(run.run, digest, finished, report.rows_quarantined))
+    return report
 
 
 def _tell_end(report: RunReport, emit: Emit, began: float) -> RunReport:

@@ -1,17 +1,63 @@
-"""What must hold before a run may touch its target: nothing of another plan half done there, and
-facts as planned.
+"""What must hold before a run may touch its target: the same place as before, nothing of another
+plan half done there, no source files in the way, and facts as planned.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mmc.diagnostics import Diagnostic, Severity
-from mmc.errors import PlanStale, UnfinishedRun
+from mmc.errors import PlanStale, StateError, TargetError, UnfinishedRun
 from mmc.events import Diagnosed, Emit
 from mmc.facts import Facts
 from mmc.plan.drift import Difference, compare, seen_source, seen_target, without
 from mmc.plan.model import CopySplits, CreateCollection, Plan
-from mmc.state.lease import target_key
-from mmc.state.store import Store
+from mmc.state.lease import normal_address, target_identity, target_key
+from mmc.state.store import Run, Store
+
+
+def refuse_elsewhere(plan: Plan, run: Run) -> None:
+    """Raises StateError when the run of this plan wrote to another place: a relative path, seen
+    from another folder. What is recorded as done is not there.
+    """
+    if run.target_key == target_key(plan.target):
+        return
+    raise StateError(
+        f"run {run.run} of this plan wrote to another place; from here the target is"
+        f" {target_identity(plan.target)}",
+        hint="go to the folder where it was applied, or use another --state",
+        code="MMC634",
+    )
+
+
+def refuse_overlap(plan: Plan) -> None:
+    """Raises TargetError when source files lie in a folder that parts are written to: a part would
+    take the place of one, and what no manifest records is removed as left over.
+    """
+    root = str(plan.target.options.get("url") or "").rstrip("/")
+    folders = [
+        normal_address(f"{root}/{copy.layout.directory}") + "/"
+        for copy in plan.copies
+        if copy.layout is not None
+    ]
+    if not folders:
+        return
+    for file in _source_files(plan):
+        place = normal_address(file)
+        if found := next((folder for folder in folders if place.startswith(folder)), None):
+            raise TargetError(
+                f"the source's file {file} lies in {found}, where this plan writes its own",
+                hint="nothing was done: choose another target.url, or another `to:`",
+                code="MMC540",
+            )
+
+
+def _source_files(plan: Plan) -> Iterator[str]:
+    manifest = plan.source.options.get("manifest")
+    base = str(manifest).rpartition("/")[0] if manifest else ""
+    for copy in plan.copies:
+        for file, _ in copy.fingerprint:
+            yield f"{base}/{file}" if base else file
 
 
 def refuse_unfinished(plan: Plan, digest: str, store: Store) -> None:
@@ -35,6 +81,7 @@ def refuse_stale(plan: Plan, digest: str, store: Store, emit: Emit, now: Facts) 
     are told as warnings where the plan says so.
     """
     ours = _begun_collections(plan, digest, store)
+    _refuse_gone(plan, digest, store, now)
     target_planned, target_now = (
         without(plan.target_seen, ours),
         without(seen_target(now.target), ours),
@@ -56,6 +103,23 @@ def refuse_stale(plan: Plan, digest: str, store: Store, emit: Emit, now: Facts) 
             hint="nothing was done: plan again, and review what differs",
             code="MMC631",
         )
+
+
+def _refuse_gone(plan: Plan, digest: str, store: Store, now: Facts) -> None:
+    """A collection that this run made, and that somebody dropped, with what was copied into it."""
+    run = store.run_of(digest)
+    if run is None or now.target.capabilities.whole_files:
+        return
+    steps = store.steps(run.run)
+    for step in plan.steps:
+        if isinstance(step, CreateCollection) and step.id in steps and steps[step.id].done:
+            name = step.collection.name
+            if now.target.collection(name) is None:
+                raise PlanStale(
+                    f"collection {name}, made by run {run.run} of this plan, is not there any more",
+                    hint=f"`mmc state forget {run.run}`, then apply again from the start",
+                    code="MMC635",
+                )
 
 
 def _tell(end: str, difference: Difference, emit: Emit) -> None:

@@ -13,6 +13,7 @@ from mmc.plan import codec
 from mmc.plan.model import CopySplits, CreateCollection, Plan, Split, Verify
 from mmc.run.labels import label_of
 from mmc.run.pace import call
+from mmc.run.preflight import refuse_elsewhere
 from mmc.run.split import read_again
 from mmc.run.stop import StopFlag, ending_of
 from mmc.run.targets import OpenTargets
@@ -38,6 +39,8 @@ def verify_plan(
     """
     stop = stop or StopFlag()
     run = store.run_of(codec.digest(plan))
+    if run is not None:
+        refuse_elsewhere(plan, run)
     verdicts = []
     with ExitStack() as stack:
         targets = OpenTargets(plan, emit, stop, stack)

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
+
+from mmc.errors import TargetError
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,35 +50,51 @@ class Quarantine:
         self._reasons: Counter[tuple[str, str, str]] = Counter()
 
     def add(self, bad: Sequence[BadRow]) -> None:
-        """Writes rows. Raises OSError."""
-        if bad and self._file is None:
-            self._partial.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._partial.open("w", encoding="utf-8")
-        for row in bad:
-            assert self._file is not None
-            json.dump(asdict(row), self._file, ensure_ascii=False, allow_nan=False)
-            self._file.write("\n")
-            self._reasons[row.code, row.field, row.reason] += 1
+        """Writes rows. Raises TargetError."""
+        with self._failures():
+            if bad and self._file is None:
+                self._partial.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self._partial.open("w", encoding="utf-8")
+            for row in bad:
+                assert self._file is not None
+                json.dump(asdict(row), self._file, ensure_ascii=False, allow_nan=False)
+                self._file.write("\n")
+                self._reasons[row.code, row.field, row.reason] += 1
 
     def commit(self) -> Path | None:
-        """Makes the file final and gives its path; None, and no file, when no row was bad. Raises
-        OSError.
+        """Makes the file final and gives its path; None, and no file, when no row was bad.
+
+        Raises:
+            TargetError: the disk is full, or the folder cannot be written.
         """
-        if self._file is None:
-            self._partial.unlink(missing_ok=True)
-            self._path.unlink(missing_ok=True)
-            return None
-        self._file.close()
-        self._file = None
-        self._partial.replace(self._path)
-        return self._path
+        with self._failures():
+            if self._file is None:
+                self._partial.unlink(missing_ok=True)
+                self._path.unlink(missing_ok=True)
+                return None
+            file, self._file = self._file, None
+            file.close()
+            self._partial.replace(self._path)
+            return self._path
 
     def abort(self) -> None:
         """Removes what was begun. What an earlier attempt committed stays."""
         if self._file is not None:
-            self._file.close()
-            self._file = None
+            file, self._file = self._file, None
+            # Closing writes what is buffered; on a full disk that fails again, and is not needed.
+            with suppress(OSError):
+                file.close()
             self._partial.unlink(missing_ok=True)
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise TargetError(
+                f"the quarantine file cannot be written: {self._path}: {error.strerror}",
+                hint="make room, then apply again",
+            ) from error
 
     def reasons(self) -> tuple[tuple[str, str, str, int], ...]:
         """(code, field, reason, count), most frequent first."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from mmc import registry
-from mmc.errors import RowsRejected, SourceChanged, TargetError
+from mmc.errors import RowsRejected, SourceChanged
 from mmc.events import Emit, Quarantined, SplitProgress
 from mmc.plan.model import CopySplits, Endpoint, OnError, RowPolicy, Split
 from mmc.run.pace import call
@@ -166,7 +166,7 @@ class _Copy:
         transform = Transform(self.step)
         digest = Digest.of(self.step.collection)
         writer = target.writer(self.step, self.split, replay=replay)
-        with _quarantine_failures(), _undone_on_failure(writer.abort, self.quarantine.abort):
+        with _undone_on_failure(writer.abort, self.quarantine.abort):
             for batch in read_split(source, self.step, self.split, self.step.columns):
                 if self.should_stop():
                     raise SplitStopped(f"split {self._name} was stopped")
@@ -213,9 +213,11 @@ class _Copy:
                 code=first.code,
             )
         self.bad += len(bad)
-        if self.policy.max_errors is not None and self.bad > self.policy.max_errors:
-            raise too_many_errors(f"the next one is {place}")
         self.quarantine.add(bad)
+        if self.policy.max_errors is not None and self.bad > self.policy.max_errors:
+            # Kept although the split is undone: it says what there was too much of.
+            path = self.quarantine.commit()
+            raise too_many_errors(f"{path} has those of this split so far, such as {place}")
 
     def _account(self) -> None:
         """What was read is written, filtered or quarantined, and is as much as was planned."""
@@ -253,14 +255,3 @@ def _undone_on_failure(*aborts: Callable[[], None]) -> Iterator[None]:
         for abort in aborts:
             abort()
         raise
-
-
-@contextmanager
-def _quarantine_failures() -> Iterator[None]:
-    """A full or read-only disk, which the quarantine file meets as OSError."""
-    try:
-        yield
-    except OSError as error:
-        raise TargetError(
-            f"the quarantine file cannot be written: {error}", hint="make room, then apply again"
-        ) from error

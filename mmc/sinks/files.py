@@ -120,7 +120,7 @@ class FilesFolder:
             raise _as_target_error(error) from None
 
     def ensure(self, step: CreateCollection) -> None:
-        """Makes sure that no finished collection of that name is in the folder.
+        """Makes sure that no collection of that name is in the folder, nor parts of one.
 
         With `replace` the files that the manifest records for it are removed, and its entry; files
         that no manifest records are left alone.
@@ -134,6 +134,8 @@ class FilesFolder:
             )
         manifest = self.manifest()
         if manifest.entry(name) is None:
+            if step.mode is Mode.FAIL:
+                self._refuse_unrecorded(name)
             self._make_folder(name)
             return
         if step.mode is Mode.FAIL:
@@ -147,6 +149,18 @@ class FilesFolder:
         self._remove(file.path for part in parts for file in part.stored)
         urls.write_text(urls.join_url(self.url, NAME), dump(manifest.without(name)), self.storage)
         self._make_folder(name)
+
+    def _refuse_unrecorded(self, name: str) -> None:
+        """Parts that no manifest records are not ours to overwrite. No attempt of this run wrote
+        them: it writes only after this step.
+        """
+        parts = self._parts_of(None, name)
+        if parts:
+            raise TargetError(
+                f"{urls.join_url(self.url, parts[0][0])} is there, and no manifest records it",
+                hint="choose another folder, or `load: {mode: replace}`, which removes such parts",
+                code="MMC530",
+            )
 
     def _make_folder(self, name: str) -> None:
         if not urls.is_local(self.url):
@@ -230,7 +244,7 @@ class FilesFolder:
             entry = self._checked(collection)
             return sum(
                 layout.count_rows(format_, urls.join_url(self.url, part), self.storage, collection)
-                for part, format_ in self._parts_of(entry, collection)
+                for part, format_ in self._parts_of(entry, collection.name)
             )
         except SourceError as error:
             raise _as_target_error(error) from None
@@ -255,11 +269,9 @@ class FilesFolder:
         if sha256_of(url, self.storage) != file.sha256:
             raise TargetError(f"{url}: its content is not what was written", code="MMC533")
 
-    def _parts_of(
-        self, entry: ManifestEntry | None, collection: Collection
-    ) -> list[tuple[str, str]]:
+    def _parts_of(self, entry: ManifestEntry | None, name: str) -> list[tuple[str, str]]:
         """Parts that are there: (path relative to the target, format)."""
-        directory = entry.directory if entry else collection.name
+        directory = entry.directory if entry else name
         found = {
             part
             for path, _ in self._files_below(directory)
@@ -275,7 +287,7 @@ class FilesFolder:
         wanted = list(columns) if keys is None else list(dict.fromkeys([*columns, key]))
         try:
             entry = self.manifest().entry(collection.name)
-            for part, format_ in self._parts_of(entry, collection):
+            for part, format_ in self._parts_of(entry, collection.name):
                 url = urls.join_url(self.url, part)
                 rows = layout.count_rows(format_, url, self.storage, collection)
                 for batch in layout.read_rows(

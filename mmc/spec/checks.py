@@ -192,24 +192,30 @@ def values(draft: Draft) -> Iterator[Finding]:
             yield Finding(
                 "MMC238", "null for a field that cannot be null", (*at, "constant"), "give a value"
             )
-        for name, value in (("default", field.default), ("constant", field.constant)):
-            if type_ is None or value is None:
-                continue
-            problem = misfit(value, type_)
-            if problem:
-                yield Finding("MMC238", f"`{name}` is no {type_}: {problem}", (*at, name))
+        if type_ is not None:
+            yield from _typed_values(at, field, type_)
+
+
+def _typed_values(at: Path, field: FieldSpec, type_: FieldType) -> Iterator[Finding]:
+    for name, value in (("default", field.default), ("constant", field.constant)):
+        problem = misfit(value, type_) if value is not None else ""
+        if problem:
+            yield Finding("MMC238", f"`{name}` is no {type_}: {problem}", (*at, name))
 
 
 def vectors(draft: Draft) -> Iterator[Finding]:
     """`normalize` is for vectors of floats."""
     for at, field, _ in draft.fields():
         type_ = _type(field)
-        floats = (TypeKind.FLOAT_VECTOR, TypeKind.FLOAT16_VECTOR, TypeKind.BFLOAT16_VECTOR)
-        if field.normalize and type_ and type_.kind not in floats:
-            message = (
-                f"{type_} cannot be normalized; only vectors of floats have a length to divide by"
-            )
-            yield Finding("MMC244", message, (*at, "normalize"), "remove normalize")
+        if type_ is not None:
+            yield from _typed_normalize(at, field, type_)
+
+
+def _typed_normalize(at: Path, field: FieldSpec, type_: FieldType) -> Iterator[Finding]:
+    floats = (TypeKind.FLOAT_VECTOR, TypeKind.FLOAT16_VECTOR, TypeKind.BFLOAT16_VECTOR)
+    if field.normalize and type_.kind not in floats:
+        message = f"{type_} cannot be normalized; only vectors of floats have a length to divide by"
+        yield Finding("MMC244", message, (*at, "normalize"), "remove normalize")
 
 
 def cast_names(draft: Draft) -> Iterator[Finding]:
@@ -268,18 +274,28 @@ def indexes(draft: Draft) -> Iterator[Finding]:
             message = f"`{name[:60]}` is not an index type that is known here"
             yield Finding("MMC247", message, (*place, "type"), hint, severity=Severity.WARNING)
         type_ = _type(field)
-        if type_ is None:
-            continue
-        suits = _index_types(type_.kind)
-        if name in INDEX_TYPES and name not in suits:
-            hint = "use " + ", ".join(suits[:4])
-            yield Finding("MMC239", f"no {name} index on {type_}", (*place, "type"), hint)
-        metric, metrics = field.index.metric, _METRICS.get(type_.kind, ())
-        if metric and metric not in metrics:
-            hint = (
-                "use " + ", ".join(metrics) if metrics else "remove metric: only vectors have one"
-            )
-            yield Finding("MMC239", f"no metric {metric} on {type_}", (*place, "metric"), hint)
+        if type_ is not None:
+            yield from _typed_index(at, field, type_)
+
+
+def _typed_index(at: Path, field: FieldSpec, type_: FieldType) -> Iterator[Finding]:
+    if not isinstance(field.index, IndexSpec):
+        return
+    name, place = field.index.type, (*at, "index")
+    suits = _index_types(type_.kind)
+    if name in INDEX_TYPES and name not in suits:
+        hint = "use " + ", ".join(suits[:4])
+        yield Finding("MMC239", f"no {name} index on {type_}", (*place, "type"), hint)
+    metric, metrics = field.index.metric, _METRICS.get(type_.kind, ())
+    if metric and metric not in metrics:
+        hint = "use " + ", ".join(metrics) if metrics else "remove metric: only vectors have one"
+        yield Finding("MMC239", f"no metric {metric} on {type_}", (*place, "metric"), hint)
+
+
+def with_type(at: Path, field: FieldSpec, type_: FieldType) -> Iterator[Finding]:
+    """What a field says that its type does not allow; for a type that was inferred from facts."""
+    for check in (_typed_values, _typed_normalize, _typed_index):
+        yield from check(at, field, type_)
 
 
 def _index_types(kind: TypeKind) -> tuple[str, ...]:

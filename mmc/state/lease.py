@@ -62,7 +62,7 @@ def target_identity(target: Endpoint) -> str:
     options = target.options
     address = str(options.get("uri") or options.get("url") or options.get("path") or "")
     database = str(options.get("database") or "")
-    return " ".join(filter(None, (target.type, _normal(address), database)))
+    return " ".join(filter(None, (target.type, normal_address(address), database)))
 
 
 def target_key(target: Endpoint) -> str:
@@ -70,7 +70,8 @@ def target_key(target: Endpoint) -> str:
     return codec.digest(target_identity(target))
 
 
-def _normal(address: str) -> str:
+def normal_address(address: str) -> str:
+    """One spelling for each place: paths absolute and without links, URLs without credentials."""
     if not re.match(r"^[A-Za-z][A-Za-z0-9+.-]*://", address):
         return str(Path(address).expanduser().resolve())
     parts = urlsplit(address)

@@ -99,8 +99,13 @@ class Database:
     one each.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, make: bool = True) -> None:
         """Connects, and makes folder, file and tables as needed.
+
+        Args:
+            url: SQLAlchemy's.
+            make: whether a SQLite file that is not there is made. What only reads must not: a
+                mistyped URL would look like a store without runs.
 
         Raises:
             StateError: no such database, no access, or a store of a newer mmc. The URL is shown
@@ -109,6 +114,8 @@ class Database:
         """
         self.shown = _shown(url)
         with self._translated():
+            if not make:
+                _must_exist(url, self.shown)
             self._engine = _engine(url)
             self._check_version()
 
@@ -170,6 +177,16 @@ def _shown(url: str) -> str:
             hint="such as sqlite:///.mmc/state.db or mysql+pymysql://user:password@host/database",
             code="MMC640",
         ) from None
+
+
+def _must_exist(url: str, shown: str) -> None:
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        raise StateError(
+            f"no state store at {shown}",
+            hint="`mmc apply` makes it; run this in the same folder, or give the same --state",
+            code="MMC643",
+        )
 
 
 def _engine(url: str) -> sa.Engine:

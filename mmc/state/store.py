@@ -102,11 +102,11 @@ class Store:
 
     @classmethod
     @contextmanager
-    def open(cls, url: str = DEFAULT_URL) -> Iterator[Store]:
-        """Opens the store at a SQLAlchemy URL, making it when it is not there, and closes it at the
-        end.
+    def open(cls, url: str = DEFAULT_URL, *, make: bool = True) -> Iterator[Store]:
+        """Opens the store at a SQLAlchemy URL and closes it at the end. With `make` it is made when
+        it is not there; without, that raises StateError.
         """
-        database = Database(url)
+        database = Database(url, make=make)
         try:
             yield cls(database)
         finally:
@@ -312,7 +312,7 @@ class Store:
                 ).scalar()
                 if held != owner:
                     return False
-            connection.execute(
+            updated = connection.execute(
                 splits.update()
                 .where(
                     splits.c.run == run,
@@ -329,6 +329,12 @@ class Store:
                     **values,
                 )
             )
+            if not updated.rowcount:
+                raise StateError(
+                    f"run {run} was forgotten while it went on",
+                    hint="apply the plan again: it begins anew",
+                    code="MMC642",
+                )
         return True
 
     def splits(self, run: str, step: str | None = None) -> list[SplitRecord]:

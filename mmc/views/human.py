@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-import threading
+import shlex
 import time
 import unicodedata
 from collections.abc import Callable
@@ -43,6 +43,7 @@ from mmc.plan.model import Plan
 from mmc.plan.tree import Symbol, layout, many, plan_tree, summary_line
 from mmc.secrets import REDACTOR
 from mmc.views import diagnostics
+from mmc.views.heartbeat import Heartbeat
 from mmc.views.messages import message, reasons_text
 from mmc.views.progress import StepProgress
 
@@ -113,6 +114,7 @@ class HumanView:
         self._quarantined: list[str] = []
         self._reasons: set[tuple[str, str, str]] = set()
         self._told_end = False
+        self.stopping: Callable[[], bool] = lambda: False
         self._after_diagnostic = False
         self._running: _Running | None = None
 
@@ -132,7 +134,7 @@ class HumanView:
             self._print(self._out, Text())
         self._say(summary_line(plan), "bold")
         if path:
-            then = f". To do exactly this:  mmc apply {path}" if self._hints else ""
+            then = f". To do exactly this:  mmc apply {shlex.quote(path)}" if self._hints else ""
             self._say(f"{'Saved ' if saved else ''}{path} (sha256 {digest[:8]}){then}")
 
     # -- events ----------------------------------------------------------------------------------
@@ -226,7 +228,11 @@ class HumanView:
             self._say(f"Report: {event.report}")
         if not self._hints:
             return
-        again = f"mmc apply {self._plan_path}" if self._plan_path else "apply the same plan"
+        again = (
+            f"mmc apply {shlex.quote(self._plan_path)}"
+            if self._plan_path
+            else "apply the same plan"
+        )
         if event.outcome == "partial":
             self._say("To bring them in: correct them or the spec, plan with mode upsert, apply.")
         elif event.outcome in ("stopped", "failed"):
@@ -260,9 +266,11 @@ class HumanView:
         if self._live_width is None:
             if event.kind in LONG_STEPS:
                 self._tell(message(event), SYMBOLS.get(event.kind))
-            self._running = _Heartbeat(progress, self._beat, self._heartbeat)
+            self._running = Heartbeat(progress, self._beat, self._heartbeat)
         else:
-            self._running = _LiveLine(progress, self._err, self._live_width, self._clock)
+            self._running = _LiveLine(
+                progress, self._err, self._live_width, self._clock, self.stopping
+            )
         self._running.start()
 
     def _count(self, event: SplitProgress | SplitDone | VerifyProgress | Quarantined) -> None:
@@ -301,9 +309,15 @@ class _LiveLine:
     """One line at the bottom of a terminal, drawn again a few times a second."""
 
     def __init__(
-        self, progress: StepProgress, console: Console, width: int, clock: Callable[[], float]
+        self,
+        progress: StepProgress,
+        console: Console,
+        width: int,
+        clock: Callable[[], float],
+        stopping: Callable[[], bool],
     ) -> None:
         self.progress = progress
+        self._stopping = stopping
         self._width = width
         self._clock = clock
         self._live = Live(
@@ -316,7 +330,12 @@ class _LiveLine:
         )
 
     def _draw(self) -> Text:
-        line = self.progress.line(self._clock(), self._width - ECHO)
+        if self._stopping():
+            line = f"{self.progress.label}: stopping; Ctrl-C again ends at once"[
+                : self._width - ECHO
+            ]
+        else:
+            line = self.progress.line(self._clock(), self._width - ECHO)
         return Text(_clean(line), no_wrap=True, overflow="ellipsis")
 
     def start(self) -> None:
@@ -326,31 +345,7 @@ class _LiveLine:
         self._live.stop()
 
 
-class _Heartbeat:
-    """A line every so often, from a thread of its own: a step may be silent for long."""
-
-    def __init__(
-        self, progress: StepProgress, beat: Callable[[StepProgress], None], seconds: float
-    ) -> None:
-        self.progress = progress
-        self._beat = beat
-        self._seconds = seconds
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="mmc-heartbeat", daemon=True)
-
-    def _run(self) -> None:
-        while not self._over.wait(self._seconds):
-            self._beat(self.progress)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._over.set()
-        self._thread.join()
-
-
-_Running = _LiveLine | _Heartbeat
+_Running = _LiveLine | Heartbeat
 
 
 def _console(stream: TextIO, color: str) -> Console:

@@ -55,7 +55,9 @@ def message(event: Event) -> str:
             return f"Run {event.run}, attempt {event.attempt}: {how}"
         case NothingToDo():
             when = event.finished_at[:19].replace("T", " ")
-            return f"Nothing to do: this plan was applied at {when} UTC (run {event.run})"
+            rejected = event.rows_quarantined
+            but = f"; {many(rejected, 'row')} in quarantine" if rejected else ""
+            return f"Nothing to do: this plan was applied at {when} UTC (run {event.run}){but}"
         case StepStarted():
             planned = ""
             if event.kind == "copy_splits" and event.splits:

@@ -5,7 +5,7 @@ or two of them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +62,11 @@ class Out:
         """A document showed this plan already: the human view says nothing of it on stdout."""
         if self._human is not None:
             self._human.drawn = digest
+
+    def watch(self, stopping: Callable[[], bool]) -> None:
+        """`stopping`: whether the run was asked to stop; the live line says so."""
+        if self._human is not None:
+            self._human.stopping = stopping
 
     def document(self, text: str) -> None:
         """A whole document (JSON, Markdown, a table) that is the command's answer, on stdout."""

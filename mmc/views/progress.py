@@ -100,8 +100,8 @@ class StepProgress:
         """`copy articles: 34 %, 409,472 of 1,204,331 rows, 52,300 rows/s, 24 MiB/s, 0:15 left, 3
         quarantined`
 
-        With `width` a bar stands after the label. What does not fit is left out: splits first, then
-        the total (the percentage tells it), then the bar; rates and time left stay longest.
+        With `width` a bar stands after the label. What does not fit is left out: splits, the total
+        (the percentage tells it), what is quarantined, then the bar; rates and time left stay.
         """
         share, elapsed = self.share, f"{clock_text(now - self.begun)} elapsed"
         if not self.rows and share is None:
@@ -124,12 +124,18 @@ class StepProgress:
             [f"{self.rows:,}{of} rows", *rates, splits],
             [f"{self.rows:,}{of} rows", *rates],
             [f"{self.rows:,} rows", *rates],
+            [f"{self.rows:,} rows", *rates[:3]],
         )
         return self._fit(["  ".join(filter(None, tail)) for tail in tails], percent, width)
 
     def _fit(self, tails: list[str], percent: str, width: int) -> str:
         beside = len(self.label) + _BESIDE
-        fitting = [tail for tail in tails if beside + LEAST_BAR_CELLS + len(tail) <= width]
+        fitting = [
+            tail
+            for bar in (LEAST_BAR_CELLS, 0)
+            for tail in tails
+            if beside + bar + len(tail) <= width
+        ]
         tail = fitting[0] if fitting else tails[-1]
         room = min(BAR_CELLS, width - beside - len(tail))
         drawn = ""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -113,6 +115,103 @@ def test_diff_of_plans(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "+" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("format_", ["concise", "github", "sarif", "junit", "markdown"])
+def test_a_document_is_all_that_is_on_stdout(
+    folder: Path, format_: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("bad.yaml").write_text(SPEC + "collections: [{fields: [{to: nothing}]}]\n")
+    for spec, code in (("spec.yaml", 0), ("bad.yaml", 1)):
+        assert run(["plan", spec, "--format", format_]) == code
+        said = capsys.readouterr()
+        assert "Plan vectors" not in said.out
+        assert ("MMC339" in said.out) == bool(code)
+        assert said.err == ("" if code == 0 else "error: 1 error\n")
+        if format_ == "sarif":
+            assert len(json.loads(said.out)["runs"][0]["results"]) >= code
+        if format_ == "junit":
+            assert ElementTree.fromstring(said.out).tag == "testsuites"
+
+
+def test_a_plan_is_no_spec_and_a_spec_no_plan(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["plan", "spec.yaml", "-o", "plan.json"])
+    capsys.readouterr()
+    for command in ("show", "verify"):
+        assert run([command, "spec.yaml"]) == 1
+        assert "mmc plan spec.yaml -o spec.plan.json" in capsys.readouterr().err
+    for command in ("plan", "validate", "preview", "inspect", "fmt"):
+        assert run([command, "plan.json"]) == 1
+        assert "plan.json is a plan" in capsys.readouterr().err, command
+
+
+def test_version_is_a_command_and_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["version"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("mmc 0.")
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == said
+
+
+def _shell(line: str, **env: str) -> subprocess.CompletedProcess[str]:
+    line = line.replace("mmc ", f"{sys.executable} -m mmc.cli.main ")
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_terminal_of_any_encoding(folder: Path, encoding: str) -> None:
+    Path("bad.yaml").write_text("version: 1\nname: \u00fc \u20ac \U0001f600\n", encoding="utf-8")
+    for format_ in ("full", "markdown", "json"):
+        done = _shell(f"mmc validate bad.yaml --format {format_}", PYTHONIOENCODING=encoding)
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        assert "MMC2" in done.stdout + done.stderr
+
+
+def test_a_reader_that_goes_away(folder: Path) -> None:
+    done = _shell("mmc schema | true")
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_plan_to_stdout_is_nothing_else(folder: Path) -> None:
+    assert run(["plan", "spec.yaml", "-o", "plan.json"]) == 0
+    done = _shell("mmc plan spec.yaml -o -")
+    assert done.stdout == Path("plan.json").read_text()
+    assert not Path("-").exists()
+
+
+def test_flags_by_the_environment(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MMC_PLAN_FORMAT", "concise")
+    assert run(["plan", "spec.yaml"]) == 0
+    assert "\nplan spec: 2 to create" in capsys.readouterr().out
+    monkeypatch.setenv("MMC_APPLY_STATE", "sqlite:///here.db")
+    monkeypatch.setenv("MMC_APPLY_YES", "1")
+    assert run(["apply", "spec.yaml"]) == 0
+    assert Path("here.db").exists()
+    monkeypatch.setenv("MMC_STATE_LIST_STATE", "sqlite:///here.db")
+    assert run(["state", "list"]) == 0
+
+
+def test_yaml_of_other_tools_is_left_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = "services:\n    db: {image: postgres, volumes: [{source: a, target: b}]}\n"
+    Path("compose.yaml").write_text(other)
+    assert run(["validate"]) == 0
+    assert "1 spec is valid. Left alone: 1 YAML file" in capsys.readouterr().out
+    assert run(["fmt", "."]) == 0
+    assert Path("compose.yaml").read_text() == other
+    assert run(["validate", "compose.yaml"]) == 1, "a file that is named is checked"
+
+
 def test_nobody_is_asked_where_nobody_sits(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,7 +257,12 @@ def test_json_is_json_on_every_line(folder: Path, capsys: pytest.CaptureFixture[
 
 
 def test_state_commands(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["status"]) == 0
+    for args in (["status"], ["state", "list"], ["state", "show", "r"], ["verify", "spec.yaml"]):
+        assert run(args) == 1
+    assert not Path(".mmc").exists()
+    capsys.readouterr()
+    assert run(["status"]) == 1
+    assert "error[MMC643]: no state store at sqlite:///.mmc/state.db" in capsys.readouterr().err
     assert run(["apply", "spec.yaml", "--yes"]) == 0
     capsys.readouterr()
     assert run(["state", "list", "--json"]) == 0

@@ -66,27 +66,28 @@ def start(folder: Path, *args: str) -> subprocess.Popen[str]:
 
 
 def kill_until_done(
-    folder: Path, plan: str, *, kills: int, seed: int, longest: float, code: int
+    folder: Path, plan: str, *, chance: random.Random, longest: float, code: int
 ) -> int:
-    """Applies a plan, killing -9 the driver `kills` times at random moments, then lets it finish.
+    """Applies a plan and kills -9 the driver at a random moment, again and again, until one apply
+    ends by itself, with this exit code.
 
-    Only the driver is killed: its workers must notice by themselves.
+    Only the driver is killed: its workers must notice by themselves. The moments spread over
+    `longest` seconds, and over more from kill to kill: on a busy machine an apply takes longer.
 
     Returns:
-        How many kills hit a running apply (one that had ended by itself counts as none).
+        How many applies were killed.
     """
-    chance = random.Random(seed)
-    hit = 0
-    for _ in range(kills):
+    for kills in range(100):
         process = start(folder, "apply", plan)
         try:
-            process.wait(chance.uniform(0, longest))
+            process.wait(chance.uniform(0, longest * (1 + kills / 8)))
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
-            hit += 1
-        process.communicate(timeout=TIMEOUT)
-    mmc(folder, "apply", plan, code=code)
-    return hit
+        out, err = process.communicate(timeout=TIMEOUT)
+        if process.returncode != -signal.SIGKILL:
+            assert process.returncode == code, f"exit {process.returncode}\n{out}\n{err}"
+            return kills
+    raise AssertionError("100 kills, and the apply never ended")
 
 
 def timed(folder: Path, *args: str, code: int) -> float:

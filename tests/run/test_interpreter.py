@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from mmc.events import (
     StepStarted,
     Verified,
 )
-from mmc.plan.model import Mode, OnDrift, OnError
+from mmc.plan.model import Endpoint, Mode, OnDrift, OnError
 from mmc.run.interpreter import verify_plan
 from mmc.run.report import report_of
 from mmc.state.store import RunStatus, Store
@@ -390,10 +391,42 @@ def test_append_and_upsert_keep_what_was_there(bench: Bench, mode: Mode) -> None
     assert report.verified[0].rows_found == report.verified[0].rows_expected == 41
 
 
-@pytest.mark.parametrize("mode", [Mode.APPEND, Mode.UPSERT])
-def test_the_count_is_judged_by_the_rows_that_were_there_at_apply(
-    bench: Bench, mode: Mode
+def test_a_collection_dropped_between_two_attempts_is_missed(bench: Bench) -> None:
+    plan = bench.plan()
+    bench.fault("write.00002.0", "error")
+    with pytest.raises(TargetError):
+        bench.apply(plan)
+    with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
+        target.base.execute("DELETE FROM made")
+        target.base.execute("DELETE FROM rows")
+    with pytest.raises(PlanStale, match="is not there any more") as caught:
+        bench.apply(plan)
+    assert caught.value.code == "MMC635" and bench.keys() == []
+    bench.store.forget(bench.store.list_runs()[0].run)
+    assert bench.apply(plan).outcome is RunStatus.APPLIED
+    assert bench.keys() == ALL
+
+
+def test_a_plan_that_was_applied_elsewhere_is_not_taken_for_done(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A relative path is another place in another folder, whatever a shared state store says."""
+    plan = bench.plan()
+    target = dict(plan.target.config) | {"path": "here"}
+    plan = replace(plan, target=Endpoint("fake", tuple(sorted(target.items()))))
+    monkeypatch.chdir(bench.folder)
+    bench.apply(plan)
+    monkeypatch.chdir(bench.folder.parent)
+    for again in (bench.apply, lambda it: verify_plan(it, store=bench.store, emit=print)):
+        with pytest.raises(StateError, match="wrote to another place") as caught:
+            again(plan)
+        assert caught.value.code == "MMC634"
+    monkeypatch.chdir(bench.folder)
+    assert bench.apply(plan).outcome is RunStatus.APPLIED and bench.told(NothingToDo)
+
+
+@pytest.mark.parametrize("mode", [Mode.APPEND, Mode.UPSERT])
+def test_the_count_is_judged_by_the_rows_that_were_there_at_apply(bench: Bench, mode: Mode) -> None:
     bench.apply(bench.plan(rows=10, splits=1))
     plan = bench.plan(
         mode=mode, write="upsert", name="second", where="id >= 10", on_drift=OnDrift.WARN

@@ -260,6 +260,19 @@ def test_an_existing_collection_needs_a_mode(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format_", FORMATS)
+def test_parts_that_nobody_recorded_are_not_written_over(format_: str, tmp_path: Path) -> None:
+    folder = target(tmp_path, format_)
+    folder.ensure(create())
+    write_split(folder, split(7), rows_of(SCHEMA, 10))
+    before = names(tmp_path)
+    for _ in range(2):
+        with pytest.raises(TargetError, match=r"docs/part-00007\S* is there, and no manifest") as e:
+            folder.ensure(create())
+        assert e.value.code == "MMC530" and names(tmp_path) == before
+    folder.ensure(create(Mode.REPLACE))
+
+
+@pytest.mark.parametrize("format_", FORMATS)
 def test_replace_removes_what_the_manifest_records_and_nothing_else(
     format_: str, tmp_path: Path
 ) -> None:
@@ -417,8 +430,11 @@ for _ in t.write_slowly(folder):
 
 
 def write_slowly(folder: FilesFolder) -> Iterator[None]:
-    """A whole attempt, in 17 steps: after each it may be killed."""
-    folder.ensure(create())
+    """A whole attempt, in 17 steps: after each it may be killed. A later one makes no collection:
+    that step is done.
+    """
+    if not names(Path(folder.url)):
+        folder.ensure(create())
     done = []
     for number in range(4):
         found = split(number, 2000)

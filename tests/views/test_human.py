@@ -24,6 +24,7 @@ from mmc.events import (
     Failed,
     NothingToDo,
     Planned,
+    Quarantined,
     RunFinished,
     SplitProgress,
     StepDone,
@@ -232,7 +233,8 @@ def test_a_live_line_on_a_terminal(columns: int) -> None:
         view(StepDone("s", "copy_splits", "copy articles", 0.6))
     drawn = text()
     assert "25 %" in drawn
-    assert "250 of 1,000 rows" in drawn
+    assert ("250 of 1,000 rows" if columns == 120 else "250 rows") in drawn
+    assert re.search(r"\d rows/s  \d+ KiB/s  \d+:\d\d left", drawn)
     assert "\x1b[?25h" in drawn, "the cursor is there again"
     live = [
         line for line in re.split(r"[\r\n]|\x1b\[\d*[AK]", ESCAPE.sub("", drawn)) if "%" in line
@@ -240,6 +242,15 @@ def test_a_live_line_on_a_terminal(columns: int) -> None:
     assert live
     assert all(len(line) < columns for line in live)
     assert ESCAPE.sub("", drawn).rstrip().endswith("> copy articles: done in 0.6 s")
+
+
+def test_a_live_line_says_that_it_stops() -> None:
+    with show_on(80) as (view, text):
+        view.stopping = lambda: True
+        view(step())
+        time.sleep(0.4)
+        view.close()
+    assert "copy articles: stopping; Ctrl-C again ends at once" in text()
 
 
 def test_no_live_line_when_quiet() -> None:
@@ -322,7 +333,39 @@ def test_secrets_and_control_characters_do_not_get_out() -> None:
     assert "hunter22" not in text
     assert "\x1b" not in text
     assert "\x07" not in text
-    assert text.count("*** [bold]d[/bold] :smile:") == 10
+    assert text.count("*** [bold]d[/bold] :smile:") == 9
+
+
+def test_each_reason_of_a_quarantine_is_told_once() -> None:
+    view, out, err = piped()
+    for split in ("00000", "00001", "00002"):
+        reasons = (("MMC604", "title", "too long", 2),)
+        view(Quarantined("copy.a", split, 2, f".mmc/runs/r/quarantine/{split}.jsonl", reasons))
+    view(Quarantined("copy.a", "00003", 1, "q/00003.jsonl", (("MMC602", "id", "null", 1),)))
+    view(RunFinished("r", "partial", 10, 3, 0, 7, 1.0))
+    assert err.getvalue().splitlines() == [
+        "quarantined: MMC604 title: too long (2 rows) of split 00000",
+        "quarantined: MMC602 id: null (1 row) of split 00003",
+    ]
+    places = "  .mmc/runs/r/quarantine/\n  q/\n"
+    assert f"7 rows in quarantine, with reasons:\n{places}" in out.getvalue()
+
+
+def test_a_stop_is_told_once() -> None:
+    view, out, err = piped()
+    view(RunFinished("r", "stopped", 1, 1, 0, 0, 1.0))
+    view(Failed("Stopped", "stopped by SIGINT", "", 130))
+    assert "To continue" in out.getvalue()
+    assert err.getvalue() == ""
+    view, _, err = piped()
+    view(Failed("Stopped", "stopped by SIGINT", "", 130))
+    assert "stopped by SIGINT" in err.getvalue()
+
+
+def test_an_error_has_its_code() -> None:
+    view, _, err = piped()
+    view(Failed("PlanStale", "the plan is stale", "plan again", 4, "MMC631"))
+    assert err.getvalue() == "error[MMC631]: the plan is stale\n   = hint: plan again\n"
 
 
 def test_rich_is_imported_nowhere_else() -> None:

@@ -1,0 +1,64 @@
+"""Joining a collection that exists: what would be lost there is refused, or said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mmc.compile import compile_plan
+from mmc.diagnostics import Diagnostic
+from mmc.facts import Facts
+from mmc.plan import codec
+from mmc.plan.model import CheckKeys, Plan
+from mmc.spec.load import parse_spec
+from mmc.types import Collection, Field, FieldType
+
+CASE = Path(__file__).parents[1] / "cases" / "compile" / "upsert_into_existing"
+
+
+def _compiled(
+    mode: str, change: dict[str, object], fields: tuple[Field, ...] = ()
+) -> tuple[Plan | None, tuple[Diagnostic, ...]]:
+    """The golden case with its existing collection changed."""
+    text = (CASE / "spec.yaml").read_text(encoding="utf-8")
+    spec = parse_spec(text.replace("mode: upsert", f"mode: {mode}"), "spec.yaml").spec
+    assert spec is not None
+    facts = codec.read_facts((CASE / "facts.json").read_text(encoding="utf-8"))
+    (there,) = facts.target.collections
+    schema: Collection = replace(there.schema, **change)  # type: ignore[arg-type]
+    schema = replace(schema, fields=schema.fields + fields)
+    target = replace(facts.target, collections=(replace(there, schema=schema),))
+    return compile_plan(spec, Facts(facts.source, target))
+
+
+def _found(code: str, diagnostics: tuple[Diagnostic, ...]) -> list[str]:
+    return [one.message for one in diagnostics if one.code == code]
+
+
+@pytest.mark.parametrize("mode", ["append", "upsert"])
+def test_keys_that_the_target_makes_cannot_be_replayed(mode: str) -> None:
+    facts = codec.read_facts((CASE / "facts.json").read_text(encoding="utf-8"))
+    fields = facts.target.collections[0].schema.fields
+    made = tuple(replace(field, auto_id=field.primary_key) for field in fields)
+    plan, diagnostics = _compiled(mode, {"fields": made})
+    assert plan is None
+    assert "makes the keys of `id` itself" in _found("MMC511", diagnostics)[0]
+
+
+def test_an_upsert_says_which_values_it_empties() -> None:
+    note = Field("note", FieldType.parse("varchar(9)"), nullable=True)
+    plan, diagnostics = _compiled("upsert", {"dynamic": True}, (note,))
+    assert plan is not None
+    (message,) = _found("MMC364", diagnostics)
+    assert message.endswith("lose their values of `score`, `note`, the dynamic field")
+    assert not _found("MMC364", _compiled("append", {"dynamic": True}, (note,))[1])
+
+
+@pytest.mark.parametrize(("mode", "existing"), [("append", True), ("upsert", False)])
+def test_only_an_append_asks_for_keys_that_are_there(mode: str, existing: bool) -> None:
+    plan, _ = _compiled(mode, {})
+    assert plan is not None
+    (check,) = [step for step in plan.steps if isinstance(step, CheckKeys)]
+    assert check.existing is existing
