@@ -1,2 +1,1 @@
-"""The plan: every decision as a value, its canonical JSON, drift, and the tree that people review.
-"""
+"""The plan: every decision as a value, its canonical JSON, drift, and the tree that people see."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import orjson
@@ -20,9 +20,13 @@ class Rest:
 
     A JSON column that is itself named `$meta` (a dynamic field that was exported) gives its
     members, not itself.
+
+    Args:
+        fields: names of the collection's fields; a member of that name would be lost in a target.
     """
 
-    def __init__(self, columns: Sequence[RestColumn]) -> None:
+    def __init__(self, columns: Sequence[RestColumn], fields: Iterable[str] = ()) -> None:
+        self._fields = frozenset(fields) | {DYNAMIC_FIELD}
         self._meta = next((c for c in columns if c.source == DYNAMIC_FIELD and c.json_text), None)
         self._columns = [column for column in columns if column is not self._meta]
 
@@ -47,10 +51,10 @@ class Rest:
         return Casted(braces(_joined(pieces)), faults)
 
     def _refused(self, text: pa.Array) -> tuple[Fault, ...]:
-        """Rows whose own `$meta` is no JSON object, or has a key that is also a column; read one by
-        one.
+        """Rows whose own `$meta` is no JSON object, or has a key that is also a column or a field;
+        read one by one.
         """
-        names = {column.source for column in self._columns}
+        names = self._fields | {column.source for column in self._columns}
         wrong, clash = np.zeros(len(text), np.bool_), np.zeros(len(text), np.bool_)
         for row, document in enumerate(text.to_pylist()):
             if document is None:
@@ -63,7 +67,7 @@ class Rest:
                 wrong[row] = type(found) is not dict
                 clash[row] = type(found) is dict and not names.isdisjoint(found)
         refused = fault(wrong, NOT_JSON, "$meta is not a JSON object")
-        return refused + fault(clash, NOT_JSON, "a key of $meta is also a column")
+        return refused + fault(clash, NOT_JSON, "a key of $meta is also a column or a field")
 
 
 def _joined(pieces: Sequence[pa.Array]) -> pa.Array:

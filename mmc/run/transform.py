@@ -64,7 +64,8 @@ class Transform:
         self._expressions = [mapping.expr for mapping in mappings if mapping.expr]
         self._types = [data_type(mapping.arrow_type) for mapping in mappings if mapping.expr]
         dynamic = step.collection.dynamic and only is None
-        self._rest = Rest(step.rest) if dynamic else None
+        names = [field.name for field in step.collection.fields]
+        self._rest = Rest(step.rest, names) if dynamic else None
         self._announced = {m.source: m.arrow for m in mappings if m.source}
         if self._rest is not None:
             self._announced |= {column.source: column.arrow for column in step.rest}

@@ -308,6 +308,14 @@ def test_a_dynamic_field_that_was_exported_is_taken_apart() -> None:
     assert [bad.row for bad in done.bad] == [3, 4]
 
 
+def test_a_dynamic_field_has_no_key_of_a_field() -> None:
+    texts = ['{"a": 1}', '{"id": 1}', '{"$meta": 1}', '{"b": {"id": 1}}']
+    batch = pa.record_batch({"id": pa.array(range(4)), "$meta": texts})
+    found, done = meta((RestColumn("$meta", "string", json_text=True),), batch)
+    assert found == [{"a": 1}, {"b": {"id": 1}}]
+    assert [(bad.row, bad.code) for bad in done.bad] == [(1, "MMC609"), (2, "MMC609")]
+
+
 def test_a_dynamic_field_without_a_rest_is_empty() -> None:
     found, _ = meta((), pa.record_batch({"id": pa.array([1, 2])}))
     assert found == [{}, {}]
