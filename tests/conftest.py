@@ -16,6 +16,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a CI system or a person's shell sets must not change what the tests see."""
+    for name in ("CI", "NO_COLOR", "FORCE_COLOR", "MMC_STATE"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Whether golden files are to be rewritten."""

@@ -16,6 +16,7 @@ from mmc.errors import SourceError
 from mmc.facts import Extent
 from mmc.io.arrow import Origin, arrow_text
 from mmc.io.blobs import BlobFile
+from mmc.io.filesystems import reading_failed
 from mmc.io.urls import is_local, local_path, open_blob
 from mmc.sources.files.formats import (
     Column,
@@ -189,6 +190,8 @@ def _plain(array: pa.Array) -> pa.Array:
 def _reading(file: str) -> Iterator[None]:
     try:
         yield
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        raise reading_failed(file, error) from None
     except (pa.ArrowException, OSError) as error:
         text = str(error).splitlines()[0]
         raise SourceError(

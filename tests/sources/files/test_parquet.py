@@ -176,3 +176,18 @@ def test_damaged_pages_with_a_checksum_are_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"x\.parquet: is no Parquet file, or damaged") as info:
         look(config(path))
     assert info.value.code == "MMC440"
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Permissions do not bind every user that runs tests, so the refusal is Arrow's in its place.
+    pq.write_table(pa.table({"id": [1]}), tmp_path / "a.parquet")
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Failed to open local file")
+
+    monkeypatch.setattr(pq, "ParquetFile", refused)
+    with pytest.raises(SourceError, match=r"a\.parquet: permission denied") as caught:
+        look(config(tmp_path / "a.parquet"))
+    assert caught.value.code == "MMC431"
