@@ -9,7 +9,7 @@ from dataclasses import replace
 from mmc.compile.casts import KEY_NAMES
 from mmc.compile.draft import CollectionDraft, Draft, FieldDraft
 from mmc.compile.existing import join_existing
-from mmc.diagnostics import Diagnostic, Severity
+from mmc.diagnostics import Diagnostic
 from mmc.facts import Capabilities
 from mmc.plan.model import Mapping, Mode
 from mmc.types import Collection, Field, TypeKind
@@ -253,8 +253,7 @@ def _check_partitions(
             draft.finding(
                 "MMC515",
                 f"collection `{there.schema.name}` exists already, with {there.rows:,} rows",
-                (*collection.at, "to"),
-                severity=Severity.ERROR,
+                (*collection.at, "to") if collection.spec.to else ("target",),
                 hint="say load.mode: append, upsert or replace, or another `to:`",
             )
         )

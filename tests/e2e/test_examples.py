@@ -41,7 +41,8 @@ def _articles(data: Path) -> None:
 
 
 def _words(data: Path) -> None:
-    faiss = pytest.importorskip("faiss")
+    import faiss
+
     index = faiss.IndexIDMap2(faiss.IndexHNSWFlat(12, 8))
     ids = np.arange(ROWS) * 3 + 100
     index.add_with_ids(_vectors(12), ids)
