@@ -16,6 +16,7 @@ from mmc.plan import codec
 from mmc.spec.load import Loaded, Spec
 from mmc.spec.load import load_spec as _load_spec
 from mmc.spi import Sample
+from mmc.state import DEFAULT_URL as DEFAULT_STATE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from mmc.run.stop import StopFlag
     from mmc.verify.report import Report
 
-DEFAULT_STATE = "sqlite:///.mmc/state.db"
-"""Where the state of runs is kept when nothing else is said."""
 DIRECTORY = Path(".mmc")
 """Where quarantine files and reports go."""
 

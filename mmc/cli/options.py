@@ -14,6 +14,7 @@ import click
 from mmc.diagnostics import Diagnostic
 from mmc.errors import MmcError, SpecInvalid, Stopped
 from mmc.events import Diagnosed, Failed, Started
+from mmc.state import DEFAULT_URL
 from mmc.views.out import Out, Output, open_out
 
 EXIT_PIPE = 141
@@ -95,7 +96,7 @@ def state_option(command: F) -> F:
     return click.option(
         "--state",
         envvar="MMC_STATE",
-        default="sqlite:///.mmc/state.db",
+        default=DEFAULT_URL,
         show_default=True,
         metavar="URL",
         help="Where runs are recorded.",

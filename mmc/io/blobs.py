@@ -9,6 +9,7 @@ import errno
 import io
 import mmap
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -31,7 +32,7 @@ _AT_ONCE = 1 << 30
 """Most bytes of one pread: Linux stops at 2 GiB - 4 KiB."""
 
 
-class Blob:
+class Blob(ABC):
     """An open file of known size that is read by offset and length. A context manager.
 
     Attributes:
@@ -48,16 +49,16 @@ class Blob:
             raise self._short(offset, length)
         return self._read(offset, length) if length else b""
 
+    @abstractmethod
     def map(self, offset: int, length: int) -> memoryview | None:
         """The bytes as a window of memory that the system pages in and out; None for remote files.
 
         The window stays valid after `close`. A file that is cut while a window is read kills the
         process (SIGBUS): map only what nothing else writes.
         """
-        raise NotImplementedError
 
-    def close(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def close(self) -> None: ...
 
     def __enter__(self) -> Self:
         return self
@@ -70,8 +71,8 @@ class Blob:
     ) -> None:
         self.close()
 
-    def _read(self, offset: int, length: int) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def _read(self, offset: int, length: int) -> bytes: ...
 
     def _short(self, offset: int, length: int) -> SourceError:
         return SourceError(

@@ -22,11 +22,10 @@ from mmc.errors import StateError
 from mmc.plan import codec
 from mmc.plan.model import Plan
 from mmc.spi import FileRecord
+from mmc.state import DEFAULT_URL
 from mmc.state.lease import target_key
 from mmc.state.sql import Database, leases, runs, splits, steps
 from mmc.types import JsonValue, nearest
-
-DEFAULT_URL = "sqlite:///.mmc/state.db"
 
 
 class RunStatus(StrEnum):

@@ -33,7 +33,7 @@ from mmc.sources.files.formats import (
 from mmc.sources.files.jsontypes import Misfit
 from mmc.sources.files.records import BLOCK, Block, blocks, quoted_lines, survey
 from mmc.sources.files.sample import choose
-from mmc.sources.files.typetext import columns_text, read_columns
+from mmc.sources.files.typetext import read_columns, typed_look
 
 _LEAST_SAMPLE = 1_000
 
@@ -82,18 +82,7 @@ def look(files: Sequence[str], options: Options) -> Look:
         windows += spread
         number += rows
     columns = _infer(names, windows, options)
-    types = columns_text(columns)
-    return Look(
-        tuple(columns),
-        tuple(_typed(extent, types) for extent in extents),
-        tuple(_typed(window, types) for window in windows),
-        number,
-    )
-
-
-def _typed(extent: Extent, types: str) -> Extent:
-    locator = tuple(sorted([*extent.locator, ("types", types)]))
-    return Extent(locator, extent.start, extent.stop, extent.unit, extent.rows, extent.bytes)
+    return typed_look(columns, extents, windows, number)
 
 
 def _other_columns(first: str, names: list[str], other: str, found: list[str]) -> SourceError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import pyarrow as pa
@@ -135,6 +135,11 @@ def _by_name(file: str) -> str:
             code="MMC433",
         )
     return _EXTENSIONS[extension]
+
+
+def with_locator(extent: Extent, key: str, value: JsonValue) -> Extent:
+    """The extent with one more thing that `read` needs to know."""
+    return replace(extent, locator=tuple(sorted({**dict(extent.locator), key: value}.items())))
 
 
 CLEARLY_VECTOR = 8

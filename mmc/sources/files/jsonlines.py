@@ -24,7 +24,7 @@ from mmc.sources.files.formats import Column, Look, Options, Rows, number_of, pi
 from mmc.sources.files.jsontypes import Misfit, build, infer
 from mmc.sources.files.records import BLOCK, Block, Scan, blocks, elements, lines, survey
 from mmc.sources.files.sample import choose
-from mmc.sources.files.typetext import columns_text, read_columns
+from mmc.sources.files.typetext import read_columns, typed_look
 from mmc.types import nearest
 
 _LEAST_SAMPLE = 1_000
@@ -67,18 +67,7 @@ def look(files: Sequence[str], options: Options) -> Look:
         windows += spread
         number += rows
     columns = infer(_sampled(windows, options))
-    types = columns_text(columns)
-    return Look(
-        tuple(columns),
-        tuple(_typed(extent, types) for extent in extents),
-        tuple(_typed(window, types) for window in windows),
-        number,
-    )
-
-
-def _typed(extent: Extent, types: str) -> Extent:
-    locator = tuple(sorted([*extent.locator, ("types", types)]))
-    return Extent(locator, extent.start, extent.stop, extent.unit, extent.rows, extent.bytes)
+    return typed_look(columns, extents, windows, number)
 
 
 def _shape(blob: Blob) -> _Shape:

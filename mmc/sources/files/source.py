@@ -29,6 +29,7 @@ from mmc.sources.files.formats import (
     shortest_vector,
     text_of,
     vector_hint,
+    with_locator,
 )
 from mmc.sources.files.sample import Observed, observe
 from mmc.spec.endpoints import FilesSource as FilesConfig
@@ -152,7 +153,7 @@ def _collection(
         fields.insert(
             0, SourceField(number, "int64", key=True, unique=True, nullable=False, note=note)
         )
-        extents = tuple(_with(extent, "row_number", number) for extent in extents)
+        extents = tuple(with_locator(extent, "row_number", number) for extent in extents)
     return SourceCollection(
         name,
         tuple(fields),
@@ -162,10 +163,6 @@ def _collection(
         tuple(sorted(seen.items())),
         notes=look.notes,
     )
-
-
-def _with(extent: Extent, key: str, value: JsonValue) -> Extent:
-    return replace(extent, locator=tuple(sorted({**dict(extent.locator), key: value}.items())))
 
 
 def _marked(extent: Extent, kind: str, seen: Mapping[str, str]) -> Extent:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from mmc.facts import Extent
 from mmc.io.arrow import arrow_text
-from mmc.sources.files.formats import Column
+from mmc.sources.files.formats import Column, Look, with_locator
 from mmc.types import ArrowType
 
 _JSON = "json"
@@ -38,6 +39,21 @@ def read_columns(text: str) -> list[Column]:
         else Column(name, _arrow(ArrowType.parse(type_)))
         for name, type_ in types.items()
     ]
+
+
+def typed_look(
+    columns: Sequence[Column], extents: Sequence[Extent], windows: Sequence[Extent], rows: int
+) -> Look:
+    """What was seen of text files, with the types in every piece: `read` has no sample to infer
+    them from.
+    """
+    types = columns_text(columns)
+    return Look(
+        tuple(columns),
+        tuple(with_locator(extent, "types", types) for extent in extents),
+        tuple(with_locator(window, "types", types) for window in windows),
+        rows,
+    )
 
 
 def _arrow(type_: ArrowType) -> pa.DataType:
