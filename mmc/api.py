@@ -8,15 +8,16 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mmc.diagnostics import Diagnostic
-from mmc.errors import SpecInvalid, StateError
+from mmc.errors import MmcError, SpecInvalid, StateError
 from mmc.plan import codec
 from mmc.spec.load import Loaded, Spec
 from mmc.spec.load import load_spec as _load_spec
-from mmc.spi import Sample
+from mmc.spi import Config, Sample
 from mmc.state import DEFAULT_URL as DEFAULT_STATE
+from mmc.types import JsonValue
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mmc.facts import Facts, SourceCollection
     from mmc.plan.model import Plan
     from mmc.run.stop import StopFlag
+    from mmc.secrets import SecretRef
     from mmc.verify.report import Report
 
 DIRECTORY = Path(".mmc")
@@ -85,6 +87,58 @@ def inspect(spec: Spec) -> Facts:
     names = _target_names(spec, source.collections)
     route = routes(spec.target.type)[0]
     return Facts(source, inspect_target(spec.target, route, names))
+
+
+class MetaExport(Protocol):
+    """The metadata of a source as a file, and what it holds."""
+
+    @property
+    def text(self) -> str:
+        """Of the file: JSON."""
+
+    @property
+    def held(self) -> Sequence[tuple[str, int, int, int]]:
+        """(collection, partitions beside the collection itself, segments, rows), by name. Rows are
+        those of the metadata, which may lag behind the files.
+        """
+
+    @property
+    def problems(self) -> Sequence[Diagnostic]: ...
+
+
+@runtime_checkable
+class MetaSource(Protocol):
+    """A source whose metadata are in a place of their own."""
+
+    def export_meta(self, config: Config) -> MetaExport: ...
+
+
+def export_meta(meta: Spec | str, *, password: SecretRef | None = None) -> MetaExport:
+    """The metadata of a Milvus 1.x server as a meta.json, without a look at its data.
+
+    Args:
+        meta: a spec with such a source, or where the metadata are, as `source.meta` of a spec.
+        password: of the metadata database, over that of the spec.
+
+    Raises:
+        SourceError, SecretError, PluginMissing; MmcError: the source of the spec has no metadata.
+    """
+    from mmc.registry import source
+
+    type_, config = "milvus1", dict[str, JsonValue]()
+    if isinstance(meta, str):
+        config |= {"data": ".", "meta": meta}
+    else:
+        type_, config = meta.source.type, dict(meta.source.options)
+    if password is not None:
+        config["meta_password"] = {"secret": str(password)}
+    found = source(type_)
+    if not isinstance(found, MetaSource):
+        raise MmcError(
+            f"a source of type {type_} has no metadata to export",
+            hint="give a spec with `type: milvus1`, or the place of the metadata",
+        )
+    return found.export_meta(config)
 
 
 def compile_plan(spec: Spec, facts: Facts) -> tuple[Plan | None, tuple[Diagnostic, ...]]:

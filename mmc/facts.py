@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mmc.diagnostics import Diagnostic
 from mmc.types import Collection, Field, Index, JsonValue
 
 
@@ -48,6 +49,8 @@ class SourceField:
         key: the source says that this column identifies a row.
         unique: the source guarantees that no value occurs twice (row numbers), so no key check is
             needed.
+        repeated: the source holds values of this column several times and is told to keep every
+            row, so that a key made of it is not unique.
         json_text: the strings are JSON documents (nested values that were serialised).
         index: index the source has on the field, in Milvus's terms, carried over unless the spec
             says otherwise.
@@ -61,6 +64,7 @@ class SourceField:
     vector: str = ""
     key: bool = False
     unique: bool = False
+    repeated: bool = False
     nullable: bool = True
     json_text: bool = False
     index: Index | None = None
@@ -108,6 +112,8 @@ class SourceCollection:
             approximations").
         lossy: name of the quantiser when vectors are not the original ones, else "".
         lost: rows that the source itself has lost already (Faiss: counted but in no list).
+        problems: what looking found wrong, damaged files for one; an error stops the plan of this
+            collection. Without a span: `compile` gives them their place.
     """
 
     name: str
@@ -120,6 +126,7 @@ class SourceCollection:
     notes: tuple[str, ...] = ()
     lossy: str = ""
     lost: int = 0
+    problems: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import click
 COMMANDS = {
     "apply": "Do what a plan says; applied again, continue.",
     "diff": "Compare two plans.",
+    "export-meta": "Save the metadata of a Milvus 1.x server as a file.",
     "fmt": "Rewrite specs in canonical form.",
     "inspect": "Show what is seen at both ends, as JSON.",
     "plan": "Compile a spec into a plan, show it, save it.",
@@ -44,10 +45,10 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"mmc.cli.{cmd_name}")
+        module = import_module(f"mmc.cli.{cmd_name.replace('-', '_')}")
         command = module.command
         assert isinstance(command, click.Command)
-        _read_environment(command, f"MMC_{cmd_name.upper()}")
+        _read_environment(command, f"MMC_{cmd_name.replace('-', '_').upper()}")
         return command
 
     def resolve_command(

@@ -35,13 +35,19 @@ def _build(
         fields=tuple(mapping.field for mapping in mappings),
         dynamic=_dynamic(draft, collection, able, findings),
         shards=collection.spec.shards,
-        partitions=tuple(sorted({e.partition for e in collection.source.extents} - {""})),
+        partitions=_partitions(collection),
         description=collection.spec.description,
     )
     built = replace(collection, collection=schema, mappings=tuple(mappings))
     _check_vectors(draft, built, able, findings)
     _check_partitions(draft, built, able, findings)
     return join_existing(draft, built, findings)
+
+
+def _partitions(collection: CollectionDraft) -> tuple[str, ...]:
+    """Those that hold rows, and those that the source has without rows."""
+    held = {extent.partition for extent in collection.source.extents} - {""}
+    return tuple(sorted(held | set(collection.source.partitions)))
 
 
 def _choose_key(

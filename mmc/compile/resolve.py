@@ -1,4 +1,6 @@
-"""Pass 1: which source collection goes to which target collection, and if that exists."""
+"""Pass 1: which source collection goes to which target collection, and if that exists. One that the
+source found damaged goes no further.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +31,9 @@ def resolve_collections(draft: Draft) -> Draft:
         source = _source_of(draft, at, entry, findings)
         if source is None:
             continue
+        findings += _problems(draft, source)
+        if any(problem.is_error for problem in source.problems):
+            continue
         to = entry.to or milvus_name(source.name)
         if to != source.name and entry.to is None:
             findings.append(
@@ -58,6 +63,16 @@ def resolve_collections(draft: Draft) -> Draft:
     if not wanted:
         findings.append(draft.finding("MMC332", "the source has no collections", ("source",)))
     return replace(draft, collections=tuple(seen.values())).say(findings)
+
+
+def _problems(draft: Draft, source: SourceCollection) -> list[Diagnostic]:
+    """What the source found wrong with a collection, each under its own code."""
+    return [
+        draft.finding(
+            problem.code, problem.message, ("source",), severity=problem.severity, hint=problem.hint
+        )
+        for problem in source.problems
+    ]
 
 
 def _source_of(

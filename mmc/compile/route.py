@@ -46,11 +46,31 @@ def choose_route(draft: Draft) -> Draft:
                 ("target",),
             )
         )
+    for collection in draft.collections:
+        key = _repeated_key(collection)
+        if key and not able.whole_files:
+            findings.append(
+                draft.finding(
+                    "MMC527",
+                    f"`{key}` of `{collection.source.name}` is to be kept where it stands in"
+                    " several rows; inserting a split again would replace them",
+                    collection.at,
+                    hint="keep one row of each id, or write files and import them",
+                )
+            )
     collections = tuple(_route(draft, collection, target) for collection in draft.collections)
     executor = _executor(draft)
     return replace(
         draft, collections=collections, executor=executor, workers=_workers(draft, executor)
     ).say(findings)
+
+
+def _repeated_key(collection: CollectionDraft) -> str:
+    """The source column of the primary key, if its values repeat; else ""."""
+    repeated = {field.name for field in collection.source.fields if field.repeated}
+    return next(
+        (m.source for m in collection.mappings if m.field.primary_key and m.source in repeated), ""
+    )
 
 
 def _route(draft: Draft, collection: CollectionDraft, target: TargetFacts) -> CollectionDraft:

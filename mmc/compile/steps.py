@@ -99,8 +99,8 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
 
 
 def _key_is_unique(drafted: CollectionDraft) -> bool:
-    """Whether the source vouches for the key, so that reading all keys first would tell nothing
-    new.
+    """Whether the source vouches for the key, or was told to keep its repeats, so that reading all
+    keys first would tell nothing new.
     """
     for mapping in drafted.mappings:
         if mapping.field.primary_key:
@@ -110,4 +110,4 @@ def _key_is_unique(drafted: CollectionDraft) -> bool:
 
 def _vouched(drafted: CollectionDraft, column: str) -> bool:
     found: SourceField | None = next((f for f in drafted.source.fields if f.name == column), None)
-    return found is not None and found.unique
+    return found is not None and (found.unique or found.repeated)

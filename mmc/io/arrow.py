@@ -19,7 +19,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from mmc.types import DYNAMIC_FIELD, ArrowType, Collection, Field, FieldType, TypeKind
 
@@ -142,28 +144,42 @@ def _element(type_: ArrowType) -> pa.DataType:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Place of the first row of a batch; the next rows follow one by one. `unit`: row, line,
-    byte, list:N.
+    """Places of the rows of a batch.
+
+    Attributes:
+        path: the file, or whatever else they come from.
+        row: place of the first row; the next ones follow one by one, unless `rows` is given.
+        unit: what is counted: row, line, byte, list:N.
+        rows: int64 place of each row, where they do not follow each other.
     """
 
     path: str
     row: int
     unit: str = "row"
+    rows: NDArray[np.int64] | None = None
+
+    def place(self, row: int) -> int:
+        """Place of a row of the batch."""
+        return self.row + row if self.rows is None else int(self.rows[row])
 
 
 _ORIGIN = b"mmc.origin"
+_PLACES = b"mmc.places"
 
 
 def with_origin(batch: pa.RecordBatch, origin: Origin) -> pa.RecordBatch:
-    """The batch with its place in the schema metadata."""
-    value = json.dumps([origin.path, origin.row, origin.unit]).encode()
-    return batch.replace_schema_metadata({_ORIGIN: value})
+    """The batch with its places in the schema metadata."""
+    metadata = {_ORIGIN: json.dumps([origin.path, origin.row, origin.unit]).encode()}
+    if origin.rows is not None:
+        metadata[_PLACES] = origin.rows.astype("<i8").tobytes()
+    return batch.replace_schema_metadata(metadata)
 
 
 def origin_of(batch: pa.RecordBatch) -> Origin:
-    """The place that `with_origin` noted; an empty path when none was."""
+    """The places that `with_origin` noted; an empty path when none was."""
     metadata = batch.schema.metadata or {}
     if _ORIGIN not in metadata:
         return Origin("", 0)
     path, row, unit = json.loads(metadata[_ORIGIN])
-    return Origin(path, row, unit)
+    places = metadata.get(_PLACES)
+    return Origin(path, row, unit, None if places is None else np.frombuffer(places, "<i8"))

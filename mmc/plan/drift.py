@@ -124,9 +124,8 @@ def _source_collection(collection: SourceCollection) -> Iterator[tuple[str, str]
     yield f"{name}/fields", ", ".join(field.name for field in collection.fields)
     for field in collection.fields:
         marks = [field.vector or field.arrow]
-        marks += [
-            mark for mark in ("key", "unique", "nullable", "json_text") if getattr(field, mark)
-        ]
+        flags = ("key", "unique", "repeated", "nullable", "json_text")
+        marks += [flag for flag in flags if getattr(field, flag)]
         yield f"{name}/field {field.name}", " ".join(marks)
         if field.index is not None:
             yield f"{name}/index {field.name}", _index(field.index)

@@ -160,7 +160,7 @@ class Transform:
         origin = origin_of(batch)
         bad = tuple(
             BadRow(
-                origin.path, origin.row + row, origin.unit, *reasons[row], plain_values(batch, row)
+                origin.path, origin.place(row), origin.unit, *reasons[row], plain_values(batch, row)
             )
             for row in sorted(reasons)
         )

@@ -65,6 +65,32 @@ class FaissSource(Model):
     storage: Storage = Field(default_factory=dict)
 
 
+class Milvus1Source(Model):
+    """The data folder of a Milvus 0.7 to 1.1 server, read offline."""
+
+    type: Literal["milvus1"]
+    data: Annotated[str | list[str], Field(min_length=1)]
+    """`<storage.path>/db/tables`, or several such folders; local or any fsspec URL."""
+    meta: str = ""
+    """Where the metadata is: `sqlite:////path/meta.sqlite`, `mysql+pymysql://user@host:3306/milvus`,
+    or the URL of a meta.json. Default: `meta.sqlite` beside the data folder.
+    """
+    meta_password: Secret | None = None
+    """Password of the metadata server."""
+    wal: Literal["stop", "ignore", "replay"] = "stop"
+    """Rows that are only in the write-ahead log: stop the plan, leave them out, or bring them."""
+    wal_path: str = ""
+    """The `wal.path` of the server. Default: `wal` two levels above the data folder."""
+    duplicates: Literal["fail", "keep_last", "keep_all"] = "fail"
+    """An id that stands in several live rows: stop the plan, keep the newest row, or keep all."""
+    partition_field: str = ""
+    """Put the partition tag into a field of this name, instead of making Milvus partitions."""
+    storage: Storage = Field(default_factory=dict)
+    """Options of the file system of `data` and `wal_path`."""
+    meta_storage: Storage = Field(default_factory=dict)
+    """Options of the file system of `meta`, where it is not that of `data`."""
+
+
 class MilvusTarget(Model):
     """Milvus 2.x; a local path such as ./demo.db is embedded Milvus Lite."""
 
@@ -89,5 +115,9 @@ class FilesTarget(Model):
     storage: Storage = Field(default_factory=dict)
 
 
-SOURCES: dict[str, type[Model]] = {"files": FilesSource, "faiss": FaissSource}
+SOURCES: dict[str, type[Model]] = {
+    "files": FilesSource,
+    "faiss": FaissSource,
+    "milvus1": Milvus1Source,
+}
 TARGETS: dict[str, type[Model]] = {"milvus": MilvusTarget, "files": FilesTarget}

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.e2e.mmc_command import mmc
+from tests.milvus1.writer import Server
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PARTIAL = 3
@@ -51,6 +52,17 @@ def _words(data: Path) -> None:
     pyarrow.csv.write_csv(words, data / "words.csv")
 
 
+def _milvus1(data: Path) -> None:
+    server = Server(data / "milvus")
+    words = server.collection("words", 8, index=("HNSW", {"M": 8, "efConstruction": 100}))
+    words.segment(range(200), _vectors(8)[:200], deleted=range(0, 200, 10))
+    words.partition("2021-03-01").segment(
+        range(199, 299), _vectors(8)[:100], deleted=range(9, 100, 10)
+    )
+    server.log.insert(words, range(1000, 1010), _vectors(8)[:10])
+    server.write("sqlite-wal")
+
+
 @pytest.mark.milvus_lite
 @pytest.mark.parametrize(
     ("example", "make", "code", "rows"),
@@ -58,6 +70,8 @@ def _words(data: Path) -> None:
         # A third is `de`; one of the others has NaN in its vector and goes to quarantine.
         ("files-to-milvus.yaml", _articles, PARTIAL, 199),
         ("faiss-to-milvus.yaml", _words, 0, ROWS),
+        # A tenth is deleted, ten rows are in the log, one id is twice there.
+        ("milvus1-to-milvus.yaml", _milvus1, 0, 279),
     ],
 )
 def test_an_example_runs_as_it_stands(

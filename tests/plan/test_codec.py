@@ -108,6 +108,21 @@ def test_a_plan_changed_by_hand_is_refused() -> None:
     assert _code(json.dumps(body)) == "MMC124"
 
 
+def test_facts_of_an_older_version_are_read_and_a_plan_is_not() -> None:
+    facts = Facts(
+        SourceFacts("files", "1", ()),
+        TargetFacts("milvus", "insert", "2", Capabilities(frozenset({"int64"}), frozenset())),
+    )
+    body = json.loads(codec.write_facts(facts))
+    del body["facts"]["source"]["sample_seed"]
+    body["digest"] = codec.digest(body["facts"])
+    assert codec.read_facts(json.dumps(body)) == facts
+    body = json.loads(codec.write_plan(PLAN))
+    del body["plan"]["format_version"]
+    body["digest"] = codec.digest(body["plan"])
+    assert _code(json.dumps(body)) == "MMC122"
+
+
 def test_other_files_are_refused_by_name() -> None:
     body = json.loads(codec.write_plan(PLAN))
     assert _code("{") == "MMC120"

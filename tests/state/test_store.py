@@ -152,7 +152,7 @@ def test_a_state_url_is_shown_without_its_password(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_missing_driver_is_named() -> None:
-    with pytest.raises(PluginMissing, match="pymysql"), Store.open("mysql+pymysql://u:p@h/d"):
+    with pytest.raises(PluginMissing, match="MySQLdb"), Store.open("mysql+mysqldb://u:p@h/d"):
         pass
 
 

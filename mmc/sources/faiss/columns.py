@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from mmc.facts import Evidence, Extent, SourceField
 from mmc.io.arrow import arrow_text
+from mmc.io.evidence import of_column, of_sample, sample_pieces
 from mmc.sources.faiss.batches import read_piece
-from mmc.sources.faiss.evidence import of_column, of_sample, sample_pieces
 from mmc.sources.faiss.extents import list_extents
 from mmc.sources.faiss.files import Opened
 from mmc.sources.faiss.indexes import milvus_index
@@ -123,7 +123,7 @@ def sampled(opened: Opened, extents: tuple[Extent, ...], sample: Sample) -> dict
     import pyarrow as pa
 
     batches: list[pa.RecordBatch] = []
-    for piece, rows in sample_pieces(extents, sample):
+    for piece, rows in sample_pieces(extents, sample.rows, sample.seed):
         left = rows
         for batch in read_piece(opened, piece, ["id", "vector"], max(1, min(left, 4096))):
             batches.append(batch.replace_schema_metadata(None).slice(0, left))

@@ -1,4 +1,6 @@
-"""Evidence: what a sample of the index shows, and, exactly, what a side table holds."""
+"""Evidence of Arrow columns: what a sample shows, or exactly what a whole column holds; and which
+rows a sample takes.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +10,32 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mmc.facts import Evidence, Extent
-from mmc.spi import Sample
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _WINDOWS = 16
-"""Places of the index that a sample is taken from."""
+"""Places of the source that a sample is taken from."""
 _TEXT = 40
 """Characters of an example."""
 
 
-def sample_pieces(extents: tuple[Extent, ...], sample: Sample) -> Iterator[tuple[Extent, int]]:
-    """Pieces and how many rows to take of each: all rows, or windows spread by the seed."""
+def sample_pieces(
+    extents: tuple[Extent, ...], wanted: int, seed: int
+) -> Iterator[tuple[Extent, int]]:
+    """Pieces and how many rows to take of each: all rows, or windows spread by the seed.
+
+    A piece may hold fewer rows than that.
+    """
     total = sum(extent.rows or 0 for extent in extents)
-    if total <= sample.rows:
+    if total <= wanted:
         yield from ((extent, extent.rows or 0) for extent in extents)
         return
-    pick = random.Random(sample.seed)
+    pick = random.Random(seed)
     weights = [extent.rows or 0 for extent in extents]
-    count = min(_WINDOWS, sample.rows)
+    count = min(_WINDOWS, wanted)
     for i, extent in enumerate(pick.choices(extents, weights, k=count)):
-        rows = sample.rows // count + (i < sample.rows % count)
+        rows = wanted // count + (i < wanted % count)
         if extent.unit == "list":
             yield replace(extent, start=pick.randrange(extent.start, extent.stop)), rows
         else:

@@ -1,0 +1,239 @@
+"""Pieces -> Arrow batches of ids, vectors and tags. Values are windows of the files where all rows
+of a batch are wanted, and are gathered where some are deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from mmc.errors import SourceChanged
+from mmc.facts import Extent
+from mmc.io.arrow import Origin, with_origin
+from mmc.io.urls import Blob, fingerprint, open_blob
+from mmc.sources.milvus1.pieces import Piece
+from mmc.sources.milvus1.segment import HEADER, identify, ids_url, load_deletes, vectors_url
+from mmc.types import FieldType, JsonValue, TypeKind
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    Raw: TypeAlias = bytes | memoryview | NDArray[np.uint8]
+
+_WINDOW = 16 << 20
+"""Bytes looked at together while wanted rows are gathered from among deleted ones."""
+_MERGE = 64
+"""Wanted rows of a batch that lie closer than this many rows are read together."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Values of a batch. `places`: row numbers in the file; None when they follow `first`."""
+
+    ids: Raw
+    vectors: Raw | None
+    count: int
+    first: int
+    places: NDArray[np.int64] | None
+
+
+def read_piece(
+    extent: Extent,
+    columns: Sequence[str],
+    batch_rows: int,
+    partition_field: str,
+    storage: Mapping[str, JsonValue],
+) -> Iterator[pa.RecordBatch]:
+    """Raises SourceChanged, SourceError."""
+    piece = Piece.of(extent)
+    check(piece, storage)
+    vectors = "vector" in columns
+    if piece.folder:
+        path, unit = vectors_url(piece.folder), "row"
+        blocks = _segment(piece, vectors, batch_rows, storage)
+    else:
+        path, unit = piece.log, "byte"
+        blocks = _log(piece, vectors, batch_rows, storage)
+    for block in blocks:
+        yield with_origin(
+            _batch(piece, block, columns, partition_field),
+            Origin(path, block.first, unit, block.places),
+        )
+    # Again at the end: what was read while the files were replaced is a mixture.
+    check(piece, storage)
+
+
+def check(piece: Piece, storage: Mapping[str, JsonValue]) -> None:
+    """Raises SourceChanged when the files are not those of the plan."""
+    if piece.folder:
+        where, now = piece.folder, identify(piece.folder, storage)
+    else:
+        where, now = piece.log, fingerprint(piece.log, storage)
+    if now != piece.seen:
+        raise SourceChanged(
+            f"{where}: changed since the plan ({piece.seen} then, {now} now)",
+            hint="make the plan again, with the Milvus 1.x server stopped",
+            code="MMC420",
+        )
+
+
+def live_ids(
+    folder: str, storage: Mapping[str, JsonValue], start: int, stop: int
+) -> NDArray[np.int64]:
+    """Ids of the live rows start..stop-1 of a segment. Raises SourceError."""
+    import numpy as np
+
+    places = live_places(folder, storage, np.arange(start, stop))
+    with open_blob(ids_url(folder), storage) as blob:
+        return _gather(blob, HEADER, 8, places).view("<i8").reshape(-1)
+
+
+def live_places(
+    folder: str, storage: Mapping[str, JsonValue], rows: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Live rows as row numbers of the files. Raises SourceError."""
+    deleted = load_deletes(folder, storage)
+    return rows + _passed(deleted, rows)
+
+
+def _passed(deleted: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many deleted rows lie before each live row."""
+    import numpy as np
+
+    return np.searchsorted(deleted - np.arange(len(deleted)), rows, "right")
+
+
+def _segment(
+    piece: Piece, vectors: bool, batch_rows: int, storage: Mapping[str, JsonValue]
+) -> Iterator[Rows]:
+    import numpy as np
+
+    deleted = load_deletes(piece.folder, storage)
+    width = piece.vector.bytes_per_vector
+    with ExitStack() as stack:
+        ids = stack.enter_context(open_blob(ids_url(piece.folder), storage))
+        raw = None
+        if vectors:
+            raw = stack.enter_context(open_blob(vectors_url(piece.folder), storage))
+        # Rank among the live rows from which each deleted row is passed.
+        passed = deleted - np.arange(len(deleted))
+        for start in range(piece.start, piece.stop, batch_rows):
+            stop = min(start + batch_rows, piece.stop)
+            first = start + int(np.searchsorted(passed, start, "right"))
+            last = stop - 1 + int(np.searchsorted(passed, stop - 1, "right"))
+            dropped = piece.drop[
+                np.searchsorted(piece.drop, start) : np.searchsorted(piece.drop, stop)
+            ]
+            if last - first == stop - 1 - start and not len(dropped):
+                count = stop - start
+                yield Rows(
+                    _window(ids, HEADER + 8 * first, 8 * count),
+                    None if raw is None else _window(raw, HEADER + width * first, width * count),
+                    count,
+                    first,
+                    None,
+                )
+                continue
+            ranks = np.delete(np.arange(start, stop), dropped - start)
+            if len(ranks):
+                places = ranks + np.searchsorted(passed, ranks, "right")
+                yield Rows(
+                    _gather(ids, HEADER, 8, places),
+                    None if raw is None else _gather(raw, HEADER, width, places),
+                    len(places),
+                    int(places[0]),
+                    places,
+                )
+
+
+def _log(
+    piece: Piece, vectors: bool, batch_rows: int, storage: Mapping[str, JsonValue]
+) -> Iterator[Rows]:
+    """Batches within one record; the place of a row is the byte of its id in the log file."""
+    import numpy as np
+
+    width = piece.vector.bytes_per_vector
+    with open_blob(piece.log, storage) as log:
+        begin = 0
+        for ids_at, rows, data_at in piece.records:
+            for start in range(max(begin, piece.start), min(begin + rows, piece.stop), batch_rows):
+                stop = min(start + batch_rows, begin + rows, piece.stop)
+                dropped = piece.drop[
+                    np.searchsorted(piece.drop, start) : np.searchsorted(piece.drop, stop)
+                ]
+                places = np.delete(np.arange(start, stop), dropped - start) - begin
+                if len(places):
+                    yield Rows(
+                        _gather(log, ids_at, 8, places),
+                        _gather(log, data_at, width, places) if vectors else None,
+                        len(places),
+                        ids_at + 8 * int(places[0]),
+                        ids_at + 8 * places,
+                    )
+            begin += rows
+
+
+def _window(blob: Blob, offset: int, length: int) -> Raw:
+    mapped = blob.map(offset, length)
+    return mapped if mapped is not None else blob.read_at(offset, length)
+
+
+def _gather(blob: Blob, base: int, width: int, places: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """The values at these ascending places, one after another, in bounded memory."""
+    import numpy as np
+
+    out = np.empty((len(places), width), np.uint8)
+    step = max(_WINDOW // width, 1)
+    # Far from each other, wanted rows are read by themselves and not with what is between them.
+    apart = np.flatnonzero(np.diff(places) > _MERGE) + 1
+    bounds = [0, *apart.tolist(), len(places)]
+    if len(bounds) > len(places) // 4 + 2:
+        bounds = [0, len(places)]
+    for begin, end in pairwise(bounds):
+        at = begin
+        while at < end:
+            first = int(places[at])
+            until = at + int(np.searchsorted(places[at:end], first + step))
+            count = int(places[until - 1]) - first + 1
+            block = np.frombuffer(_window(blob, base + width * first, width * count), np.uint8)
+            np.take(block.reshape(count, width), places[at:until] - first, 0, out[at:until], "clip")
+            at = until
+    return out
+
+
+def _batch(
+    piece: Piece, rows: Rows, columns: Sequence[str], partition_field: str
+) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    arrays, fields = [], []
+    for name in columns:
+        if name == "id":
+            array = pa.Array.from_buffers(pa.int64(), rows.count, [None, pa.py_buffer(rows.ids)])
+        elif name == "vector":
+            assert rows.vectors is not None
+            array = vector_array(piece.vector, rows.vectors, rows.count)
+        else:
+            assert name == partition_field
+            array = pa.repeat(pa.scalar(piece.tag, pa.string()), rows.count)
+        arrays.append(array)
+        fields.append(pa.field(name, array.type, nullable=False))
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def vector_array(type_: FieldType, raw: Raw, rows: int) -> pa.Array:
+    """Raw rows as an Arrow array, without a copy."""
+    import pyarrow as pa
+
+    buffer = pa.py_buffer(raw)
+    if type_.kind is TypeKind.BINARY_VECTOR:
+        return pa.Array.from_buffers(pa.binary(type_.bytes_per_vector), rows, [None, buffer])
+    values = pa.Array.from_buffers(pa.float32(), rows * (type_.dim or 0), [None, buffer])
+    return pa.FixedSizeListArray.from_arrays(values, type_.dim)

@@ -1,0 +1,105 @@
+"""The `milvus1` source: metadata, log and segments of a Milvus 1.x server, as collections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from mmc.diagnostics import Diagnostic, Severity
+from mmc.errors import SourceError
+from mmc.facts import SourceFacts
+from mmc.io.urls import exists
+from mmc.plan.model import Split
+from mmc.sources.milvus1.build import build_collection
+from mmc.sources.milvus1.catalogue import Catalogue
+from mmc.sources.milvus1.live import LiveCollection, live_collections
+from mmc.sources.milvus1.log import Log, read_log
+from mmc.sources.milvus1.meta import Export, export_meta, load_catalogue
+from mmc.sources.milvus1.options import Options
+from mmc.sources.milvus1.read import read_piece
+from mmc.spec.endpoints import Milvus1Source as Milvus1Config
+from mmc.spi import Config, Sample
+from mmc.types import nearest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Milvus1Source:
+    """Reads the data folders of Milvus 0.7 to 1.1, offline."""
+
+    type = "milvus1"
+    config_model = Milvus1Config
+
+    def inspect(self, config: Config, collections: Sequence[str], sample: Sample) -> SourceFacts:
+        """See `mmc.spi.Source.inspect`."""
+        options = Options.of(config)
+        catalogue = _catalogue(options)
+        found = live_collections(catalogue)
+        wanted = _wanted(found, collections, catalogue)
+        log = _log(options, wanted, catalogue)
+        built = tuple(
+            build_collection(live, catalogue.problems, log, options, sample) for live in wanted
+        )
+        return SourceFacts("milvus1", "", built, sample.rows, sample.seed)
+
+    def read(
+        self, config: Config, collection: str, split: Split, columns: Sequence[str], batch_rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        """See `mmc.spi.Source.read`."""
+        options = Options.of(config)
+        for piece in split.pieces:
+            yield from read_piece(
+                piece, columns, batch_rows, options.partition_field, options.storage
+            )
+
+    def export_meta(self, config: Config) -> Export:
+        """See `mmc.api.MetaSource.export_meta`."""
+        return export_meta(config)
+
+
+def _catalogue(options: Options) -> Catalogue:
+    return load_catalogue(options.meta, options.meta_password, options.meta_storage)
+
+
+def _wanted(
+    found: tuple[LiveCollection, ...], names: Sequence[str], catalogue: Catalogue
+) -> tuple[LiveCollection, ...]:
+    known = {live.name: live for live in found}
+    for name in names:
+        if name not in known:
+            close = nearest(name, list(known))
+            raise SourceError(
+                f"{catalogue.where}: there is no collection {name!r}",
+                hint=f"did you mean {close}?"
+                if close
+                else "it has " + (", ".join(sorted(known)[:8]) or "none"),
+                code="MMC416",
+            )
+    return tuple(live for live in found if not names or live.name in names)
+
+
+def _no_log(folder: str) -> Diagnostic:
+    return Diagnostic(
+        "MMC428",
+        f"{folder}: no write-ahead log is there, so none is looked at",
+        Severity.NOTE,
+        hint="give the server's wal.path as wal_path if it is elsewhere, or say wal: ignore",
+    )
+
+
+def _log(options: Options, wanted: tuple[LiveCollection, ...], catalogue: Catalogue) -> Log | None:
+    """The log; None where it is not to be looked at."""
+    if options.wal == "ignore":
+        return None
+    folder = options.log_folder
+    if not exists(folder, options.storage):
+        if options.wal_path:
+            raise SourceError(
+                f"{folder}: there is no such folder",
+                hint="give the server's wal.path, or say wal: ignore",
+                code="MMC421",
+            )
+        return Log({}, {"": (_no_log(folder),)})
+    usable = [live for live in wanted if not any(p.is_error for p in live.problems)]
+    return read_log(folder, options.storage, usable, catalogue.global_lsn)
