@@ -38,8 +38,8 @@ class Findings:
             first = off[0]
             self.warning(
                 "MMC427",
-                f"the metadata counts other rows in {len(off)} of {many(len(segments), 'segment')}, such"
-                f" as {first.counted:,} in {first.name}, whose files hold {first.live:,} live rows",
+                f"the metadata counts other rows in {len(off)} of"
+                f" {many(len(segments), 'segment')}, such as {first.counted:,} in {first.name}, whose files hold {first.live:,} live rows",
                 "the files are what is migrated; compare with a count in Milvus 1.x if you can",
             )
         deleted = sum(segment.deleted for segment in segments)
