@@ -77,7 +77,7 @@ def inspect(spec: Spec) -> Facts:
         SourceError, TargetError, SecretError, PluginMissing.
     """
     from mmc.facts import Facts
-    from mmc.registry import routes
+    from mmc.registry import main_route, routes
     from mmc.run.inspect import inspect_source, inspect_target
 
     model = spec.model
@@ -85,8 +85,12 @@ def inspect(spec: Spec) -> Facts:
     sample = Sample(model.sample.rows, model.sample.seed)
     source = inspect_source(spec.source, wanted, sample)
     names = _target_names(spec, source.collections)
-    route = routes(spec.target.type)[0]
-    return Facts(source, inspect_target(spec.target, route, names))
+    target = inspect_target(spec.target, main_route(spec.target.type), names)
+    bulk = None
+    wanted_bulk = model.load.staging is not None and model.load.route != "insert"
+    if wanted_bulk and "bulk" in routes(spec.target.type) and not target.capabilities.embedded:
+        bulk = inspect_target(spec.target, "bulk", ())
+    return Facts(source, target, bulk)
 
 
 class MetaExport(Protocol):
@@ -220,6 +224,20 @@ def unfinished_plan(spec: Spec, *, state: str = DEFAULT_STATE) -> Plan | None:
             return None
         raise
     return next((plan for plan in plans if plan.spec_digest == spec.digest), None)
+
+
+def clean_run(run: str, *, state: str = DEFAULT_STATE, force: bool = False) -> tuple[str, ...]:
+    """Deletes the staged files that a run recorded, and gives their URLs.
+
+    Raises:
+        StateError: no such run, or it is not complete (then only with `force`, which forgets it).
+        TargetError: they cannot be deleted.
+    """
+    from mmc.run.clean import clean_run as clean
+    from mmc.state.store import Store
+
+    with Store.open(state, make=False) as store:
+        return clean(store, run, force=force)
 
 
 def verify_plan(

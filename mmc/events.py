@@ -125,6 +125,41 @@ class SplitDone:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportAsked:
+    """The server was asked to import files. `adopted`: an earlier attempt had asked already, and
+    its task goes on.
+    """
+
+    step: str
+    request: str
+    task: str
+    splits: int
+    attempt: int
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImportProgress:
+    """Where the imports of a step stand; `progress` is 0..100 over all of them, by rows."""
+
+    step: str
+    requests: int
+    requests_done: int
+    rows: int
+    rows_done: int
+    progress: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportDone:
+    step: str
+    request: str
+    task: str
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Retrying:
     """A call failed in a way that may pass; it is tried again after `wait_seconds`."""
 
@@ -202,6 +237,9 @@ Event: TypeAlias = (
     | SplitStarted
     | SplitProgress
     | SplitDone
+    | ImportAsked
+    | ImportProgress
+    | ImportDone
     | Retrying
     | Quarantined
     | VerifyProgress

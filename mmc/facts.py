@@ -163,6 +163,11 @@ class Capabilities:
         whole_files: a split is whole files with fixed names, so a replayed split is harmless.
         auto_id: the target can make the primary key itself.
         index_types: vector index types it can build, "" key for scalar ones.
+        imports: rows go in by importing files, which a ledger makes harmless to repeat.
+        formats: of the files it takes.
+        format_types: (format, names of the types that its files can carry).
+        files_per_import: splits that one import may have.
+        index_first: an index is best made before the import, which then waits for it.
     """
 
     types: frozenset[str]
@@ -183,6 +188,10 @@ class Capabilities:
     index_types: frozenset[str] = frozenset()
     max_batch_bytes: int = 16 * 2**20
     formats: tuple[str, ...] = ()
+    format_types: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    imports: bool = False
+    files_per_import: int = 1
+    index_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +221,11 @@ class TargetFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Both ends together: what `mmc inspect` writes and `mmc plan --facts` reads."""
+    """Both ends together: what `mmc inspect` writes and `mmc plan --facts` reads.
+
+    `bulk`: the target by its bulk route, looked at when the spec gives a staging place.
+    """
 
     source: SourceFacts
     target: TargetFacts
+    bulk: TargetFacts | None = None

@@ -80,6 +80,12 @@ def routes(target_type: str) -> tuple[str, ...]:
     return tuple(sorted(route for type_, _, route in names if type_ == target_type))
 
 
+def main_route(target_type: str) -> str:
+    """The route that looks at a target: `insert` where there is one. "" for an unknown target."""
+    found = routes(target_type)
+    return "insert" if "insert" in found else next(iter(found), "")
+
+
 def config_model(kind: Literal["source", "target"], type: str) -> type[BaseModel] | None:
     """The pydantic model of an endpoint's options; None for an unknown type.
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from mmc.facts import SourceFacts, TargetFacts
@@ -146,6 +147,78 @@ class WrittenSplit:
     split: Split
     rows: int
     files: tuple[FileRecord, ...]
+
+
+class TaskState(StrEnum):
+    """Of an import that the server was asked for."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportTask:
+    """An import as the server tells of it.
+
+    Attributes:
+        id: the server's.
+        files: what it was asked to import, as `FileRecord.path`; () where it does not tell.
+        rows: imported, once it is completed.
+        progress: 0..100.
+        reason: of a failure, in the server's words.
+        code: of the failure, where it has a diagnostic code of its own.
+        again: the failure was no fault of the files: asking again is safe and may help.
+    """
+
+    id: str
+    state: TaskState
+    files: tuple[str, ...] = ()
+    rows: int = 0
+    progress: int = 0
+    reason: str = ""
+    code: str = ""
+    again: bool = False
+
+
+class Importer(Target, Protocol):
+    """A target that imports staged files. `writer` stages; nothing is in the collection before an
+    import is completed, and then all rows of its files are, at once.
+    """
+
+    def check_staging(self, copy: CopySplits) -> None:
+        """Writes, reads and removes a small file in the staging place, and has the server look for
+        one there.
+
+        Raises:
+            TargetError: it cannot be written, or the server does not see it.
+        """
+
+    def submit(self, copy: CopySplits, groups: Sequence[FileGroup], key: str) -> str:
+        """Asks for one import of these files, all of one partition; gives the task's id.
+
+        `key` names the request: a server that knows it does not begin the same one twice.
+
+        Raises:
+            TargetBusy: the request was refused for now, or it is unknown whether it arrived.
+            TargetError: it was refused.
+        """
+
+    def tasks(self, copy: CopySplits, ids: Sequence[str]) -> Sequence[ImportTask]:
+        """How these stand, in their order. A task that the server no longer knows is FAILED."""
+
+    def find_tasks(self, copy: CopySplits) -> Sequence[ImportTask]:
+        """Every task that the server knows of this collection, the oldest first, with its files."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileGroup:
+    """The files of one split: one, or for NumPy one a field. Paths as in `FileRecord.path`."""
+
+    split: str
+    partition: str
+    files: tuple[str, ...]
 
 
 class Sink(Protocol):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.servers.milvus_server import MilvusServer, shared_server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,3 +49,15 @@ def golden(update_golden: bool) -> Callable[[Path, str], None]:
         )
 
     return check
+
+
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
+    """A real Milvus server, one for all workers of a test run: give collections names of their own,
+    and do not kill it.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with shared_server(folder / "milvus") as server:
+        yield server

@@ -52,7 +52,8 @@ def test_the_built_ins_are_registered_like_any_other() -> None:
     for name in (("sink", "milvus.insert"), ("sink", "files.files")):
         assert known[name] == "mmc"
     assert registry.source("files").type == "files"
-    assert registry.routes("milvus") == ("insert",)
+    assert registry.routes("milvus") == ("bulk", "insert")
+    assert registry.main_route("milvus") == "insert"
     assert set(registry.types("target")) >= {"files", "milvus"}
 
 

@@ -16,6 +16,7 @@ import click
 
 COMMANDS = {
     "apply": "Do what a plan says; applied again, continue.",
+    "clean": "Remove the staged files of a run.",
     "diff": "Compare two plans.",
     "export-meta": "Save the metadata of a Milvus 1.x server as a file.",
     "fmt": "Rewrite specs in canonical form.",

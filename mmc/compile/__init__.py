@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from mmc.compile.batches import size_batches
 from mmc.compile.casts import assign_casts
 from mmc.compile.collection import build_collections
 from mmc.compile.draft import Draft
 from mmc.compile.fields import map_fields
 from mmc.compile.indexes import choose_indexes
+from mmc.compile.inplace import import_in_place
 from mmc.compile.layout import lay_out
 from mmc.compile.lint import lint
 from mmc.compile.resolve import resolve_collections
@@ -22,19 +24,22 @@ from mmc.compile.splits import make_splits
 from mmc.compile.steps import make_steps
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Facts
+from mmc.plan import codec
 from mmc.plan.drift import seen_source, seen_target
-from mmc.plan.model import Plan, RowPolicy, Summary
+from mmc.plan.model import CopySplits, Plan, RowPolicy, Summary
 from mmc.spec.load import Spec
 
 PASSES: Final = (
     resolve_collections,
+    choose_route,
+    lay_out,
     map_fields,
     assign_casts,
     build_collections,
     choose_indexes,
-    choose_route,
-    lay_out,
+    size_batches,
     make_splits,
+    import_in_place,
     make_steps,
     lint,
 )
@@ -89,7 +94,7 @@ def _plan(draft: Draft, findings: tuple[Diagnostic, ...]) -> Plan:
             replaces += 1
         creates += made
     rows = [drafted.source.rows for drafted in draft.collections]
-    return Plan(
+    plan = Plan(
         name=model.name,
         spec_digest=spec.digest,
         source=spec.source,
@@ -112,3 +117,16 @@ def _plan(draft: Draft, findings: tuple[Diagnostic, ...]) -> Plan:
         ),
         diagnostics=findings,
     )
+    return _with_keys(plan)
+
+
+def _with_keys(plan: Plan) -> Plan:
+    """Staged files lie in a folder of this plan alone: named by its digest without that name."""
+    key = codec.digest(plan)[:16]
+    steps = tuple(
+        replace(step, staging=replace(step.staging, key=key))
+        if isinstance(step, CopySplits) and step.staging is not None and step.write != "in_place"
+        else step
+        for step in plan.steps
+    )
+    return replace(plan, steps=steps)

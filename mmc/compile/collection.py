@@ -26,7 +26,7 @@ def build_collections(draft: Draft) -> Draft:
 def _build(
     draft: Draft, collection: CollectionDraft, findings: list[Diagnostic]
 ) -> CollectionDraft:
-    able = draft.facts.target.capabilities
+    able = draft.able(collection)
     key = _choose_key(draft, collection, findings)
     mappings = [_mapping(draft, field, field is key, able, findings) for field in collection.fields]
     mappings.sort(key=lambda mapping: not mapping.field.primary_key)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from mmc.diagnostics import Diagnostic, Severity
-from mmc.facts import Facts, SourceCollection, SourceField, TargetCollection
-from mmc.plan.model import Executor, Layout, Mapping, RestColumn, Split, Step
+from mmc.facts import Capabilities, Facts, SourceCollection, SourceField, TargetCollection
+from mmc.plan.model import Executor, Layout, Mapping, RestColumn, Split, Staging, Step
 from mmc.spec.load import Spec
 from mmc.spec.models import CollectionSpec, FieldSpec
 from mmc.types import Collection, Field, FieldType, Index, JsonValue
@@ -90,6 +90,7 @@ class CollectionDraft:
     batch_rows: int = 0
     batch_bytes: int = 0
     layout: Layout | None = None
+    staging: Staging | None = None
     splits: tuple[Split, ...] = ()
 
     def with_fields(self, fields: Iterable[FieldDraft]) -> CollectionDraft:
@@ -107,6 +108,17 @@ class Draft:
     workers: int = 1
     executor: Executor = Executor.THREADS
     diagnostics: tuple[Diagnostic, ...] = ()
+
+    def able(self, collection: CollectionDraft) -> Capabilities:
+        """What the target takes by the route of a collection, in the format of its files."""
+        bulk = self.facts.bulk
+        if bulk is None or collection.route != f"{bulk.type}.{bulk.route}":
+            return self.facts.target.capabilities
+        able = bulk.capabilities
+        if collection.layout is None:
+            return able
+        types = dict(able.format_types).get(collection.layout.format, ())
+        return replace(able, types=frozenset(types))
 
     def say(self, findings: Iterable[Diagnostic]) -> Draft:
         return replace(self, diagnostics=self.diagnostics + tuple(findings))

@@ -48,7 +48,7 @@ def _choose(
             )
         )
         return None
-    able = draft.facts.target.capabilities.index_types
+    able = draft.able(collection).index_types
     if isinstance(said, IndexSpec):
         if not type_.is_vector:
             return Index(said.type, None, freeze(said.params)), "as the spec says"
@@ -82,7 +82,7 @@ def _choose(
             )
         )
         return Index(_default_type(type_), carried.metric), f"{carried.type} in the source"
-    return carried, "as in the source"
+    return carried, "from the source"
 
 
 def _says_metric(said: IndexSpec | str | None) -> bool:

@@ -1,4 +1,6 @@
-"""Pass 6: by which sink rows go in, how a split is written, and in what batches."""
+"""Pass 2: by which sink the rows of each collection go in, and why. The passes after it ask what
+that route can take.
+"""
 
 from __future__ import annotations
 
@@ -7,36 +9,32 @@ from dataclasses import replace
 from mmc.compile.draft import CollectionDraft, Draft
 from mmc.diagnostics import Diagnostic
 from mmc.facts import TargetFacts
-from mmc.plan.model import Executor, Mode
-from mmc.types import FieldType, TypeKind
+from mmc.plan.model import Mode
+from mmc.plan.tree import rows_text
 
-BATCH_BYTES = 8 * 2**20
-"""Default size of a batch: large enough for vector kernels, small enough that a few of them are
-nothing.
+FEW_ROWS = 50_000
+"""Below this inserting is over before an import has begun: an import costs 2 to 17 seconds whatever
+it brings (measured on 2.3.5).
 """
-MAX_BATCH_ROWS = 65_536
-"""Parquet reading is slower below and no faster above (measured on 500k x 128)."""
-_PARALLEL_BYTES = 512 * 2**20
-"""Below this a second process costs more to start than it saves."""
 
 
 def choose_route(draft: Draft) -> Draft:
     findings: list[Diagnostic] = []
     target = draft.facts.target
     able = target.capabilities
-    mode = draft.spec.model.load.mode
-    if able.whole_files and mode in (Mode.APPEND, Mode.UPSERT):
+    load = draft.spec.model.load
+    if able.whole_files and load.mode in (Mode.APPEND, Mode.UPSERT):
         findings.append(
             draft.finding(
                 "MMC517",
-                f"load.mode {mode} has no meaning for a {target.type} target",
+                f"load.mode {load.mode} has no meaning for a {target.type} target",
                 ("load", "mode"),
                 hint="use replace, or another folder",
             )
         )
-    if able.whole_files and draft.spec.model.load.route == "insert":
+    if able.whole_files and load.route != "auto":
         findings.append(
-            draft.finding("MMC518", "a files target has no insert route", ("load", "route"))
+            draft.finding("MMC518", f"a files target has no {load.route} route", ("load", "route"))
         )
     if not able.whole_files and not able.keyed_replay:
         findings.append(
@@ -46,88 +44,80 @@ def choose_route(draft: Draft) -> Draft:
                 ("target",),
             )
         )
-    for collection in draft.collections:
-        key = _repeated_key(collection)
-        if key and not able.whole_files:
-            findings.append(
-                draft.finding(
-                    "MMC527",
-                    f"`{key}` of `{collection.source.name}` is to be kept where it stands in"
-                    " several rows; inserting a split again would replace them",
-                    collection.at,
-                    hint="keep one row of each id, or write files and import them",
-                )
+    if load.route == "bulk" and draft.facts.bulk is None and not able.whole_files:
+        findings.append(_no_bulk(draft, target))
+    if load.route == "bulk" and load.mode is Mode.UPSERT:
+        findings.append(
+            draft.finding(
+                "MMC528",
+                "an import does not replace rows by their key",
+                ("load", "mode"),
+                hint="say load.route: insert, or load.mode: replace",
             )
-    collections = tuple(_route(draft, collection, target) for collection in draft.collections)
-    executor = _executor(draft)
-    return replace(
-        draft, collections=collections, executor=executor, workers=_workers(draft, executor)
-    ).say(findings)
+        )
+    collections = tuple(_route(draft, collection) for collection in draft.collections)
+    return replace(draft, collections=collections).say(findings)
 
 
-def _repeated_key(collection: CollectionDraft) -> str:
-    """The source column of the primary key, if its values repeat; else ""."""
-    repeated = {field.name for field in collection.source.fields if field.repeated}
-    return next(
-        (m.source for m in collection.mappings if m.field.primary_key and m.source in repeated), ""
+def _no_bulk(draft: Draft, target: TargetFacts) -> Diagnostic:
+    if target.capabilities.embedded:
+        return draft.finding(
+            "MMC528",
+            "Milvus Lite imports no files",
+            ("load", "route"),
+            hint="leave load.route out: rows are inserted",
+        )
+    return draft.finding(
+        "MMC528",
+        "a bulk import needs a place where Milvus sees the files",
+        ("load", "route"),
+        hint="say load.staging: {url: s3://BUCKET/PREFIX}, in Milvus's own bucket",
     )
 
 
-def _route(draft: Draft, collection: CollectionDraft, target: TargetFacts) -> CollectionDraft:
-    able = target.capabilities
+def _route(draft: Draft, collection: CollectionDraft) -> CollectionDraft:
+    target = draft.facts.target
+    if target.capabilities.whole_files:
+        return _by(collection, target, "files: the target is a folder", "file")
+    mode = draft.spec.model.load.mode
+    bulk = draft.facts.bulk
+    why = _why_bulk(draft, collection)
+    if bulk is not None and why:
+        return _by(collection, bulk, f"bulk: {why}", "file")
+    write = "upsert" if mode is Mode.UPSERT else "insert"
+    return _by(collection, target, f"insert: {_why_insert(draft, collection)}", write)
+
+
+def _by(
+    collection: CollectionDraft, target: TargetFacts, reason: str, write: str
+) -> CollectionDraft:
+    route = f"{target.type}.{target.route}"
+    return replace(collection, route=route, reason=reason, write=write)
+
+
+def _why_bulk(draft: Draft, collection: CollectionDraft) -> str:
+    """Why to import files; "" where rows are better inserted."""
+    load, bulk = draft.spec.model.load, draft.facts.bulk
+    if bulk is None or load.route == "insert" or load.mode is Mode.UPSERT:
+        return ""
+    rows = collection.source.rows
+    if load.route == "bulk":
+        return f"as the spec says; server {bulk.version}"
+    if any(field.auto_id for field in collection.spec.fields):
+        return "the server makes the keys, so rows could not be inserted again"
+    if rows is None or rows >= FEW_ROWS:
+        return f"{rows_text(rows)}, staging is given; server {bulk.version}"
+    return ""
+
+
+def _why_insert(draft: Draft, collection: CollectionDraft) -> str:
     load = draft.spec.model.load
-    wanted = min(load.batch_bytes or BATCH_BYTES, able.max_batch_bytes)
-    if able.whole_files:
-        reason, write = "files: the target is a folder", "file"
-    else:
-        write = "upsert" if load.mode is Mode.UPSERT else "insert"
-        said = load.route == "insert"
-        reason = "insert: as the spec says" if said else f"insert: {_why_insert(target)}"
-    width = sum(_width(mapping.field.type) for mapping in collection.mappings)
-    seen = collection.source.bytes // collection.source.rows if collection.source.rows else 0
-    rows = max(1, min(MAX_BATCH_ROWS, wanted // max(width, seen, 1)))
-    return replace(
-        collection,
-        route=f"{target.type}.{target.route}",
-        reason=reason,
-        write=write,
-        batch_rows=rows,
-        batch_bytes=wanted,
-    )
-
-
-def _why_insert(target: TargetFacts) -> str:
-    return "Milvus Lite" if target.capabilities.embedded else "the route this version has"
-
-
-def _width(type_: FieldType) -> int:
-    """Bytes of a typical value, for sizing batches."""
-    match type_.kind:
-        case TypeKind.VARCHAR:
-            return min(type_.length or 64, 64)
-        case TypeKind.JSON | TypeKind.ARRAY:
-            return 128
-        case TypeKind.SPARSE_FLOAT_VECTOR:
-            return 1024
-        case _ if type_.is_vector:
-            return type_.bytes_per_vector
-        case _:
-            return 8
-
-
-def _executor(draft: Draft) -> Executor:
-    """Text is decoded by Python, which one process does on one core; all else is native code."""
-    units = {e.unit for collection in draft.collections for e in collection.source.extents}
-    text = "byte" in units or draft.spec.target.options.get("format") == "json"
-    return Executor.PROCESSES if text else Executor.THREADS
-
-
-def _workers(draft: Draft, executor: Executor) -> int:
-    said = draft.spec.model.load.workers
+    if load.route == "insert":
+        return "as the spec says"
     if draft.facts.target.capabilities.embedded:
-        return 1
-    if said is not None:
-        return said
-    total = sum(collection.source.bytes for collection in draft.collections)
-    small = executor is Executor.PROCESSES and total < _PARALLEL_BYTES
-    return 1 if small else 2
+        return "Milvus Lite"
+    if load.mode is Mode.UPSERT:
+        return "an import does not replace rows by their key"
+    if draft.facts.bulk is None:
+        return "no staging is given"
+    return f"under {FEW_ROWS:,} rows"

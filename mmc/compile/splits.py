@@ -20,9 +20,12 @@ minutes.
 
 
 def make_splits(draft: Draft) -> Draft:
-    bytes_wanted = draft.spec.model.load.split_bytes or SPLIT_BYTES
+    load = draft.spec.model.load
     collections = []
     for collection in draft.collections:
+        bytes_wanted = load.split_bytes or SPLIT_BYTES
+        if collection.staging is not None and load.staging is not None:
+            bytes_wanted = load.split_bytes or load.staging.bytes_wanted
         rows_wanted = None if collection.write == "file" else INSERT_ROWS
         splits = split_extents(collection.source.extents, bytes_wanted, rows_wanted)
         collections.append(replace(collection, splits=splits))

@@ -11,13 +11,18 @@ from mmc.plan.model import (
     CheckKeys,
     CopySplits,
     CreateCollection,
+    ImportFiles,
     LoadCollection,
     ManifestCollection,
     Mode,
+    RemoveStaged,
     Step,
     Verify,
     WriteManifest,
 )
+
+STALL_SECONDS = 3600
+"""Imports wait for each other on the server: none may move for this long."""
 
 
 def make_steps(draft: Draft) -> Draft:
@@ -65,6 +70,7 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
         rest=drafted.rest,
         where=drafted.spec.where or "",
         layout=drafted.layout,
+        staging=drafted.staging,
         fingerprint=drafted.source.fingerprint,
         rows=drafted.source.rows,
         bytes=drafted.source.bytes,
@@ -84,17 +90,30 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
             rows_before=there.rows if there and mode is not Mode.REPLACE else 0,
         )
     )
-    steps.append(copy)
-    if not draft.facts.target.capabilities.whole_files:
-        steps += [
+    able = draft.able(drafted)
+    indexes: list[Step] = []
+    if not able.whole_files:
+        indexes += [
             BuildIndex(f"index.{name}.{field}", name, field, index, note)
             for field, index, note in drafted.indexes
         ]
+    if able.index_first:
+        steps += indexes
+    steps.append(copy)
+    if able.imports:
+        steps.append(
+            ImportFiles(f"import.{name}", copy.id, name, able.files_per_import, STALL_SECONDS)
+        )
+    if not able.index_first:
+        steps += indexes
+    if not able.whole_files:
         steps.append(LoadCollection(f"load.{name}", name))
     if model.verify.count != "off" or model.verify.digest != "off":
         steps.append(
             Verify(f"verify.{name}", copy.id, name, mode, model.verify.count, model.verify.digest)
         )
+    if drafted.staging is not None and not drafted.staging.keep:
+        steps.append(RemoveStaged(f"clean.{name}", copy.id))
     return steps
 
 

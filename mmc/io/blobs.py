@@ -15,13 +15,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mmc.errors import SourceError
+from mmc.io.failures import world_errors
 from mmc.io.filesystems import (
     NO_STORAGE,
+    file_info,
     filesystem,
     is_local,
     local_path,
     reading_failed,
-    world_errors,
 )
 from mmc.types import JsonValue
 
@@ -137,10 +138,7 @@ class _RemoteBlob(Blob):
         self.url = url
         self._system: AbstractFileSystem
         self._system, self._path = filesystem(url, storage)
-        try:
-            size = self._system.info(self._path)["size"]
-        except world_errors() as error:
-            raise reading_failed(url, error) from None
+        size = file_info(self._system, self._path, url)["size"]
         if size is None:
             raise SourceError(f"{url}: the server does not tell the size", code="MMC431")
         self.size = int(size)

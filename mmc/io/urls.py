@@ -12,16 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mmc.errors import SourceError
-from mmc.io.atomic import AtomicFile, open_atomic, sync_folder, writing_failed
+from mmc.io.atomic import AtomicFile, abandon_uploads, open_atomic, sync_folder, writing_failed
 from mmc.io.blobs import Blob, open_blob
+from mmc.io.failures import world_errors
 from mmc.io.filesystems import (
     NO_STORAGE,
+    file_info,
     filesystem,
     is_local,
     join_url,
     local_path,
     reading_failed,
-    world_errors,
 )
 from mmc.types import JsonValue
 
@@ -40,6 +41,7 @@ __all__ = [
     "open_atomic",
     "open_blob",
     "read_text",
+    "world_errors",
     "write_text",
 ]
 
@@ -64,10 +66,7 @@ def fingerprint(url: str, storage: Storage = NO_STORAGE) -> str:
             raise reading_failed(url, error) from None
         return f"{seen.st_size}:{seen.st_mtime_ns}"
     system, path = filesystem(url, storage)
-    try:
-        info = system.info(path)
-    except world_errors() as error:
-        raise reading_failed(url, error) from None
+    info = file_info(system, path, url)
     version = next((info[key] for key in _VERSIONS + _TIMES if info.get(key)), "")
     return f"{info.get('size')}:{str(version).strip(chr(34))}"
 
@@ -169,6 +168,7 @@ def delete(urls: Iterable[str], storage: Storage = NO_STORAGE) -> None:
                 folders.add(path.parent)
             else:
                 system, remote = filesystem(url, storage)
+                abandon_uploads(system, remote)
                 system.rm_file(remote)
         except FileNotFoundError:
             continue

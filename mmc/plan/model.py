@@ -146,6 +146,24 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
+class Staging:
+    """Where files wait for their import: below `url`/`key`, in the collection's directory.
+
+    Attributes:
+        url: folder that Milvus reads too: in its own bucket, or on its disk.
+        storage: options of the file system; secrets as `{"secret": "env:NAME"}`.
+        key: folder of this plan below `url`: the digest of the plan without it; "" where files
+            are imported from where they lie.
+        keep: leave the files there when all is verified.
+    """
+
+    url: str
+    storage: tuple[tuple[str, JsonValue], ...] = ()
+    key: str = ""
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CreateCollection:
     """Makes the database if needed, the collection and its partitions; with `replace` drops what is
     there first.
@@ -190,10 +208,12 @@ class CopySplits:
         columns: source columns that must be read, in order.
         route: name of the sink: "milvus.insert", "files.files".
         reason: why this route, for people.
-        write: "insert" (first attempt inserts, any later one upserts) | "upsert" | "file".
+        write: "insert" (first attempt inserts, any later one upserts) | "upsert" | "file" |
+            "in_place" (the source's own files are what will be imported: read, not written).
         batch_rows: most rows of a batch.
         batch_bytes: most bytes a write call gets.
-        layout: files route only.
+        layout: where files are written.
+        staging: bulk route only.
         fingerprint: of the source collection, checked when a split is opened.
         lossy: name of the quantiser when the source's vectors are approximations, else "".
     """
@@ -212,11 +232,40 @@ class CopySplits:
     rest: tuple[RestColumn, ...] = ()
     where: str = ""
     layout: Layout | None = None
+    staging: Staging | None = None
     fingerprint: tuple[tuple[str, str], ...] = ()
     rows: int | None = None
     bytes: int = 0
     lossy: str = ""
     kind: Literal["copy_splits"] = "copy_splits"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportFiles:
+    """Has the server import the files of a copy: each is submitted as soon as it is staged, so the
+    server works while later ones are written; this step waits for the last.
+
+    Attributes:
+        copy: id of the CopySplits step that stages them.
+        files: most splits in one request.
+        stall_seconds: how long a request may make no progress.
+    """
+
+    id: str
+    copy: str
+    collection: str
+    files: int
+    stall_seconds: int
+    kind: Literal["import_files"] = "import_files"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveStaged:
+    """Removes the staged files of a copy, once all is verified. Not planned with `keep`."""
+
+    id: str
+    copy: str
+    kind: Literal["remove_staged"] = "remove_staged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +337,15 @@ class Verify:
 
 
 Step: TypeAlias = (
-    CreateCollection | CheckKeys | CopySplits | BuildIndex | LoadCollection | WriteManifest | Verify
+    CreateCollection
+    | CheckKeys
+    | CopySplits
+    | ImportFiles
+    | BuildIndex
+    | LoadCollection
+    | WriteManifest
+    | Verify
+    | RemoveStaged
 )
 
 

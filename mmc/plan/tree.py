@@ -18,11 +18,13 @@ from mmc.plan.model import (
     CheckKeys,
     CopySplits,
     CreateCollection,
+    ImportFiles,
     LoadCollection,
     Mapping,
     Mode,
     OnError,
     Plan,
+    RemoveStaged,
     Step,
     Verify,
     WriteManifest,
@@ -129,6 +131,17 @@ def _step(
             yield Line(Symbol.CHECK, (f"keys {name}",), f"{what}, before anything is written")
         case CopySplits():
             yield _copy(step, plan, verbose)
+        case ImportFiles():
+            files = many(len(copies[step.copy].splits), "file")
+            together = f", up to {step.files} in one request" if step.files > 1 else ""
+            note = f"{files}, each as soon as it is staged{together}"
+            yield Line(Symbol.COPY, (f"import {step.collection}",), note)
+        case RemoveStaged():
+            staging = copies[step.copy].staging
+            place = f" below {staging.url}" if staging else ""
+            name = copies[step.copy].collection.name
+            note = f"of {name}{place}, once all is verified"
+            yield Line(Symbol.REMOVE, ("staged files",), note)
         case BuildIndex():
             name = f"{step.collection}.{step.field}" if several else step.field
             params = [f"{key}={_text(value)}" for key, value in step.index.params]

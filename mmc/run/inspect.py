@@ -49,10 +49,5 @@ def inspect_again(plan: Plan) -> Facts:
 
 
 def route_of(plan: Plan) -> str:
-    """The sink that a plan's steps are carried out by. A plan that copies nothing has its target's
-    first route.
-    """
-    if plan.copies:
-        return plan.copies[0].route
-    found = registry.routes(plan.target.type)
-    return found[0] if found else ""
+    """The sink that looks at a plan's target, and does the steps of no collection."""
+    return registry.main_route(plan.target.type)

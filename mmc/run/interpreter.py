@@ -8,11 +8,11 @@ There is no resume: applying a plan that was begun skips what is recorded as don
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, assert_never
+from typing import TypeVar, assert_never, cast
 
 from mmc.errors import LeaseLost, StateError, Stopped
 from mmc.events import (
@@ -20,8 +20,6 @@ from mmc.events import (
     NothingToDo,
     RunFinished,
     RunStarted,
-    SplitDone,
-    SplitStarted,
     StepDone,
     StepStarted,
 )
@@ -32,17 +30,19 @@ from mmc.plan.model import (
     CheckKeys,
     CopySplits,
     CreateCollection,
+    ImportFiles,
     LoadCollection,
     Mode,
     Plan,
-    Split,
+    RemoveStaged,
     Step,
     Verify,
     WriteManifest,
 )
 from mmc.run import preflight
+from mmc.run.copying import Copying
 from mmc.run.executors.local import LocalExecutor
-from mmc.run.executors.task import Finished, Task
+from mmc.run.imports import Imports
 from mmc.run.inspect import inspect_again, route_of
 from mmc.run.keys import check_keys
 from mmc.run.labels import label_of
@@ -50,12 +50,13 @@ from mmc.run.pace import call
 from mmc.run.proof import ROWS_BEFORE, copy_of, recorded, verify_copied
 from mmc.run.proof import verify_plan as verify_plan
 from mmc.run.report import RunReport, report_of
-from mmc.run.split import too_many_errors
+from mmc.run.staging import StagingPlace
 from mmc.run.stop import StopFlag, ending_of
 from mmc.run.targets import OpenTargets
 from mmc.secrets import REDACTOR
-from mmc.spi import Target, WrittenSplit
+from mmc.spi import Importer, Target
 from mmc.state.lease import Lease
+from mmc.state.ledger import Ledger
 from mmc.state.store import Run, RunStatus, SplitRecord, Store
 from mmc.types import JsonValue
 
@@ -194,7 +195,7 @@ class _Apply:
         self._lease = lease
         self._run_dir = directory / "runs" / run.run
         self._targets = OpenTargets(plan, emit, stop, stack)
-        self._executor = stack.enter_context(
+        executor = stack.enter_context(
             LocalExecutor(
                 plan,
                 open_target=self._targets.by_route,
@@ -203,11 +204,21 @@ class _Apply:
                 should_stop=self._should_stop,
             )
         )
-        self._quarantined = 0
+        self._copying = Copying(
+            plan,
+            run.run,
+            store,
+            lease,
+            executor,
+            emit=emit,
+            should_stop=self._should_stop,
+            go_on=self._go_on,
+        )
+        self._imports: dict[str, Imports] = {}
 
     def carry_out(self) -> RunStatus:
         done = [record for record in self._store.splits(self._run.run) if record.done]
-        self._quarantined = sum(record.rows_quarantined for record in done)
+        self._copying.quarantined = sum(record.rows_quarantined for record in done)
         total = sum(len(copy.splits) for copy in self._plan.copies)
         self._emit(
             RunStarted(
@@ -223,6 +234,8 @@ class _Apply:
         good = True
         for step in self._plan.steps:
             self._go_on()
+            if isinstance(step, RemoveStaged) and not good:
+                continue  # kept, to be looked at: the verification found differences
             label = label_of(step)
             self._emit(self._started(step, label, done))
             if step.id in before and before[step.id].done:
@@ -237,7 +250,7 @@ class _Apply:
         self._lease.check()
         if not good:
             return RunStatus.FAILED
-        return RunStatus.PARTIAL if self._quarantined else RunStatus.APPLIED
+        return RunStatus.PARTIAL if self._copying.quarantined else RunStatus.APPLIED
 
     def _started(self, step: Step, label: str, done: Sequence[SplitRecord]) -> StepStarted:
         if not isinstance(step, CopySplits):
@@ -264,6 +277,10 @@ class _Apply:
                 return _Outcome({"rows": self._check_keys(step)})
             case CopySplits():
                 self._copy(step)
+            case ImportFiles():
+                return _Outcome({"rows": self._import(step)})
+            case RemoveStaged():
+                return _Outcome({"files": self._remove(step)})
             case BuildIndex():
                 target = self._targets.of(step.collection)
                 self._call(label_of(step), lambda: target.build_index(step))
@@ -272,7 +289,7 @@ class _Apply:
                 self._call(label_of(step), lambda: target.load(step))
             case WriteManifest():
                 target = self._targets.by_route(route_of(self._plan))
-                files = {copy.id: self._written(copy) for copy in self._plan.copies}
+                files = {copy.id: self._copying.written(copy) for copy in self._plan.copies}
                 digest = self._run.plan_digest
                 self._call(label_of(step), lambda: target.write_manifest(step, digest, files))
             case Verify():
@@ -302,88 +319,54 @@ class _Apply:
         )
 
     def _copy(self, step: CopySplits) -> None:
-        run = self._run.run
-        done = {record.split for record in self._store.splits(run, step.id) if record.done}
-        pending = [split for split in step.splits if split.id not in done]
-        self._judge_errors()
-        with closing(
-            self._executor.copy(step, self._tasks(step, pending), len(pending))
-        ) as results:
-            for finished in results:
-                self._record(step, finished)
-                done.add(finished.task.split.id)
-        self._go_on()
-        if len(done) != len(step.splits):
-            raise RuntimeError(f"{step.id}: {len(step.splits) - len(done)} splits were not copied")
-
-    def _tasks(self, step: CopySplits, pending: Sequence[Split]) -> Iterator[Task]:
-        """Splits to hand out, each recorded as begun just before; ends early when the run is to
-        stop.
-        """
-        for split in pending:
-            if self._should_stop():
-                return
-            most = self._plan.rows.max_errors
-            attempt = self._store.split_begun(self._run.run, step.id, split.id)
-            self._emit(SplitStarted(step.id, split.id, attempt))
-            yield Task(
-                split,
-                replay=attempt > 1,
-                rows=replace(
-                    self._plan.rows, max_errors=None if most is None else most - self._quarantined
-                ),
-            )
-
-    def _record(self, step: CopySplits, finished: Finished) -> None:
-        """One transaction a split, and only while the lease is ours."""
-        result = finished.result
-        self._lease.check()
-        record = SplitRecord(
-            step=step.id,
-            split=finished.task.split.id,
-            done=True,
-            rows_read=result.rows_read,
-            rows_written=result.rows_written,
-            rows_filtered=result.rows_filtered,
-            rows_quarantined=result.rows_quarantined,
-            bytes_read=result.bytes_read,
-            digest=result.digest,
-            files=result.files,
-            quarantine=result.quarantine,
-            reasons=result.reasons,
+        """Copies; where the files are to be imported, asks for each as soon as it is staged."""
+        following = next(
+            (it for it in self._plan.steps if isinstance(it, ImportFiles) and it.copy == step.id),
+            None,
         )
-        if not self._store.split_done(self._run.run, record, (self._lease.key, self._lease.owner)):
+        if following is None:
+            self._copying.copy(step, lambda record: None)
+            return
+        target = self._importer(step)
+        what = f"check staging of {step.collection.name}"
+        self._call(what, lambda: target.check_staging(step))
+        self._copying.copy(step, self._imports_of(following).staged)
+
+    def _import(self, step: ImportFiles) -> int:
+        imports = self._imports_of(step)
+        for record in self._store.splits(self._run.run, step.copy):
+            imports.staged(record)
+        return imports.finish()
+
+    def _imports_of(self, step: ImportFiles) -> Imports:
+        if step.id not in self._imports:
+            copy = copy_of(self._plan, step.copy)
+            lease = (self._lease.key, self._lease.owner)
+            self._imports[step.id] = Imports(
+                step,
+                copy,
+                self._importer(copy),
+                Ledger(self._store.database, self._run.run, step.id, lease),
+                emit=self._emit,
+                kept=self._kept,
+                should_stop=self._should_stop,
+                check_stop=self._go_on,
+            )
+        return self._imports[step.id]
+
+    def _importer(self, copy: CopySplits) -> Importer:
+        return cast("Importer", self._targets.by_route(copy.route))
+
+    def _kept(self, ours: bool) -> None:
+        if not ours:
             self._lease.lose("another process took it over")
-        self._quarantined += result.rows_quarantined
-        self._emit(
-            SplitDone(
-                step.id,
-                record.split,
-                result.rows_read,
-                result.rows_written,
-                result.rows_filtered,
-                result.rows_quarantined,
-                result.bytes_read,
-                finished.seconds,
-            )
-        )
-        self._judge_errors()
+        self._lease.check()
 
-    def _judge_errors(self) -> None:
-        """`max_errors` counts over the whole run: splits that were copied side by side may exceed
-        it together.
-        """
-        most = self._plan.rows.max_errors
-        if most is not None and self._quarantined > most:
-            raise too_many_errors(f"{self._quarantined:,} are in quarantine, {most:,} are allowed")
-
-    def _written(self, copy: CopySplits) -> list[WrittenSplit]:
-        splits = {split.id: split for split in copy.splits}
-        return [
-            WrittenSplit(splits[record.split], record.rows_written, record.files)
-            for record in self._store.splits(self._run.run, copy.id)
-            if record.done
-        ]
+    def _remove(self, step: RemoveStaged) -> int:
+        copy = copy_of(self._plan, step.copy)
+        files = [file.path for done in self._copying.written(copy) for file in done.files]
+        self._call(label_of(step), lambda: StagingPlace.of(copy).remove(files))
+        return len(files)
 
     def _call(self, what: str, function: Callable[[], T]) -> T:
         return call(what, function, emit=self._emit, should_stop=self._should_stop)

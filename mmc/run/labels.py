@@ -9,8 +9,10 @@ from mmc.plan.model import (
     CheckKeys,
     CopySplits,
     CreateCollection,
+    ImportFiles,
     LoadCollection,
     Mode,
+    RemoveStaged,
     Step,
     Verify,
     WriteManifest,
@@ -28,6 +30,10 @@ def label_of(step: Step) -> str:
         case CopySplits():
             to = f" to {step.collection.name}" if step.collection.name != step.source else ""
             return f"copy {step.source}{to}"
+        case ImportFiles():
+            return f"import {step.collection}"
+        case RemoveStaged():
+            return f"remove staged files of {step.copy.removeprefix('copy.')}"
         case BuildIndex():
             return f"index {step.collection}.{step.field}"
         case LoadCollection():

@@ -36,8 +36,9 @@ from mmc.plan.model import (
     Split,
     WriteManifest,
 )
+from mmc.sinks.parts import PartSplitWriter
 from mmc.spec.endpoints import FilesTarget
-from mmc.spi import Config, FileRecord, WrittenSplit
+from mmc.spi import Config, WrittenSplit
 from mmc.types import ELEMENTS, Collection, TypeKind
 
 VERSION = "1"
@@ -186,12 +187,7 @@ class FilesFolder:
 
     def writer(self, step: CopySplits, split: Split, *, replay: bool) -> PartSplitWriter:
         """A writer for one split. A replay writes the same names, so nothing depends on it."""
-        if step.layout is None:
-            raise ValueError(f"step {step.id} has no layout")
-        name = layout.part_name(step.layout.format, split.id)
-        return PartSplitWriter(
-            self, step.layout.format, f"{step.layout.directory}/{name}", step.collection, split.rows
-        )
+        return PartSplitWriter(self.url, self.storage, step, split)
 
     def build_index(self, step: BuildIndex) -> None:
         """Refused: an index of a files target is a line of the manifest, not a step."""
@@ -301,55 +297,6 @@ class FilesFolder:
                         yield kept.select(list(columns))
         except SourceError as error:
             raise _as_target_error(error) from None
-
-
-class PartSplitWriter:
-    """Writes one split; a split without rows has no file."""
-
-    def __init__(
-        self,
-        target: FilesFolder,
-        format_: str,
-        path: str,
-        collection: Collection,
-        rows: int | None,
-    ) -> None:
-        self._target = target
-        self._format = format_
-        self._path = path
-        self._collection = collection
-        self._planned = rows
-        self._rows = 0
-        self._part: layout.PartWriter | None = None
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        if not len(batch):
-            return
-        if self._part is None:
-            url = urls.join_url(self._target.url, self._path)
-            self._part = layout.open_part(
-                self._format, url, self._target.storage, self._collection, self._planned
-            )
-        self._part.write(batch)
-        self._rows += len(batch)
-
-    def commit(self) -> tuple[FileRecord, ...]:
-        if self._part is None:
-            return ()
-        root = self._target.url
-        return tuple(
-            FileRecord(self._relative(root, file.url), file.bytes, file.sha256, self._rows)
-            for file in self._part.commit()
-        )
-
-    def _relative(self, root: str, url: str) -> str:
-        """The path of a file of this part; `url` is the part's own, or a file in its folder."""
-        part = urls.join_url(root, self._path)
-        return self._path + url.removeprefix(part)
-
-    def abort(self) -> None:
-        if self._part is not None:
-            self._part.abort()
 
 
 def _parts(

@@ -8,11 +8,10 @@ from importlib import metadata
 
 from mmc.errors import PluginMissing
 from mmc.facts import TargetCollection, TargetFacts
-from mmc.sinks.milvus.connect import Connection, address_of, connect
+from mmc.sinks.milvus.connect import address_of, connect
 from mmc.sinks.milvus.dialect import Version, version_of
-from mmc.sinks.milvus.errors import translated
 from mmc.sinks.milvus.insert import InsertTarget
-from mmc.sinks.milvus.look import count, describe, indexes
+from mmc.sinks.milvus.look import look
 from mmc.spec.endpoints import MilvusTarget
 from mmc.spi import Config
 
@@ -30,29 +29,18 @@ class MilvusInsertSink:
         An embedded database that does not exist is not made: its facts are those of an empty one.
 
         Raises:
-            TargetError: see `mmc.sinks.milvus.connect`; or a named collection is not loaded, so
-                that its rows cannot be counted.
+            TargetError: see `mmc.sinks.milvus.connect`.
         """
         address = address_of(config)
         if address.path is not None and not address.path.exists():
             return self._facts(_installed_lite(), ())
         with connect(address, config) as connection:
-            names = collections if connection.has_database else ()
-            found = (self._look(connection, name) for name in names)
-            seen = tuple(one for one in found if one is not None)
-            return self._facts(connection.version, seen)
+            return self._facts(connection.version, look(connection, collections))
 
     def _facts(self, version: Version, collections: tuple[TargetCollection, ...]) -> TargetFacts:
         return TargetFacts(
             self.type, self.route, version.text, version.dialect.capabilities, collections
         )
-
-    def _look(self, connection: Connection, name: str) -> TargetCollection | None:
-        with translated(f"look for collection {name}"):
-            if not connection.client.has_collection(name, timeout=connection.timeout):
-                return None
-        schema, _ = describe(connection, name)
-        return TargetCollection(schema, count(connection, name), indexes(connection, name))
 
     @contextmanager
     def open(self, config: Config) -> Iterator[InsertTarget]:

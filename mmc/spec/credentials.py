@@ -19,7 +19,7 @@ from mmc.types import JsonValue
 def check(rendered: Rendered) -> Iterator[Finding]:
     """Every secret that stands, or would be rendered, into plain text."""
     data = rendered.data if isinstance(rendered.data, dict) else {}
-    for part in ("vars", "source", "target"):
+    for part in ("vars", "source", "target", "load"):
         if part in data:
             yield from _walk(data[part], (part,), rendered)
 

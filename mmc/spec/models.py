@@ -158,10 +158,39 @@ class CollectionSpec(Model):
     """Description of a new collection."""
 
 
+class StagingSpec(Model):
+    """Where files wait for a bulk import: a folder that Milvus itself reads."""
+
+    url: Annotated[str, Field(min_length=1)]
+    """In Milvus's own bucket (`s3://bucket/prefix`, `gs://`, `abfs://`, `oss://`), or a folder on
+    the disk of a server with local storage.
+    """
+    format: Literal["auto", "parquet", "numpy", "json"] = "auto"
+    """`auto` is Parquet where the server takes it."""
+    file_size: (
+        Annotated[int, Field(ge=1 << 20, le=1 << 33)]
+        | Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4} ?(MiB|GiB|MB|GB)$")]
+    ) = "512MiB"
+    """Wanted size of a file, as its rows are in the source: bytes, or a text such as `256MiB`."""
+    keep: bool = False
+    """Leave the files there when all is verified."""
+    storage: dict[str, Secret | JsonValue] = Field(default_factory=dict)
+    """Options of the file system, by fsspec's names."""
+
+    @property
+    def bytes_wanted(self) -> int:
+        """`file_size` in bytes."""
+        if isinstance(self.file_size, int):
+            return self.file_size
+        number = self.file_size.rstrip("MGiB ")
+        unit = self.file_size[len(number) :].strip()
+        return int(number) * {"MiB": 2**20, "GiB": 2**30, "MB": 10**6, "GB": 10**9}[unit]
+
+
 class LoadSpec(Model):
     """How rows get in."""
 
-    route: Literal["auto", "insert"] = "auto"
+    route: Literal["auto", "insert", "bulk"] = "auto"
     """`auto` chooses and shows the reason in the plan."""
     mode: Mode = Mode.FAIL
     """An existing collection: `fail`, `append`, `upsert` or `replace` (drops it first)."""
@@ -169,6 +198,8 @@ class LoadSpec(Model):
     """Wanted size of a split in the source, in bytes. Default: 128 MiB, or about 100,000 rows for
     inserts.
     """
+    staging: StagingSpec | None = None
+    """Where files wait for a bulk import. Without it, rows are inserted."""
     batch_bytes: Annotated[int | None, Field(ge=1 << 10, le=1 << 26)] = None
     """Most bytes in one batch. Default: 8 MiB."""
     workers: Annotated[int | None, Field(ge=1, le=256)] = None

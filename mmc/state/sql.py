@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from mmc.errors import PluginMissing, StateError
 
-STORE_VERSION = 1
+STORE_VERSION = 2
 """Of the tables. A store of a newer version is refused."""
 BUSY_SECONDS = 30.0
 """How long a transaction waits for another process's."""
@@ -79,6 +79,21 @@ splits = sa.Table(
     sa.Column("quarantine", _Text, nullable=False),
     sa.Column("reasons", _Text, nullable=False),
     sa.Column("started_at", _Time, nullable=False),
+    sa.Column("finished_at", _Time),
+)
+imports = sa.Table(
+    "mmc_imports",
+    metadata,
+    sa.Column("run", sa.String(32), primary_key=True),
+    sa.Column("step", sa.String(255), primary_key=True),
+    sa.Column("request", sa.String(64), primary_key=True),
+    sa.Column("splits", _Text, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("task", sa.String(255), nullable=False),
+    sa.Column("earlier", _Text, nullable=False),
+    sa.Column("rows", _Count, nullable=False),
+    sa.Column("asked_at", _Time, nullable=False),
     sa.Column("finished_at", _Time),
 )
 leases = sa.Table(
@@ -146,6 +161,11 @@ class Database:
                 if found is None:
                     connection.execute(versions.insert().values(id=1, version=STORE_VERSION))
                     return
+        if found < STORE_VERSION:
+            # Version 2 has one table more, and changes none.
+            with self.writing() as connection:
+                metadata.create_all(connection)
+                connection.execute(versions.update().values(version=STORE_VERSION))
         if found > STORE_VERSION:
             self.close()
             raise StateError(

@@ -24,7 +24,7 @@ from mmc.plan.model import Plan
 from mmc.spi import FileRecord
 from mmc.state import DEFAULT_URL
 from mmc.state.lease import target_key
-from mmc.state.sql import Database, leases, runs, splits, steps
+from mmc.state.sql import Database, imports, leases, runs, splits, steps
 from mmc.types import JsonValue, nearest
 
 
@@ -218,7 +218,7 @@ class Store:
         changes.
         """
         with self.database.writing() as connection:
-            for table in (splits, steps, runs):
+            for table in (imports, splits, steps, runs):
                 connection.execute(table.delete().where(table.c.run == run))
 
     def step_begun(self, run: str, step: str, kind: str) -> None:

@@ -24,6 +24,9 @@ from mmc.events import (
     Diagnosed,
     Event,
     Failed,
+    ImportAsked,
+    ImportDone,
+    ImportProgress,
     NothingToDo,
     Planned,
     Quarantined,
@@ -61,6 +64,8 @@ SYMBOLS = {
     "create_collection": Symbol.ADD,
     "check_keys": Symbol.CHECK,
     "copy_splits": Symbol.COPY,
+    "import_files": Symbol.COPY,
+    "remove_staged": Symbol.REMOVE,
     "build_index": Symbol.ADD,
     "load_collection": Symbol.CHANGE,
     "write_manifest": Symbol.ADD,
@@ -158,8 +163,11 @@ class HumanView:
                 self._end_step()
                 if event.kind != "verify" or event.skipped:
                     self._tell(message(event), SYMBOLS.get(event.kind))
-            case SplitProgress() | VerifyProgress():
+            case SplitProgress() | VerifyProgress() | ImportProgress():
                 self._count(event)
+            case ImportAsked() | ImportDone():
+                if self._verbose:
+                    self._tell(message(event), Symbol.COPY)
             case SplitDone():
                 self._count(event)
                 if self._verbose:
@@ -273,7 +281,9 @@ class HumanView:
             )
         self._running.start()
 
-    def _count(self, event: SplitProgress | SplitDone | VerifyProgress | Quarantined) -> None:
+    def _count(
+        self, event: SplitProgress | SplitDone | VerifyProgress | ImportProgress | Quarantined
+    ) -> None:
         if self._running is not None:
             self._running.progress.take(event, self._clock())
 

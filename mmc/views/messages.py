@@ -9,6 +9,9 @@ from mmc.events import (
     Diagnosed,
     Event,
     Failed,
+    ImportAsked,
+    ImportDone,
+    ImportProgress,
     NothingToDo,
     Planned,
     Quarantined,
@@ -75,6 +78,19 @@ def message(event: Event) -> str:
             return f"split {event.split}: {rows_text(event.rows_read)} read"
         case SplitDone():
             return f"split {event.split}: {counts_text(event)} in {seconds_text(event.seconds)}"
+        case ImportAsked():
+            how = "goes on" if event.adopted else "asked for"
+            again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+            return (
+                f"import {event.request} of {many(event.splits, 'split')} {how}:"
+                f" task {event.task}{again}"
+            )
+        case ImportProgress():
+            done = f"{event.requests_done:,} of {many(event.requests, 'import')} done"
+            return f"{done}, {event.rows_done:,} of {event.rows:,} rows"
+        case ImportDone():
+            rows, took = many(event.rows, "row"), seconds_text(event.seconds)
+            return f"import {event.request}: {rows} in {took}"
         case Retrying():
             wait = seconds_text(event.wait_seconds)
             return f"{event.what} failed ({event.error}); attempt {event.attempt} in {wait}"

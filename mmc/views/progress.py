@@ -6,7 +6,14 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from mmc.events import Quarantined, SplitDone, SplitProgress, StepStarted, VerifyProgress
+from mmc.events import (
+    ImportProgress,
+    Quarantined,
+    SplitDone,
+    SplitProgress,
+    StepStarted,
+    VerifyProgress,
+)
 from mmc.plan.tree import bytes_text, many
 from mmc.views.messages import clock_text
 
@@ -50,7 +57,9 @@ class StepProgress:
         return made
 
     def take(
-        self, event: SplitProgress | SplitDone | VerifyProgress | Quarantined, now: float
+        self,
+        event: SplitProgress | SplitDone | VerifyProgress | ImportProgress | Quarantined,
+        now: float,
     ) -> None:
         """Counts an event of this step."""
         match event:
@@ -62,6 +71,8 @@ class StepProgress:
                 self.splits_done += 1
             case VerifyProgress():
                 self.rows, self.total_rows = event.rows, event.total
+            case ImportProgress():
+                self.rows, self.total_rows = event.rows_done, event.rows
             case Quarantined():
                 self.quarantined += event.rows
         self._seen.append((now, self.rows, self.bytes))

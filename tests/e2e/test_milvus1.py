@@ -86,7 +86,7 @@ def test_partitions_deletes_and_log_into_milvus_lite(tmp_path: Path) -> None:
     server.write("sqlite-wal")
     spec_of(tmp_path, server, '{"type": "milvus", "uri": "./m.db"}', wal="replay")
     shown = mmc(tmp_path, "plan", "spec.yaml", "-o", "plan.json")
-    assert "partition '2021-03-01' is named 2021_03_01" in shown.out + shown.err
+    assert "2 partitions renamed: '2021-03-01' -> 2021_03_01, 'a b' -> a_b" in shown.out + shown.err
     assert "IVF_SQ8H -> IVF_SQ8" in shown.out
     mmc(tmp_path, "apply", "plan.json")
     client = MilvusClient(str(tmp_path / "m.db"))

@@ -267,8 +267,8 @@ def test_storage_secrets_are_resolved(bucket: Bucket, monkeypatch: pytest.Monkey
 
 def test_missing_package_tells_the_pip_line() -> None:
     with pytest.raises(PluginMissing) as info:
-        urls.open_blob("gs://bucket/key")
-    assert info.value.hint == "pip install 'mmc[gcs]'"
+        urls.open_blob("oss://bucket/key")
+    assert info.value.hint == "pip install 'mmc[oss]'"
     with pytest.raises(SourceError, match="cannot open a file system"):
         urls.open_blob("nosuch://bucket/key")
 

@@ -56,6 +56,18 @@ def remove(path: Path) -> None:
         path.unlink()
 
 
+def as_folder(path: Path) -> None:
+    """A folder stands where a file should."""
+    path.unlink()
+    path.mkdir()
+
+
+def as_link(path: Path, target: str) -> None:
+    """A symbolic link stands where a file should."""
+    path.unlink()
+    path.symlink_to(target)
+
+
 def put_in_two_roots(server: Server, segment: Segment) -> Path:
     """Copies the segment's folder into every other tables folder; gives the last copy."""
     copy = segment.folder

@@ -32,7 +32,7 @@ def test_looking_again_asks_for_the_same(bench: Bench) -> None:
     assert seen_target(facts.target) == plan.target_seen
 
 
-def test_a_plan_without_copies_goes_by_the_first_route(bench: Bench) -> None:
+def test_the_target_is_looked_at_by_its_insert_route(bench: Bench) -> None:
     plan = bench.plan()
-    assert route_of(plan) == "fake.insert"
+    assert route_of(plan) == "insert"
     assert route_of(replace(plan, steps=())) == "insert"

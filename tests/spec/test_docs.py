@@ -20,6 +20,7 @@ from mmc.spec.models import (
     RowsSpec,
     SampleSpec,
     SpecModel,
+    StagingSpec,
     VerifySpec,
 )
 from mmc.types import TypeKind
@@ -73,7 +74,11 @@ def test_every_key_is_in_its_table() -> None:
         **{f"source: {kind}": names(model) for kind, model in SOURCES.items()},
         **{f"target: {kind}": names(model) for kind, model in TARGETS.items()},
     }
-    parts = {"csv": names(CsvOptions), "join": names(Join)}
+    parts = {
+        "csv": names(CsvOptions),
+        "join": names(Join),
+        "load.staging": names(StagingSpec),
+    }
     for title, keys in wanted.items():
         table = section(title)
         for key in keys:

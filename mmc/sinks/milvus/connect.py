@@ -126,8 +126,11 @@ class Connection:
     def dialect(self) -> Dialect:
         return self.version.dialect
 
-    def call(self, method: str, request: Any) -> Any:
+    def call(self, method: str, request: Any, what: str = "") -> Any:
         """Sends one protobuf request (`Insert`, `Upsert`, `Query`) and checks the answer's status.
+
+        Sent once: pymilvus's own methods send again when a connection breaks, which would repeat
+        an import that had begun. `what` is for messages, where the request names no collection.
 
         Raises:
             TargetError, TargetBusy, BatchTooLarge: the server's words, see `translated`; an
@@ -138,7 +141,7 @@ class Connection:
         handler = self.client._get_connection()
         metadata = self.client._generate_call_context().to_grpc_metadata()
         try:
-            with translated(f"{method.lower()} {request.collection_name}"):
+            with translated(what or f"{method.lower()} {request.collection_name}"):
                 send = getattr(handler._stub, method)
                 answer = send(request, timeout=self.timeout, metadata=metadata)
                 check_status(answer.status)
@@ -160,7 +163,11 @@ class Connection:
         The parameters go as one JSON value, which every version reads. MilvusClient sends each as a
         key of its own, and Milvus Lite 3.2 drops those: HNSW would be built without its M.
         """
-        params: dict[str, Any] = {"index_type": index.type, "params": dict(index.params)}
+        defaults = self.dialect.index_defaults.get(index.type, {})
+        params: dict[str, Any] = {
+            "index_type": index.type,
+            "params": {**defaults, **dict(index.params)},
+        }
         if index.metric:
             params["metric_type"] = str(index.metric)
         with translated(f"create index {index.type} on {collection}.{field}"):

@@ -8,10 +8,12 @@ types), so `compile` must.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from mmc.errors import TargetError
 from mmc.facts import Capabilities
+from mmc.sinks.milvus.importable import V2_3, V2_4, V2_5, V2_6, V2_6_24, Imports
 from mmc.types import ELEMENTS
 
 _SCALARS = frozenset(
@@ -53,8 +55,14 @@ class Dialect:
             which no Milvus server does.
         reserved_keys: names that a dynamic field cannot have: the target would drop them silently.
         positive_sparse: sparse vectors keep only weights above zero; zeros vanish.
+        json_objects: JSON documents are objects or null; anything else is refused.
+        largest_key: largest int64 key whose row can be found. Milvus 2.3 counts the row with the
+            key 2**63-1, but no query returns it.
+        index_defaults: parameters that this version refuses to do without, with the values that
+            later ones take by themselves; filled in where an index does not say them.
         page_bytes: most bytes of values asked for in one page when reading back.
         page_rows: most rows of such a page.
+        imports: how it imports files, None where it does not.
     """
 
     capabilities: Capabilities
@@ -62,8 +70,12 @@ class Dialect:
     insert_replaces: bool = False
     reserved_keys: frozenset[str] = frozenset({"$meta"})
     positive_sparse: bool = False
+    json_objects: bool = False
+    largest_key: int = 2**63 - 1
+    index_defaults: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     page_bytes: int = 32 * 2**20
     page_rows: int = 16_384
+    imports: Imports | None = None
 
 
 LITE = Dialect(
@@ -114,12 +126,33 @@ _V2_5 = replace(_V2_4, nullable=True, defaults=True, vector_fields=10, index_typ
 _V2_6 = replace(_V2_5, types=_V2_5.types | {"int8_vector"}, index_types=_INDEXES_2_6)
 _V3_0 = replace(_V2_6, nullable_vectors=True)
 
-SERVERS: tuple[tuple[tuple[int, int], Dialect], ...] = (
-    ((2, 3), Dialect(_V2_3)),
-    ((2, 4), Dialect(_V2_4)),
-    ((2, 5), Dialect(_V2_5)),
-    ((2, 6), Dialect(_V2_6)),
-    ((3, 0), Dialect(_V3_0)),
+_LISTS = {"nlist": 128}
+_INDEX_DEFAULTS = {
+    "HNSW": {"M": 30, "efConstruction": 360},
+    "IVF_FLAT": _LISTS,
+    "IVF_SQ8": _LISTS,
+    "IVF_PQ": {**_LISTS, "nbits": 8},
+    "SCANN": _LISTS,
+    "BIN_IVF_FLAT": _LISTS,
+}
+"""Knowhere's own, since 2.5. The `m` of IVF_PQ depends on the data and has none."""
+
+_D2_3 = Dialect(
+    _V2_3,
+    json_objects=True,
+    largest_key=2**63 - 2,
+    index_defaults=_INDEX_DEFAULTS,
+    imports=V2_3,
+)
+
+SERVERS: tuple[tuple[tuple[int, ...], Dialect], ...] = (
+    ((2, 3), _D2_3),
+    ((2, 4), Dialect(_V2_4, index_defaults=_INDEX_DEFAULTS, imports=V2_4)),
+    ((2, 5), Dialect(_V2_5, imports=V2_5)),
+    ((2, 6), Dialect(_V2_6, imports=V2_6)),
+    ((2, 6, 24), Dialect(_V2_6, imports=V2_6_24)),
+    ((3, 0), Dialect(_V3_0, imports=V2_6)),
+    ((3, 0, 2), Dialect(_V3_0, imports=V2_6_24)),
 )
 """First version -> dialect, ascending. A newer server is spoken to as the newest that is known."""
 
@@ -149,7 +182,7 @@ def version_of(reported: str) -> Version:
             hint="check that `uri` is the address of a Milvus 2.x server",
             code="MMC503",
         )
-    number = (int(match[1]), int(match[2]))
+    number = tuple(int(part or 0) for part in match.groups())
     if number < OLDEST:
         raise TargetError(
             f"Milvus {match[0]} is too old: upsert and count(*) came with 2.3",

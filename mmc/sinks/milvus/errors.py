@@ -30,12 +30,26 @@ def translated(what: str) -> Iterator[None]:
 
 
 def words(error: Any) -> str:
-    return str(error.message or error).strip()
+    """What was said, without the stack trace that a server may put in front of it."""
+    text = str(error.message or error).strip()
+    before, trace, _ = text.partition("stack trace: ")
+    if not trace:
+        return text
+    # The last frame's line ends in the words: `...(*Server).Flush: attempt #0: session not found`.
+    return before + text.rpartition("\n")[2].partition(": ")[2]
 
 
 _TOO_LARGE = ("larger than max", "message larger", "exceeds the maximum", "too large")
-_BUSY = ("rate limit", "quota exceeded", "ratelimiter", "not ready", "no available")
+_BUSY = (
+    *("rate limit", "quota exceeded", "ratelimiter", "not ready", "no available"),
+    # While a server comes back after a restart: its parts do not find each other yet.
+    *("node not found", "node offline", "node not match", "session not found", "not healthy"),
+    *("channel not found", "channel not available", "shard leader", "shard delegator"),
+    *("service unavailable", "server not available", "not fully loaded"),
+)
 _RATE_LIMIT = 8
+_NOT_LOADED = 101
+"""merr.ErrCollectionNotLoaded of Milvus's pkg/util/merr, seen on 2.3.5."""
 
 
 def _translate(what: str, code: Any, words: str, retriable: bool) -> TargetError:
@@ -52,4 +66,7 @@ def _translate(what: str, code: Any, words: str, retriable: bool) -> TargetError
         return TargetBusy(text, code="MMC506")
     if name in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
         return TargetError(text, hint="is the token right, and may it do this?", code="MMC507")
+    if code == _NOT_LOADED:
+        hint = "load the collection first: until then its rows can be neither counted nor read"
+        return TargetError(text, hint=hint, code="MMC507")
     return TargetError(text, code="MMC507")

@@ -123,6 +123,9 @@ class InsertTarget:
     def build_index(self, step: BuildIndex) -> None:
         """Creates the index and waits for it; an equal one that is there is left alone.
 
+        A server builds indexes of flushed rows only, and calls an index of none complete, so the
+        rows are flushed first.
+
         Raises:
             TargetError: the field has another index (MMC525).
         """
@@ -130,6 +133,9 @@ class InsertTarget:
         if there is not None:
             _check_index(step, there)
             return
+        if not self._connection.dialect.capabilities.embedded:
+            with translated(f"flush {step.collection}"):
+                self._client.flush(step.collection, timeout=self._connection.long_timeout)
         self._connection.create_index(step.collection, step.field, step.index)
 
     def load(self, step: LoadCollection) -> None:

@@ -65,7 +65,8 @@ def read_all(
     key = collection.primary
     wanted = list(columns) if key.name in columns else [*columns, key.name]
     size = PageSize(connection, collection, columns)
-    condition = ""
+    embedded = connection.dialect.capabilities.embedded
+    condition, last = "", None
     while True:
         page, asked = size.fetch(
             lambda rows, condition=condition: query(
@@ -76,7 +77,10 @@ def read_all(
             yield from _batches(page.select(list(columns)), batch_rows)
             last = page.column(key.name)[page.num_rows - 1].as_py()
             condition = after(key, last)
-        if page.num_rows < asked or last == LAST_INT64:
+        # A server stops a page where one of its segments has no more rows: a short page is not the
+        # last one. Seen on 2.3.5: 200 of 238 rows, of two partitions.
+        ended = page.num_rows < asked if embedded else not page.num_rows
+        if ended or last == LAST_INT64:
             return
 
 

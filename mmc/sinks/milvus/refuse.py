@@ -24,6 +24,12 @@ def refuse_unstorable(collection: Collection, batch: pa.RecordBatch, dialect: Di
         for field in collection.fields:
             if field.type.kind is TypeKind.SPARSE_FLOAT_VECTOR:
                 _positive(collection, batch, field.name)
+    if dialect.json_objects:
+        for field in collection.fields:
+            if field.type.kind is TypeKind.JSON:
+                _objects(collection, batch, field.name)
+    if collection.primary.type.kind is TypeKind.INT64 and not collection.primary.auto_id:
+        _findable(collection, batch, dialect.largest_key)
     if collection.dynamic:
         _keys(collection, batch, dialect)
 
@@ -50,6 +56,32 @@ def _positive(collection: Collection, batch: pa.RecordBatch, name: str) -> None:
             int(empty[0]),
             f"{name} is an empty sparse vector, which Milvus Lite refuses",
             "filter such rows out with `where`",
+        )
+
+
+def _objects(collection: Collection, batch: pa.RecordBatch, name: str) -> None:
+    objects = pc.match_substring_regex(batch.column(name), r"^\s*(\{|null\s*$)")
+    bad = np.flatnonzero(~objects.to_numpy(zero_copy_only=False))
+    if len(bad):
+        _refuse(
+            collection,
+            batch,
+            int(bad[0]),
+            f"{name} is JSON, but no object, and Milvus 2.3 takes only objects",
+            "map it to a varchar field, or wrap it with `expr`",
+        )
+
+
+def _findable(collection: Collection, batch: pa.RecordBatch, largest: int) -> None:
+    keys = batch.column(collection.primary.name).to_numpy(zero_copy_only=False)
+    bad = np.flatnonzero(keys > largest)
+    if len(bad):
+        _refuse(
+            collection,
+            batch,
+            int(bad[0]),
+            "Milvus 2.3 would count this row, but never find it",
+            "use another key, or filter the row out with `where`",
         )
 
 

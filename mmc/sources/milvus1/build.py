@@ -6,6 +6,7 @@ What is wrong becomes a problem of the collection, so that one look names all of
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from mmc.io.urls import fingerprint
 from mmc.plan.tree import many
 from mmc.sources.milvus1.columns import describe_fields, vector_type
 from mmc.sources.milvus1.findings import Findings
+from mmc.sources.milvus1.folders import find_folder
 from mmc.sources.milvus1.ids import Deletes, Run, find_repeats, taken_away
 from mmc.sources.milvus1.indexes import map_index
 from mmc.sources.milvus1.live import LiveCollection, LiveSegment
@@ -24,7 +26,7 @@ from mmc.sources.milvus1.names import partition_names
 from mmc.sources.milvus1.options import Options
 from mmc.sources.milvus1.pieces import Place, log_extents, segment_extents
 from mmc.sources.milvus1.read import live_ids, live_places
-from mmc.sources.milvus1.segment import Segment, find_folder, look
+from mmc.sources.milvus1.segment import Segment, look
 from mmc.spi import Sample
 from mmc.types import JsonValue
 
@@ -35,6 +37,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Numbers: TypeAlias = NDArray[np.int64]
+
+
+_AHEAD = 16
+"""Segments that are looked at together where each look waits for a network."""
+_SHOWN = 40
+"""Renamed partitions in a note; the plan has all of them, beside the rows of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +86,10 @@ def build_collection(
     runs = [piece.run for piece in pieces]
     deletes = _deletes(live, pending, options.storage)
     gone = [taken_away(run, deletes[run.table_id]) for run in runs]
-    repeats = find_repeats(runs, gone)
+    wanted = options.duplicates == "keep_last"
+    repeats = find_repeats(runs, gone, rows=wanted, ahead=_AHEAD if options.far else 0)
     findings.repeats(repeats, runs, options.duplicates)
-    if options.duplicates == "keep_last":
+    if wanted:
         gone = [_union(one, two) for one, two in zip(gone, repeats.superseded, strict=True)]
     places = _places(live, options)
     marks = {piece.segment.name: piece.segment.seen for piece in pieces if piece.segment}
@@ -113,22 +122,36 @@ def _segments(
     """Those without damage, in the order in which Milvus 1.x made them."""
     found = []
     every = [segment for part in live.partitions for segment in part.segments]
-    for at in sorted(every, key=lambda segment: segment.order):
-        folder, lost = find_folder(options.data, at, options.storage)
-        if lost:
-            findings.error("MMC423", lost, "give all data folders, and each segment once")
-            continue
-        segment, wrong = look(folder, at, live.row_bytes, options.storage)
-        for line in wrong:
-            findings.error(
-                "MMC418",
-                line,
-                "copy the file again from the server, or give up the collection with `collections`",
-            )
-        if segment is not None:
-            found.append((at, segment))
+    every.sort(key=lambda segment: segment.order)
+    with ThreadPoolExecutor(_AHEAD) as pool:
+        one = partial(_look, options, live.row_bytes)
+        for at, (segment, lost, wrong) in zip(
+            every, pool.map(one, every) if options.far else map(one, every), strict=True
+        ):
+            if lost:
+                findings.error("MMC423", lost, "give all data folders, and each segment once")
+            for line in wrong:
+                findings.error(
+                    "MMC418",
+                    line,
+                    "copy it again from the server, or give up the collection: list the others"
+                    " under `collections`",
+                )
+            if segment is not None:
+                found.append((at, segment))
     findings.counts([segment for _, segment in found])
     return found
+
+
+def _look(
+    options: Options, row_bytes: int, at: LiveSegment
+) -> tuple[Segment | None, str, list[str]]:
+    """The segment, that it was not found, or its damages."""
+    folder, lost = find_folder(options.data, at, options.storage)
+    if lost:
+        return None, lost, []
+    segment, wrong = look(folder, at, row_bytes, options.storage)
+    return segment, "", wrong
 
 
 def _pending(
@@ -176,11 +199,16 @@ def _partition_notes(
     if options.partition_field:
         count = many(len(places) - 1, "partition")
         return [f"{count} folded into the field {options.partition_field}"]
-    return [
-        f"partition {place.tag!r} is named {place.partition}"
+    renamed = [
+        f"{place.tag!r} -> {place.partition}"
         for place in (places[part.table_id] for part in live.partitions[1:])
         if place.tag != place.partition
     ]
+    if not renamed:
+        return []
+    more = len(renamed) - _SHOWN
+    shown = ", ".join(renamed[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+    return [f"{many(len(renamed), 'partition')} renamed: {shown}"]
 
 
 def _segment_run(segment: Segment, at: LiveSegment, storage: Mapping[str, JsonValue]) -> Run:
@@ -188,9 +216,9 @@ def _segment_run(segment: Segment, at: LiveSegment, storage: Mapping[str, JsonVa
         at.table_id,
         0,
         segment.live,
-        partial(live_ids, segment.folder, storage),
+        partial(live_ids, segment.folder, segment.live, segment.deleted, storage),
         segment.vectors,
-        partial(live_places, segment.folder, storage),
+        partial(live_places, segment.folder, segment.rows, storage),
     )
 
 
@@ -199,10 +227,15 @@ def _log_run(record: Pending, storage: Mapping[str, JsonValue]) -> Run:
         record.tables[0],
         record.lsn,
         record.rows,
-        lambda start, stop: read_pending(record, storage, start, stop)[0],
+        partial(_log_ids, record, storage),
         record.file,
         lambda rows: record.ids_at + 8 * rows,
     )
+
+
+def _log_ids(record: Pending, storage: Mapping[str, JsonValue], at_once: int) -> Iterator[Numbers]:
+    for start in range(0, record.rows, at_once):
+        yield read_pending(record, storage, start, min(start + at_once, record.rows))[0]
 
 
 def _deletes(
@@ -231,12 +264,11 @@ def _extents(
     marks: Mapping[str, str],
 ) -> Iterator[Extent]:
     """Partition by partition, since a split has one; in each the segments, then the log."""
+    tables: dict[str, list[tuple[_Piece, Numbers]]] = {table: [] for table in places}
+    for piece, away in zip(pieces, gone, strict=True):
+        tables[piece.run.table_id].append((piece, away))
     for table, place in places.items():
-        mine = [
-            (piece, away)
-            for piece, away in zip(pieces, gone, strict=True)
-            if piece.run.table_id == table
-        ]
+        mine = tables[table]
         for piece, away in mine:
             if piece.segment is not None:
                 yield from segment_extents(

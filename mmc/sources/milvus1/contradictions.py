@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.sources.milvus1.catalogue import Catalogue, FileRow, FileType, TableRow
+from mmc.types import MAX_DIM
 
 DROPPED = 1
 """`Tables.state`."""
@@ -26,6 +27,9 @@ def about_root(catalogue: Catalogue, rows: Sequence[TableRow]) -> Iterator[Diagn
     yield from _about_state(name, root)
     if root.dimension <= 0:
         yield wrong(f"{name} has {root.dimension} dimensions")
+    most = MAX_DIM if root.metric_type < 3 else 8 * MAX_DIM
+    if root.dimension > most:
+        yield wrong(f"{name} has {root.dimension:,} dimensions; Milvus has at most {most:,}")
     if root.metric_type not in _METRICS:
         yield wrong(f"{name} has the metric {root.metric_type}; Milvus 1.x knows 1 to 7")
     elif root.metric_type >= 3 and root.dimension % 8:

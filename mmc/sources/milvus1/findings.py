@@ -39,7 +39,8 @@ class Findings:
             self.warning(
                 "MMC427",
                 f"the metadata counts other rows in {len(off)} of"
-                f" {many(len(segments), 'segment')}, such as {first.counted:,} in {first.name}, whose files hold {first.live:,} live rows",
+                f" {many(len(segments), 'segment')}, such as {first.counted:,} in {first.name},"
+                f" whose files hold {first.live:,} live rows",
                 "the files are what is migrated; compare with a count in Milvus 1.x if you can",
             )
         deleted = sum(segment.deleted for segment in segments)
@@ -64,7 +65,7 @@ class Findings:
             self.error(
                 "MMC419",
                 f"{told}, such as {id_}: {where}",
-                "say duplicates: keep_last (the newest row of each), or keep_all",
+                "say duplicates: keep_last (the newest row of each), or keep_all (to files only)",
             )
         elif policy == "keep_last":
             self.notes.append(f"{told}: the last row of each is kept")

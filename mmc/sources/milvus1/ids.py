@@ -7,7 +7,9 @@ are read a part at a time, and repeated ids are looked for in several passes whe
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 1 << 20
 """Ids that are read together."""
-_PASS_IDS = 4_000_000
-"""Ids that are compared in one pass: about 130 MB with their places and their order."""
+_PASS_IDS = 3_000_000
+"""Ids that are compared in one pass: about 100 MB with their places and their order."""
 _SPREAD = 0x9E3779B97F4A7C15
 """Odd constant that spreads neighbouring ids over the passes (Knuth, multiplicative hashing)."""
 
@@ -33,7 +35,7 @@ class Run:
         table_id: collection or partition they are in.
         lsn: of the log record; 0 for a segment, which is older than all pending records.
         rows: how many.
-        ids: gives the ids of rows start..stop-1.
+        ids: gives them in order, so many together as asked.
         name: file they are in, for messages.
         place: what rows are called in messages: their numbers in that file.
     """
@@ -41,7 +43,7 @@ class Run:
     table_id: str
     lsn: int
     rows: int
-    ids: Callable[[int, int], Numbers]
+    ids: Callable[[int], Iterator[Numbers]]
     name: str
     place: Callable[[Numbers], Numbers]
 
@@ -52,17 +54,16 @@ class Repeats:
 
     Attributes:
         ids: how many different ones.
-        superseded: for each run, its rows whose id stands in a later row again; ascending.
+        rows: how many rows too many.
+        superseded: for each run, its rows whose id stands in a later row again; ascending. ()
+            where it was not asked for.
         example: the smallest such id, and the (run, row) of its first two places.
     """
 
     ids: int
+    rows: int
     superseded: tuple[Numbers, ...]
     example: tuple[int, tuple[tuple[int, int], ...]] | None
-
-    @property
-    def rows(self) -> int:
-        return sum(len(rows) for rows in self.superseded)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,8 +100,29 @@ class Deletes:
 
 def parts(run: Run) -> Iterator[tuple[int, Numbers]]:
     """(first row, ids) of a run, a part at a time."""
-    for start in range(0, run.rows, _AT_ONCE):
-        yield start, run.ids(start, min(start + _AT_ONCE, run.rows))
+    start = 0
+    for ids in run.ids(_AT_ONCE) if run.rows else ():
+        yield start, ids
+        start += len(ids)
+
+
+def _every_part(runs: Sequence[Run], ahead: int) -> Iterator[tuple[int, int, Numbers]]:
+    """(run, first row, ids) of all runs; small ones up to `ahead` at a time, in threads."""
+    if not ahead:
+        for number, run in enumerate(runs):
+            for start, ids in parts(run):
+                yield number, start, ids
+        return
+    with ThreadPoolExecutor(ahead) as pool:
+        begun: deque[Future[list[tuple[int, Numbers]]] | None] = deque()
+        for number in range(len(runs) + ahead):
+            if number < len(runs):
+                small = runs[number].rows <= _AT_ONCE // ahead
+                begun.append(pool.submit(list, parts(runs[number])) if small else None)
+            if (at := number - ahead) >= 0:
+                read = begun.popleft()
+                for start, ids in parts(runs[at]) if read is None else read.result():
+                    yield at, start, ids
 
 
 def taken_away(run: Run, deletes: Deletes) -> Numbers:
@@ -113,11 +135,15 @@ def taken_away(run: Run, deletes: Deletes) -> Numbers:
     return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
-def find_repeats(runs: Sequence[Run], gone: Sequence[Numbers]) -> Repeats:
+def find_repeats(
+    runs: Sequence[Run], gone: Sequence[Numbers], *, rows: bool, ahead: int = 0
+) -> Repeats:
     """Looks at every id, without the rows that are gone. The last row of an id is the one to keep.
 
     Args:
         gone: for each run, rows that do not count; ascending.
+        rows: whether `superseded` is wanted: it may be as long as the rows.
+        ahead: runs that are read at a time, where reading waits for a network.
     """
     import numpy as np
 
@@ -125,59 +151,67 @@ def find_repeats(runs: Sequence[Run], gone: Sequence[Numbers]) -> Repeats:
     total = int(firsts[-1])
     passes = max(1, -(-total // _PASS_IDS))
     superseded: list[Numbers] = []
-    different = 0
+    different = several = 0
     example: tuple[int, tuple[tuple[int, int], ...]] | None = None
-    if not _ascending(runs):
+    # One pass sorts about as quickly as it would be seen that there is no need to.
+    if passes == 1 or not _ascending(runs, ahead):
         for number in range(passes):
-            ids, rows = _pass(runs, gone, firsts, number, passes)
+            ids, places = _pass(runs, gone, firsts, number, passes, ahead)
             order = np.argsort(ids, kind="stable")
-            ids, rows = ids[order], rows[order]
-            same = ids[1:] == ids[:-1]
-            again = np.flatnonzero(same)
+            ids, places = ids[order], places[order]
+            again = np.flatnonzero(ids[1:] == ids[:-1])
             if not len(again):
                 continue
-            superseded.append(rows[again])
+            if rows:
+                superseded.append(places[again])
             begins = again[np.concatenate(([True], ids[again][1:] != ids[again][:-1]))]
             different += len(begins)
+            several += len(again)
             at = int(begins[0])
             if example is None or int(ids[at]) < example[0]:
-                places = tuple(_row(firsts, int(row)) for row in rows[at : at + 2])
-                example = (int(ids[at]), places)
+                two = tuple(_row(firsts, int(row)) for row in places[at : at + 2])
+                example = (int(ids[at]), two)
     whole = np.sort(np.concatenate(superseded)) if superseded else np.zeros(0, np.int64)
     cuts = np.searchsorted(whole, firsts)
     by_run = tuple(whole[cuts[i] : cuts[i + 1]] - firsts[i] for i in range(len(runs)))
-    return Repeats(different, by_run, example)
+    return Repeats(different, several, by_run if rows else (), example)
 
 
-def _ascending(runs: Sequence[Run]) -> bool:
+def _ascending(runs: Sequence[Run], ahead: int) -> bool:
     """Whether the ids only rise from row to row, so that none can occur twice: ids that servers
     made do.
     """
     last: int | None = None
-    for run in runs:
-        for _, ids in parts(run):
-            if (last is not None and int(ids[0]) <= last) or not bool((ids[1:] > ids[:-1]).all()):
-                return False
-            last = int(ids[-1])
+    for _, _, ids in _every_part(runs, ahead):
+        if (last is not None and int(ids[0]) <= last) or not bool((ids[1:] > ids[:-1]).all()):
+            return False
+        last = int(ids[-1])
     return True
 
 
 def _pass(
-    runs: Sequence[Run], gone: Sequence[Numbers], firsts: Numbers, number: int, passes: int
+    runs: Sequence[Run],
+    gone: Sequence[Numbers],
+    firsts: Numbers,
+    number: int,
+    passes: int,
+    ahead: int,
 ) -> tuple[Numbers, Numbers]:
     """Ids that belong to one pass, and their rows through all runs, in order."""
     import numpy as np
 
     all_ids, all_rows = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for run, first, away in zip(runs, firsts[:-1].tolist(), gone, strict=True):
-        for start, ids in parts(run):
-            here = away[np.searchsorted(away, start) : np.searchsorted(away, start + len(ids))]
-            rows = np.delete(np.arange(len(ids)), here - start)
-            if passes > 1:
-                spread = (ids[rows].astype(np.uint64) * np.uint64(_SPREAD)) >> np.uint64(40)
-                rows = rows[spread % np.uint64(passes) == number]
-            all_ids.append(ids[rows])
-            all_rows.append(first + start + rows)
+    for at, start, ids in _every_part(runs, ahead):
+        away = gone[at]
+        here = away[np.searchsorted(away, start) : np.searchsorted(away, start + len(ids))]
+        wanted = np.ones(len(ids), bool)
+        if passes > 1:
+            spread = (ids.astype(np.uint64) * np.uint64(_SPREAD)) >> np.uint64(40)
+            wanted = spread % np.uint64(passes) == number
+        wanted[here - start] = False
+        rows = np.flatnonzero(wanted)
+        all_ids.append(ids[rows])
+        all_rows.append(int(firsts[at]) + start + rows)
     return np.concatenate(all_ids), np.concatenate(all_rows)
 
 

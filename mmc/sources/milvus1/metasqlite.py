@@ -94,6 +94,13 @@ def _copy(url: str, storage: Storage, copied: Path) -> int:
         raise SourceError(
             f"{url}: is a folder", hint=f"give the file, such as {url}/meta.sqlite", code="MMC414"
         )
+    if not exists(url, storage):
+        raise SourceError(
+            f"{url}: no such file",
+            hint="Milvus 1.x keeps <storage.path>/db/meta.sqlite beside <storage.path>/db/tables,"
+            " which is `data`; `meta` names it where it is elsewhere",
+            code="MMC430",
+        )
     for attempt in range(1, ATTEMPTS + 1):
         before = _seen(url, storage)
         for side in _SIDES:

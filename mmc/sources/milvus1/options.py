@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mmc.io.filesystems import is_local, join_url, local_path
+from mmc.sources.milvus1.folders import above
 from mmc.spi import Config
 from mmc.types import JsonValue
 
@@ -18,7 +17,7 @@ class Options:
     """See `mmc.spec.endpoints.Milvus1Source`.
 
     Attributes:
-        data: data folders, without a slash at the end.
+        data: data folders, without a slash at the end, each once.
         meta: where the metadata is; never empty.
         wal_path: folder of the log as the spec says, or "".
     """
@@ -37,11 +36,12 @@ class Options:
     def of(cls, config: Config) -> Options:
         options: Mapping[str, Any] = config
         said = options["data"]
-        data = tuple(_plain(url) for url in ([said] if isinstance(said, str) else said))
+        urls = [_plain(url) for url in ([said] if isinstance(said, str) else said)]
+        data = tuple(dict.fromkeys(urls))
         storage = options.get("storage") or {}
         return cls(
             data,
-            str(options.get("meta") or join_url(_above(data[0]), "meta.sqlite")),
+            str(options.get("meta") or join_url(above(data[0]), "meta.sqlite")),
             options.get("meta_password"),
             str(options.get("wal", "stop")),
             str(options.get("wal_path") or ""),
@@ -52,16 +52,15 @@ class Options:
         )
 
     @property
+    def far(self) -> bool:
+        """Whether looking at a segment waits for a network."""
+        return not all(is_local(url) for url in self.data)
+
+    @property
     def log_folder(self) -> str:
         """Where the log is by the spec, or by the layout of `storage.path`: `wal` beside `db`."""
-        return self.wal_path or join_url(_above(_above(self.data[0])), "wal")
+        return self.wal_path or join_url(above(above(self.data[0])), "wal")
 
 
 def _plain(url: str) -> str:
     return str(local_path(url)) if is_local(url) else url.rstrip("/")
-
-
-def _above(url: str) -> str:
-    if is_local(url):
-        return os.path.normpath(Path(url) / "..")
-    return url.rstrip("/").rpartition("/")[0]

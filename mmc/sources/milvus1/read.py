@@ -14,8 +14,9 @@ from mmc.errors import SourceChanged
 from mmc.facts import Extent
 from mmc.io.arrow import Origin, with_origin
 from mmc.io.urls import Blob, fingerprint, open_blob
+from mmc.sources.milvus1.kept import HEADER, Kept, load_kept, payload
 from mmc.sources.milvus1.pieces import Piece
-from mmc.sources.milvus1.segment import HEADER, identify, ids_url, load_deletes, vectors_url
+from mmc.sources.milvus1.segment import identify, ids_url, vectors_url
 from mmc.types import FieldType, JsonValue, TypeKind
 
 if TYPE_CHECKING:
@@ -85,29 +86,40 @@ def check(piece: Piece, storage: Mapping[str, JsonValue]) -> None:
 
 
 def live_ids(
-    folder: str, storage: Mapping[str, JsonValue], start: int, stop: int
-) -> NDArray[np.int64]:
-    """Ids of the live rows start..stop-1 of a segment. Raises SourceError."""
+    folder: str, rows: int, deleted: int, storage: Mapping[str, JsonValue], at_once: int
+) -> Iterator[NDArray[np.int64]]:
+    """Ids of the live rows of a segment, `at_once` together.
+
+    Args:
+        rows: live ones.
+        deleted: how many are; the list of them is read when there are some.
+
+    Raises:
+        SourceError: a file cannot be read.
+    """
     import numpy as np
 
-    places = live_places(folder, storage, np.arange(start, stop))
+    kept = load_kept(folder, storage, rows + deleted) if deleted else Kept.every()
     with open_blob(ids_url(folder), storage) as blob:
-        return _gather(blob, HEADER, 8, places).view("<i8").reshape(-1)
+        for start in range(0, rows, at_once):
+            stop = min(start + at_once, rows)
+            first = kept.run(start, stop)
+            raw: Raw = (
+                _gather(blob, HEADER, 8, kept.places(start, stop))
+                if first is None
+                else _window(blob, HEADER + 8 * first, 8 * (stop - start))
+            )
+            yield np.frombuffer(raw, "<i8")
 
 
 def live_places(
-    folder: str, storage: Mapping[str, JsonValue], rows: NDArray[np.int64]
+    folder: str, stored: int, storage: Mapping[str, JsonValue], rows: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Live rows as row numbers of the files. Raises SourceError."""
-    deleted = load_deletes(folder, storage)
-    return rows + _passed(deleted, rows)
-
-
-def _passed(deleted: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many deleted rows lie before each live row."""
+    """Live rows of a segment of `stored` rows as row numbers of the files. Raises SourceError."""
     import numpy as np
 
-    return np.searchsorted(deleted - np.arange(len(deleted)), rows, "right")
+    kept = load_kept(folder, storage, stored)
+    return np.array([kept.places(row, row + 1)[0] for row in rows.tolist()], np.int64)
 
 
 def _segment(
@@ -115,23 +127,20 @@ def _segment(
 ) -> Iterator[Rows]:
     import numpy as np
 
-    deleted = load_deletes(piece.folder, storage)
     width = piece.vector.bytes_per_vector
     with ExitStack() as stack:
         ids = stack.enter_context(open_blob(ids_url(piece.folder), storage))
+        kept = load_kept(piece.folder, storage, payload(ids) // 8)
         raw = None
         if vectors:
             raw = stack.enter_context(open_blob(vectors_url(piece.folder), storage))
-        # Rank among the live rows from which each deleted row is passed.
-        passed = deleted - np.arange(len(deleted))
         for start in range(piece.start, piece.stop, batch_rows):
             stop = min(start + batch_rows, piece.stop)
-            first = start + int(np.searchsorted(passed, start, "right"))
-            last = stop - 1 + int(np.searchsorted(passed, stop - 1, "right"))
             dropped = piece.drop[
                 np.searchsorted(piece.drop, start) : np.searchsorted(piece.drop, stop)
             ]
-            if last - first == stop - 1 - start and not len(dropped):
+            first = kept.run(start, stop) if not len(dropped) else None
+            if first is not None:
                 count = stop - start
                 yield Rows(
                     _window(ids, HEADER + 8 * first, 8 * count),
@@ -141,9 +150,8 @@ def _segment(
                     None,
                 )
                 continue
-            ranks = np.delete(np.arange(start, stop), dropped - start)
-            if len(ranks):
-                places = ranks + np.searchsorted(passed, ranks, "right")
+            places = np.delete(kept.places(start, stop), dropped - start)
+            if len(places):
                 yield Rows(
                     _gather(ids, HEADER, 8, places),
                     None if raw is None else _gather(raw, HEADER, width, places),

@@ -2,27 +2,20 @@
 
 Layout: `codecs/default/Default{Vectors,VectorIds,DeletedDocs}Format.cpp` of Milvus 1.1. Each file
 is a uint64 with the number of bytes that follow, then those; what comes behind them is left over
-from an older, longer file. The offsets in `deleted_docs` are a set: unsorted, and some occur twice.
+from an older, longer file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mmc.errors import SourceError
 from mmc.io.filesystems import join_url
-from mmc.io.urls import Blob, exists, fingerprint, open_blob
+from mmc.io.urls import fingerprint, open_blob
+from mmc.sources.milvus1.kept import HEADER, deletes_url, load_kept, payload
 from mmc.sources.milvus1.live import LiveSegment
 from mmc.types import JsonValue
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-HEADER = 8
-"""Bytes before the values of each file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,30 +60,6 @@ def ids_url(folder: str) -> str:
     return join_url(folder, f"{folder.rpartition('/')[2]}.uid")
 
 
-def deletes_url(folder: str) -> str:
-    return join_url(folder, "deleted_docs")
-
-
-def find_folder(
-    data: Sequence[str], live: LiveSegment, storage: Mapping[str, JsonValue]
-) -> tuple[str, str]:
-    """The folder of a segment among the data folders, or "" and what is wrong."""
-    below = f"{live.table_id}/{live.segment_id}"
-    if len(data) == 1:
-        return join_url(data[0], below), ""
-    # By a file in it: object stores have no folders.
-    held = [
-        folder
-        for folder in (join_url(root, below) for root in data)
-        if exists(ids_url(folder), storage) or exists(vectors_url(folder), storage)
-    ]
-    if len(held) == 1:
-        return held[0], ""
-    if held:
-        return "", f"segment {below} lies in several data folders: {', '.join(held)}"
-    return "", f"segment {below} lies in none of the {len(data)} data folders"
-
-
 def look(
     folder: str, live: LiveSegment, row_bytes: int, storage: Mapping[str, JsonValue]
 ) -> tuple[Segment | None, list[str]]:
@@ -100,66 +69,76 @@ def look(
         row_bytes: of one vector, by the collection's dimension and metric.
 
     Raises:
-        SourceError: the world fails; a damaged file is no error here.
+        SourceBusy: the world fails, but may not the next time; a file that cannot be read is a
+            damage, and no error here.
     """
+    urls = {vectors_url(folder): row_bytes, ids_url(folder): 8, deletes_url(folder): 4}
     wrong: list[str] = []
-    vectors = _payload(vectors_url(folder), row_bytes, storage, wrong)
-    ids = _payload(ids_url(folder), 8, storage, wrong)
-    deletes = _payload(deletes_url(folder), 4, storage, wrong)
-    if vectors is not None and ids is not None and vectors != ids:
-        wrong.append(
-            f"{ids_url(folder)} holds {ids:,} ids, but {vectors_url(folder)} {vectors:,} vectors"
-        )
-    if wrong or vectors is None or ids is None or deletes is None:
+    found = [_measure(url, width, storage, wrong) for url, width in urls.items()]
+    if wrong == [_missing(url) for url in urls]:
+        return None, [f"{folder} is missing, or has none of the segment's files"]
+    files = [file for file in found if file is not None]
+    if len(files) < len(urls):
         return None, wrong
-    deleted = load_deletes(folder, storage)
-    for bad in deleted[(deleted < 0) | (deleted >= ids)][:1].tolist():
-        wrong.append(
-            f"{deletes_url(folder)} deletes row {bad:,}; the segment has rows 0..{ids - 1:,}"
-        )
-        return None, wrong
+    vectors, ids, deletes = files
+    if vectors.values != ids.values:
+        return None, [
+            f"{ids_url(folder)} holds {ids.values:,} ids, but {vectors_url(folder)}"
+            f" {vectors.values:,} vectors"
+        ]
+    deleted = 0
+    if deletes.values:
+        try:
+            deleted = load_kept(folder, storage, ids.values).deleted
+        except SourceError as error:
+            return None, [_line(error, deletes_url(folder))]
     name = f"{live.table_id}/{live.segment_id}"
-    seen = identify(folder, storage)
-    return Segment(folder, name, ids, len(deleted), seen, live.row_count), []
+    seen = " ".join(file.seen for file in files)
+    return Segment(folder, name, ids.values, deleted, seen, live.row_count), []
 
 
-def _payload(
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What a file holds by its header, and its fingerprint from before it was read."""
+
+    values: int
+    seen: str
+
+
+def _measure(
     url: str, width: int, storage: Mapping[str, JsonValue], wrong: list[str]
-) -> int | None:
-    """Values of `width` bytes that a file holds by its header; None when it is damaged."""
+) -> _File | None:
+    """Counts the values of `width` bytes of a file; None when it is damaged."""
     try:
+        seen = fingerprint(url, storage)
         with open_blob(url, storage) as blob:
-            if blob.size < HEADER:
-                wrong.append(f"{url} has {blob.size} bytes: its header is cut short")
-                return None
-            size = _header(blob)
+            length = blob.size
+            size = payload(blob) if length >= HEADER else 0
     except SourceError as error:
-        if error.code != "MMC430":
-            raise
-        wrong.append(f"{url} is missing")
+        wrong.append(_line(error, url))
         return None
-    if HEADER + size > blob.size:
+    if length < HEADER:
+        wrong.append(f"{url} has {length} bytes: its header is cut short")
+    elif HEADER + size > length:
         wrong.append(
-            f"{url} is cut short: {size:,} bytes by its header, {blob.size - HEADER:,} are there"
+            f"{url} is cut short: {size:,} bytes by its header, {length - HEADER:,} are there"
         )
-        return None
-    if size % width:
+    elif size % width:
         wrong.append(f"{url} holds {size:,} bytes, which are no whole values of {width:,} bytes")
-        return None
-    return size // width
+    else:
+        return _File(size // width, seen)
+    return None
 
 
-def _header(blob: Blob) -> int:
-    return int.from_bytes(blob.read_at(0, HEADER), "little")
+def _line(error: SourceError, url: str) -> str:
+    """A damage in words. Raises the error again where another attempt may help."""
+    if error.retryable:
+        raise error
+    return _missing(url) if error.code == "MMC430" else str(error)
 
 
-def load_deletes(folder: str, storage: Mapping[str, JsonValue]) -> NDArray[np.int64]:
-    """Offsets of the deleted rows, ascending, each once. Raises SourceError."""
-    import numpy as np
-
-    with open_blob(deletes_url(folder), storage) as blob:
-        raw = blob.read_at(HEADER, _header(blob))
-    return np.unique(np.frombuffer(raw, "<i4")).astype(np.int64)
+def _missing(url: str) -> str:
+    return f"{url} is missing"
 
 
 def identify(folder: str, storage: Mapping[str, JsonValue]) -> str:

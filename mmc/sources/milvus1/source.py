@@ -12,6 +12,7 @@ from mmc.io.urls import exists
 from mmc.plan.model import Split
 from mmc.sources.milvus1.build import build_collection
 from mmc.sources.milvus1.catalogue import Catalogue
+from mmc.sources.milvus1.folders import check_folders
 from mmc.sources.milvus1.live import LiveCollection, live_collections
 from mmc.sources.milvus1.log import Log, read_log
 from mmc.sources.milvus1.meta import Export, export_meta, load_catalogue
@@ -37,6 +38,7 @@ class Milvus1Source:
         catalogue = _catalogue(options)
         found = live_collections(catalogue)
         wanted = _wanted(found, collections, catalogue)
+        check_folders(options.data, wanted, options.storage)
         log = _log(options, wanted, catalogue)
         built = tuple(
             build_collection(live, catalogue.problems, log, options, sample) for live in wanted

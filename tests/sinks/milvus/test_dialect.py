@@ -12,23 +12,25 @@ from mmc.types import TypeKind
 
 
 @pytest.mark.parametrize(
-    ("reported", "text", "number"),
+    ("reported", "text", "first"),
     [
-        ("v2.3.5-lite", "2.3.5", 0),  # The server in a wheel, not Milvus Lite.
-        ("v2.3.0", "2.3.0", 0),
-        ("2.4.15", "2.4.15", 1),
-        ("v2.5.8-gpu", "2.5.8", 2),
-        ("v2.6.24", "2.6.24", 3),
-        ("v2.9.1", "2.9.1", 3),
-        ("3.0.2", "3.0.2", 4),
-        ("v4.1", "4.1", 4),
-        ("Zilliz Cloud Vector Database(Compatible with Milvus 2.5)", "2.5", 2),
+        ("v2.3.5-lite", "2.3.5", (2, 3)),  # The server in a wheel, not Milvus Lite.
+        ("v2.3.0", "2.3.0", (2, 3)),
+        ("2.4.15", "2.4.15", (2, 4)),
+        ("v2.5.8-gpu", "2.5.8", (2, 5)),
+        ("v2.6.23", "2.6.23", (2, 6)),
+        ("v2.6.24", "2.6.24", (2, 6, 24)),
+        ("v2.9.1", "2.9.1", (2, 6, 24)),
+        ("v3.0", "3.0", (3, 0)),
+        ("3.0.2", "3.0.2", (3, 0, 2)),
+        ("v4.1", "4.1", (3, 0, 2)),
+        ("Zilliz Cloud Vector Database(Compatible with Milvus 2.5)", "2.5", (2, 5)),
     ],
 )
-def test_servers(reported: str, text: str, number: int) -> None:
+def test_servers(reported: str, text: str, first: tuple[int, ...]) -> None:
     version = version_of(reported)
     assert version.text == text
-    assert version.dialect is SERVERS[number][1]
+    assert version.dialect is dict(SERVERS)[first]
 
 
 def test_lite() -> None:
@@ -57,7 +59,8 @@ def test_the_table_ascends_and_only_gains() -> None:
 
 
 def test_what_each_line_gains() -> None:
-    v23, v24, v25, v26, v30 = (dialect.capabilities for _, dialect in SERVERS)
+    lines = {first: dialect.capabilities for first, dialect in SERVERS}
+    v23, v24, v25, v26, v30 = (lines[first] for first in ((2, 3), (2, 4), (2, 5), (2, 6), (3, 0)))
     assert not {"float16_vector", "sparse_float_vector"} & v23.types
     assert {"float16_vector", "bfloat16_vector", "sparse_float_vector"} <= v24.types
     assert (v23.vector_fields, v24.vector_fields, v25.vector_fields) == (1, 4, 10)

@@ -43,6 +43,24 @@ def test_kinds(error: Exception, kind: type[TargetError], code: str) -> None:
     assert error.message in str(caught.value)  # type: ignore[attr-defined]
 
 
+TRACE = (
+    "attempt #0: stack trace: /m/pkg/tracer/stack_trace.go:51 github.com/m/pkg/tracer.StackTrace\n"
+    "/m/internal/datacoord/cluster.go:146 github.com/m/datacoord.(*ClusterImpl).FlushChannels\n"
+    "/m/internal/datacoord/services.go:116 github.com/m/datacoord.(*Server).Flush: attempt #0: "
+    "session not found->datanode-1: node not found[node=1]: unrecoverable error"
+)
+"""What 2.3.5 answers to a flush right after a restart (paths shortened)."""
+
+
+def test_a_stack_trace_is_left_out() -> None:
+    with pytest.raises(TargetBusy) as caught, translated("flush c"):
+        raise MilvusException(65535, TRACE)
+    assert str(caught.value) == (
+        "flush c: attempt #0: attempt #0: "
+        "session not found->datanode-1: node not found[node=1]: unrecoverable error"
+    )
+
+
 def test_other_exceptions_are_bugs_and_pass() -> None:
     with pytest.raises(KeyError), translated("insert c"):
         raise KeyError("x")

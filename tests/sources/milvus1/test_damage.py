@@ -34,7 +34,11 @@ HARMS: dict[str, tuple[Harm, str]] = {
     "no vectors": (lambda s: damage.remove(s.rv), ".rv is missing"),
     "no ids": (lambda s: damage.remove(s.uid), ".uid is missing"),
     "no deletes": (lambda s: damage.remove(s.deleted_docs), "deleted_docs is missing"),
-    "no folder": (lambda s: damage.remove(s.folder), ".uid is missing"),
+    "no folder": (lambda s: damage.remove(s.folder), "has none of the segment's files"),
+    "a folder for a file": (lambda s: damage.as_folder(s.rv), ".rv: is a folder"),
+    "a folder for the deletes": (lambda s: damage.as_folder(s.deleted_docs), "docs: is a folder"),
+    "a link to nothing": (lambda s: damage.as_link(s.uid, "gone"), ".uid is missing"),
+    "a link to itself": (lambda s: damage.as_link(s.uid, s.uid.name), "levels of symbolic links"),
     "delete behind the end": (lambda s: damage.delete_offsets(s, 10), "deletes row 10"),
     "delete before the start": (lambda s: damage.delete_offsets(s, -1), "deletes row -1"),
     "a header of 2^63": (lambda s: damage.claim(s.rv, 2**63), "is cut short"),
@@ -60,6 +64,29 @@ def test_a_damage_is_named(tmp_path: Path, harm: str) -> None:
     assert any(text in p.message for p in errors), errors
     assert all("`words`" in p.message and segment.id in p.message for p in errors)
     assert found.extents == ()
+
+
+def test_a_file_that_is_a_link_is_read(tmp_path: Path) -> None:
+    server, segment = small(tmp_path)
+    server.write()
+    segment.rv.rename(tmp_path / "elsewhere")
+    segment.rv.symlink_to(tmp_path / "elsewhere")
+    (found,) = inspect(server).collections
+    assert found.problems == ()
+    assert len(rows_of(server, found)) == 13
+
+
+def test_a_file_that_cannot_be_read_hides_no_other_damage(tmp_path: Path) -> None:
+    server, segment = small(tmp_path)
+    server.write()
+    first = server.collections[0].segments[0]
+    damage.as_folder(first.uid)
+    damage.cut(segment.rv)
+    (found,) = inspect(server).collections
+    assert [one.id in text for one, text in zip((first, segment), errors(found), strict=True)] == [
+        True,
+        True,
+    ]
 
 
 def test_all_damages_come_at_once_and_a_sound_collection_is_described(tmp_path: Path) -> None:
@@ -127,7 +154,7 @@ def test_a_segment_that_changes_after_the_plan_stops_the_read(tmp_path: Path, wh
         with pytest.raises(SourceChanged, match=segment.id):
             rows_of(server, found)
         return
-    original = module.load_deletes
+    original = module.load_kept
 
     def change(*args: object) -> object:
         found = original(*args)  # type: ignore[arg-type]
@@ -135,7 +162,7 @@ def test_a_segment_that_changes_after_the_plan_stops_the_read(tmp_path: Path, wh
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "load_deletes", change)
+        patch.setattr(module, "load_kept", change)
         with pytest.raises(SourceChanged, match="changed since the plan"):
             rows_of(server, found)
 

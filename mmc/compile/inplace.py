@@ -1,0 +1,91 @@
+"""Pass 9: files that a files target wrote, and that lie in the staging place already in a layout
+that the import takes: they are imported as they are. Their rows are still read and digested.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import replace
+from itertools import groupby
+
+from mmc.compile.draft import CollectionDraft, Draft
+from mmc.facts import Extent
+from mmc.plan.model import Mapping, OnError, Split
+from mmc.types import DYNAMIC_FIELD, Field
+
+
+def import_in_place(draft: Draft) -> Draft:
+    collections = tuple(
+        _in_place(collection) if _fits(draft, collection) else collection
+        for collection in draft.collections
+    )
+    return replace(draft, collections=collections)
+
+
+def _fits(draft: Draft, collection: CollectionDraft) -> bool:
+    manifest = draft.spec.source.options.get("manifest")
+    if collection.staging is None or draft.spec.source.type != "files" or not manifest:
+        return False
+    if _normal(posixpath.dirname(str(manifest))) != _normal(collection.staging.url):
+        return False
+    # A row in quarantine would be imported all the same.
+    if collection.spec.where or draft.spec.model.rows.on_error is not OnError.FAIL:
+        return False
+    assert collection.layout is not None and collection.collection is not None
+    formats = {dict(extent.locator).get("format") for extent in collection.source.extents}
+    names = [field.name for field in collection.source.fields if field.name != DYNAMIC_FIELD]
+    declared = {field.name: field.declared for field in collection.source.fields}
+    made = [mapping for mapping in collection.mappings if not mapping.auto]
+    dynamic = any(field.name == DYNAMIC_FIELD for field in collection.source.fields)
+    return (
+        formats == {collection.layout.format}
+        and all(_unchanged(mapping, declared) for mapping in made)
+        and sorted(names) == sorted(mapping.source for mapping in made)
+        and dynamic == collection.collection.dynamic
+    )
+
+
+def _unchanged(mapping: Mapping, declared: dict[str, Field | None]) -> bool:
+    """Whether the values go as the file has them: of the type that the manifest declares."""
+    of_file = declared.get(mapping.source)
+    plain = not (mapping.expr or mapping.is_constant or mapping.normalize)
+    return (
+        plain
+        and mapping.default is None
+        and mapping.source == mapping.field.name
+        and of_file is not None
+        and of_file.type == mapping.field.type
+    )
+
+
+def _normal(url: str) -> str:
+    scheme, mark, path = url.rpartition("://")
+    return scheme + mark + posixpath.normpath(path or ".")
+
+
+def _in_place(collection: CollectionDraft) -> CollectionDraft:
+    """One split a part: a part is imported whole."""
+    assert collection.staging is not None
+    parts = groupby(collection.source.extents, key=_path)
+    splits = tuple(_split(number, tuple(pieces)) for number, (_, pieces) in enumerate(parts))
+    return replace(
+        collection,
+        splits=splits,
+        write="in_place",
+        reason=f"{collection.reason}; the files lie there already",
+        staging=replace(collection.staging, key="", keep=True),
+    )
+
+
+def _path(extent: Extent) -> str:
+    return str(dict(extent.locator)["path"])
+
+
+def _split(number: int, pieces: tuple[Extent, ...]) -> Split:
+    return Split(
+        id=f"{number:05d}",
+        pieces=pieces,
+        rows=sum(piece.rows or 0 for piece in pieces),
+        bytes=sum(piece.bytes for piece in pieces),
+        partition=pieces[0].partition,
+    )

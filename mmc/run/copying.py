@@ -1,0 +1,139 @@
+"""Copies the splits of a step that are not done, and records each: the driver's side of the
+executor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+
+from mmc.events import Emit, SplitDone, SplitStarted
+from mmc.plan.model import CopySplits, Plan, Split
+from mmc.run.executors.local import LocalExecutor
+from mmc.run.executors.task import Finished, Task
+from mmc.run.split import too_many_errors
+from mmc.spi import WrittenSplit
+from mmc.state.lease import Lease
+from mmc.state.store import SplitRecord, Store
+
+
+class Copying:
+    """Copies for one attempt of a run.
+
+    Args:
+        go_on: raises when the run is to stop or the lease is lost; `should_stop` only tells.
+
+    Attributes:
+        quarantined: rows in quarantine, over the whole run.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        run: str,
+        store: Store,
+        lease: Lease,
+        executor: LocalExecutor,
+        *,
+        emit: Emit,
+        should_stop: Callable[[], bool],
+        go_on: Callable[[], None],
+    ) -> None:
+        self._plan, self._run = plan, run
+        self._store, self._lease = store, lease
+        self._executor = executor
+        self._emit, self._should_stop, self._go_on = emit, should_stop, go_on
+        self.quarantined = 0
+
+    def copy(self, step: CopySplits, staged: Callable[[SplitRecord], None]) -> None:
+        """Copies what is left of a step. `staged` gets each split that is done, those of earlier
+        attempts first.
+        """
+        records = [record for record in self._store.splits(self._run, step.id) if record.done]
+        for record in records:
+            staged(record)
+        done = {record.split for record in records}
+        pending = [split for split in step.splits if split.id not in done]
+        self._judge_errors()
+        with closing(
+            self._executor.copy(step, self._tasks(step, pending), len(pending))
+        ) as results:
+            for finished in results:
+                record = self._record(step, finished)
+                done.add(record.split)
+                staged(record)
+        self._go_on()
+        if len(done) != len(step.splits):
+            raise RuntimeError(f"{step.id}: {len(step.splits) - len(done)} splits were not copied")
+
+    def _tasks(self, step: CopySplits, pending: Sequence[Split]) -> Iterator[Task]:
+        """Splits to hand out, each recorded as begun just before; ends early when the run is to
+        stop.
+        """
+        for split in pending:
+            if self._should_stop():
+                return
+            most = self._plan.rows.max_errors
+            attempt = self._store.split_begun(self._run, step.id, split.id)
+            self._emit(SplitStarted(step.id, split.id, attempt))
+            yield Task(
+                split,
+                replay=attempt > 1,
+                rows=replace(
+                    self._plan.rows, max_errors=None if most is None else most - self.quarantined
+                ),
+            )
+
+    def _record(self, step: CopySplits, finished: Finished) -> SplitRecord:
+        """One transaction a split, and only while the lease is ours."""
+        result = finished.result
+        self._lease.check()
+        record = SplitRecord(
+            step=step.id,
+            split=finished.task.split.id,
+            done=True,
+            rows_read=result.rows_read,
+            rows_written=result.rows_written,
+            rows_filtered=result.rows_filtered,
+            rows_quarantined=result.rows_quarantined,
+            bytes_read=result.bytes_read,
+            digest=result.digest,
+            files=result.files,
+            quarantine=result.quarantine,
+            reasons=result.reasons,
+        )
+        if not self._store.split_done(self._run, record, (self._lease.key, self._lease.owner)):
+            self._lease.lose("another process took it over")
+        self.quarantined += result.rows_quarantined
+        self._emit(
+            SplitDone(
+                step.id,
+                record.split,
+                result.rows_read,
+                result.rows_written,
+                result.rows_filtered,
+                result.rows_quarantined,
+                result.bytes_read,
+                finished.seconds,
+            )
+        )
+        self._judge_errors()
+        return record
+
+    def _judge_errors(self) -> None:
+        """`max_errors` counts over the whole run: splits that were copied side by side may exceed
+        it together.
+        """
+        most = self._plan.rows.max_errors
+        if most is not None and self.quarantined > most:
+            raise too_many_errors(f"{self.quarantined:,} are in quarantine, {most:,} are allowed")
+
+    def written(self, copy: CopySplits) -> list[WrittenSplit]:
+        """The splits of a copy that are done, with their files."""
+        splits = {split.id: split for split in copy.splits}
+        return [
+            WrittenSplit(splits[record.split], record.rows_written, record.files)
+            for record in self._store.splits(self._run, copy.id)
+            if record.done
+        ]

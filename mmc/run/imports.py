@@ -1,0 +1,288 @@
+"""Has the server import staged files, each request once: asks, adopts what was asked before a
+crash, waits, and asks again only where the server itself says that nothing came of it.
+
+Knows a target by the seam. What it did is in the ledger (`mmc.state.ledger`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from mmc.errors import TargetError
+from mmc.events import Emit, ImportAsked, ImportDone, ImportProgress
+from mmc.plan.model import CopySplits, ImportFiles
+from mmc.run.pace import call
+from mmc.spi import FileGroup, FileRecord, Importer, ImportTask, TaskState
+from mmc.state.ledger import ImportRecord, ImportStatus, Ledger
+from mmc.state.store import SplitRecord
+
+ATTEMPTS: Final = 5
+"""Times that a request is made whose task the server gave up without fault of the files."""
+SETTLE_SECONDS: Final = 5.0
+"""A request that a killed process had sent is listed by the server at the latest after this."""
+GONE: Final = "MMC544"
+"""Code of a task that the server no longer knows: whether it brought its rows cannot be told."""
+POLL_SECONDS: Final = (0.1, 0.5)
+"""Between looks at the tasks: first, and longest."""
+
+
+class Imports:
+    """The requests of one ImportFiles step, over all attempts of a run.
+
+    Args:
+        kept: raises when the lease is no longer ours; called with the answer of every ledger write.
+        should_stop: looked at between calls; `check_stop` raises then.
+    """
+
+    def __init__(
+        self,
+        step: ImportFiles,
+        copy: CopySplits,
+        target: Importer,
+        ledger: Ledger,
+        *,
+        emit: Emit,
+        kept: Callable[[bool], None],
+        should_stop: Callable[[], bool],
+        check_stop: Callable[[], None],
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._step, self._copy = step, copy
+        self._target, self._ledger = target, ledger
+        self._emit, self._kept = emit, kept
+        self._should_stop, self._check_stop = should_stop, check_stop
+        self._sleep, self._clock = sleep, clock
+        self._splits: dict[str, SplitRecord] = {}
+        self._partitions = {split.id: split.partition for split in copy.splits}
+        self._waiting: dict[str, list[str]] = {}
+        self._requests = {record.request: record for record in ledger.records()}
+        self._asked = {split for record in self._requests.values() for split in record.splits}
+        self._stands: dict[str, ImportTask] = {}
+        self._begun: dict[str, float] = {}
+        self._before: dict[frozenset[str], tuple[str, ...]] | None = None
+        self._looked = clock()
+
+    def staged(self, record: SplitRecord) -> None:
+        """A split's files are staged for good: they are asked for as soon as a request is full."""
+        self._splits[record.split] = record
+        if record.split in self._asked or not record.files:
+            return
+        self._asked.add(record.split)
+        waiting = self._waiting.setdefault(self._partitions[record.split], [])
+        waiting.append(record.split)
+        if len(waiting) >= self._step.files:
+            self._ask_for(waiting.copy())
+            waiting.clear()
+        if self._clock() - self._looked > POLL_SECONDS[1]:
+            self._look()
+
+    def finish(self) -> int:
+        """Asks for the rest and waits for all; gives the rows imported.
+
+        Raises:
+            TargetError: an import failed, or made no progress for too long.
+        """
+        for waiting in self._waiting.values():
+            if waiting:
+                self._ask_for(waiting.copy())
+                waiting.clear()
+        for record in list(self._requests.values()):
+            if record.status is ImportStatus.INTENDED:
+                self._ask(record, fresh=False)
+        wait, moved, stood = POLL_SECONDS[0], self._clock(), self._marks()
+        while self._open():
+            self._check_stop()
+            self._look()
+            if self._marks() != stood:
+                moved, stood, wait = self._clock(), self._marks(), POLL_SECONDS[0]
+            elif self._clock() - moved > self._step.stall_seconds:
+                raise self._stalled()
+            if self._open():
+                self._sleep(wait)
+                wait = min(wait * 1.5, POLL_SECONDS[1])
+        return sum(record.rows for record in self._requests.values())
+
+    # -- asking ----------------------------------------------------------------------------------
+
+    def _ask_for(self, splits: Sequence[str]) -> None:
+        """A new request. Tasks of these files that are there already are of earlier runs."""
+        files = frozenset(self._files(splits))
+        if self._before is None:
+            self._before = {}
+            for task in self._tasks_there():
+                key = frozenset(task.files)
+                self._before[key] = (*self._before.get(key, ()), task.id)
+        earlier = self._before.get(files, ())
+        self._kept(self._ledger.intend(splits[0], splits, earlier))
+        record = next(one for one in self._ledger.records() if one.request == splits[0])
+        self._ask(record, fresh=True)
+
+    def _ask(self, record: ImportRecord, *, fresh: bool) -> None:
+        """Asks the server, unless a task of this request is there: an earlier process, or a try
+        whose answer was lost, may have asked.
+        """
+        groups = [
+            FileGroup(split, self._partitions[split], tuple(f.path for f in self._files_of(split)))
+            for split in record.splits
+        ]
+        text = f"{self._step.id}/{record.request}/{record.attempt}/{record.asked_at.isoformat()}"
+        key = hashlib.sha256(f"{self._copy.staging}/{text}".encode()).hexdigest()
+        sure = fresh
+
+        def attempt() -> tuple[str, bool]:
+            nonlocal sure
+            if not sure and (found := self._find(record)):
+                return found, True
+            sure = False
+            return self._target.submit(self._copy, groups, key), False
+
+        what = f"import of {self._copy.collection.name}, request {record.request}"
+        task, adopted = call(what, attempt, emit=self._emit, should_stop=self._should_stop)
+        self._kept(self._ledger.submitted(record.request, task))
+        self._reload(record.request)
+        self._begun[record.request] = self._clock()
+        self._emit(
+            ImportAsked(
+                self._step.id, record.request, task, len(record.splits), record.attempt, adopted
+            )
+        )
+
+    def _find(self, record: ImportRecord) -> str:
+        """The task of this request's files that nobody has noted, or ""."""
+        passed = (datetime.now(UTC) - record.asked_at).total_seconds()
+        while passed < SETTLE_SECONDS:
+            self._check_stop()
+            self._sleep(0.25)
+            passed += 0.25
+        files = frozenset(self._files(record.splits))
+        found = [
+            task
+            for task in self._tasks_there()
+            if frozenset(task.files) == files and task.id not in record.earlier
+        ]
+        alive = [task.id for task in found if task.state is not TaskState.FAILED]
+        if len(alive) > 1:
+            raise TargetError(
+                f"{self._copy.collection.name}: the server has imported the files of request"
+                f" {record.request} {len(alive)} times (tasks {', '.join(alive)})",
+                hint="its rows are doubled: plan again with load.mode: replace",
+                code="MMC547",
+            )
+        return alive[0] if alive else (found[-1].id if found else "")
+
+    def _tasks_there(self) -> Sequence[ImportTask]:
+        return call(
+            f"list imports of {self._copy.collection.name}",
+            lambda: self._target.find_tasks(self._copy),
+            emit=self._emit,
+            should_stop=self._should_stop,
+        )
+
+    # -- waiting ---------------------------------------------------------------------------------
+
+    def _open(self) -> list[ImportRecord]:
+        return [r for r in self._requests.values() if r.status is not ImportStatus.COMPLETED]
+
+    def _look(self) -> None:
+        """Asks how the open requests stand, and records those that came to an end."""
+        records = [r for r in self._open() if r.status is ImportStatus.SUBMITTED]
+        self._looked = self._clock()
+        if not records:
+            return
+        ids = [record.task for record in records]
+        tasks = call(
+            f"state of imports of {self._copy.collection.name}",
+            lambda: self._target.tasks(self._copy, ids),
+            emit=self._emit,
+            should_stop=self._should_stop,
+        )
+        for record, task in zip(records, tasks, strict=True):
+            self._stands[record.request] = task
+            match task.state:
+                case TaskState.COMPLETED:
+                    self._completed(record, task)
+                case TaskState.FAILED:
+                    self._failed(record, task)
+                case _:
+                    pass
+        self._tell()
+
+    def _completed(self, record: ImportRecord, task: ImportTask) -> None:
+        wanted = self._rows(record)
+        if task.rows != wanted:
+            raise TargetError(
+                f"{self._copy.collection.name}: import {record.task} brought {task.rows:,} rows,"
+                f" its files hold {wanted:,}",
+                hint="plan again with load.mode: replace; if it happens again, report it",
+                code="MMC543",
+            )
+        self._kept(self._ledger.completed(record.request, task.rows))
+        self._reload(record.request)
+        began = self._begun.get(record.request, self._clock())
+        seconds = self._clock() - began
+        self._emit(ImportDone(self._step.id, record.request, record.task, task.rows, seconds))
+
+    def _failed(self, record: ImportRecord, task: ImportTask) -> None:
+        # A failed task brought nothing. One that failed before this process began is tried again:
+        # applying again says that its cause is mended.
+        before = record.request not in self._begun and task.code != GONE
+        if before or (task.again and record.attempt < ATTEMPTS):
+            self._kept(self._ledger.intend_again(record))
+            self._ask(self._reload(record.request), fresh=True)
+            return
+        files = self._files(record.splits)
+        raise TargetError(
+            f"{self._copy.collection.name}: import {record.task} of {files[0]}"
+            + (f" and {len(files) - 1:,} more files" if len(files) > 1 else "")
+            + f" failed: {task.reason}",
+            hint="nothing of it is in the collection; mend the cause and apply again",
+            code=task.code or "MMC543",
+        )
+
+    def _stalled(self) -> TargetError:
+        waiting = ", ".join(record.task for record in self._open())
+        return TargetError(
+            f"{self._copy.collection.name}: imports made no progress for"
+            f" {self._step.stall_seconds:,} seconds (tasks {waiting})",
+            hint="look at the server's log and load; apply again goes on waiting for them",
+            code="MMC548",
+        )
+
+    def _marks(self) -> tuple[object, ...]:
+        """What changes when something moves."""
+        stands = ((t.id, t.state, t.progress, t.rows) for t in self._stands.values())
+        return (len(self._open()), *sorted(stands))
+
+    def _tell(self) -> None:
+        records = list(self._requests.values())
+        rows = sum(self._rows(record) for record in records)
+        done = 0.0
+        for record in records:
+            if record.status is ImportStatus.COMPLETED:
+                done += record.rows
+            elif record.request in self._stands:
+                done += self._rows(record) * self._stands[record.request].progress / 100
+        finished = len(records) - len(self._open())
+        percent = int(100 * done / rows) if rows else 100
+        self._emit(ImportProgress(self._step.id, len(records), finished, rows, int(done), percent))
+
+    # -- records ---------------------------------------------------------------------------------
+
+    def _reload(self, request: str) -> ImportRecord:
+        record = next(one for one in self._ledger.records() if one.request == request)
+        self._requests[request] = record
+        return record
+
+    def _rows(self, record: ImportRecord) -> int:
+        return sum(self._splits[split].rows_written for split in record.splits)
+
+    def _files(self, splits: Sequence[str]) -> list[str]:
+        return [file.path for split in splits for file in self._files_of(split)]
+
+    def _files_of(self, split: str) -> Sequence[FileRecord]:
+        return self._splits[split].files

@@ -1,0 +1,138 @@
+"""The staging place of a copy: files that Milvus will import, by our paths and by its own.
+
+Knows URLs and plans; sends nothing to Milvus.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from mmc.errors import SourceError, TargetError
+from mmc.io import urls
+from mmc.plan.model import CopySplits
+
+NO_ROWS = '{"rows":[]}'
+"""An import file without rows, which a server takes for any collection."""
+
+_BUCKETS = {
+    *("s3", "s3a", "gs", "gcs", "oss", "cos", "cosn", "obs"),
+    *("az", "abfs", "abfss"),
+}
+"""Schemes of URLs whose first part is the bucket; `abfs://container@account/path` has the account
+there too."""
+
+
+def server_path(url: str) -> str:
+    """What Milvus calls a staged file: with local storage its absolute path, else the key in its
+    bucket. Milvus takes keys as they are, without its own root path before them.
+
+    Raises:
+        TargetError: no Milvus reads files from such a place (MMC546).
+    """
+    if urls.is_local(url):
+        return str(urls.local_path(url).absolute())
+    scheme, _, rest = url.partition("://")
+    if scheme not in _BUCKETS:
+        raise TargetError(
+            f"{url}: Milvus imports no files from {scheme}://",
+            hint="stage in the bucket that Milvus itself uses (s3://, gs://, oss://, abfs://), or"
+            " on the disk of a server with local storage",
+            code="MMC546",
+        )
+    return rest.partition("/")[2].strip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class StagingPlace:
+    """Where a copy stages its files. Paths are those of `FileRecord.path`: relative to `url`."""
+
+    url: str
+    storage: urls.Storage
+    key: str
+    directory: str
+
+    @classmethod
+    def of(cls, copy: CopySplits) -> StagingPlace:
+        if copy.staging is None or copy.layout is None:
+            raise ValueError(f"step {copy.id} has no staging place")
+        staging = copy.staging
+        return cls(staging.url, dict(staging.storage), staging.key, copy.layout.directory)
+
+    def url_of(self, path: str) -> str:
+        """Where a staged file lies."""
+        return urls.join_url(self.url, path)
+
+    def on_server(self, path: str) -> str:
+        """What the server calls a staged file. Raises TargetError (MMC546)."""
+        return server_path(urls.join_url(self.url, path))
+
+    def ours(self, told: str) -> tuple[str, ...]:
+        """Paths of the files of this place that a text of the server names, in its order.
+
+        2.3 joins the files of a task by commas; 2.4 and later print Go's list of each group's
+        files, `[a b]`, or a protobuf message that quotes them.
+        """
+        root = server_path(self.url)
+        before = re.escape(root + "/") if root and root != "/" else root
+        found = re.finditer(
+            rf'(?:^|(?<=[\s,\["])){before}([^\s,\[\]"]+\.(?:parquet|json|npy))(?=[\s,\]"]|$)', told
+        )
+        return tuple(dict.fromkeys(match[1] for match in found))
+
+    def remove(self, files: Sequence[str]) -> None:
+        """Deletes files of ours, and folders of ours that are empty then. Raises TargetError."""
+        if foreign := [path for path in files if not self._is_ours(path)]:
+            raise ValueError(f"{foreign[0]} is not below the key of the plan")
+        found = sorted(set(files))
+        urls.delete((urls.join_url(self.url, path) for path in found), self.storage)
+        if urls.is_local(self.url):
+            self._remove_empty(found)
+
+    def _is_ours(self, path: str) -> bool:
+        steps = path.split("/")
+        return bool(self.key) and steps[0] == self.key and ".." not in steps
+
+    def _remove_empty(self, files: Sequence[str]) -> None:
+        root = urls.local_path(self.url)
+        folders = {folder for path in files for folder in (root / path).parents}
+        ours = (folder for folder in folders if (root / self.key) in (folder, *folder.parents))
+        for folder in sorted(ours, key=lambda one: len(one.parts), reverse=True):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+    def probe(self) -> str:
+        """Writes a file without rows and reads it back; gives its path.
+
+        Raises:
+            TargetError: the place cannot be written or read (MMC541).
+        """
+        path = f"{self.key}/{self.directory}/check-{secrets.token_hex(4)}.json"
+        url = urls.join_url(self.url, path)
+        with _staging():
+            urls.write_text(url, NO_ROWS, self.storage)
+            if urls.read_text(url, self.storage) != NO_ROWS:
+                raise TargetError(f"{url}: what was written does not come back")
+        return path
+
+    def remove_probe(self, path: str) -> None:
+        """Raises TargetError: the place allows no deleting (MMC541)."""
+        with _staging():
+            self.remove([path])
+
+
+@contextmanager
+def _staging() -> Iterator[None]:
+    try:
+        yield
+    except (TargetError, SourceError) as error:
+        raise TargetError(
+            f"files cannot be staged: {error}",
+            hint=error.hint
+            or "check load.staging: the place, its `storage` options, and that they allow writing,"
+            " reading and deleting",
+            code="MMC541",
+        ) from None

@@ -1,0 +1,239 @@
+"""The bulk route: an open target that stages files and has the server import them.
+
+What makes a replay harmless: a part has a fixed name, and the ledger of the run knows which import
+was asked for. The server itself would import the same file again, and double its rows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import NoReturn, Protocol
+
+import pyarrow as pa
+
+from mmc.errors import TargetBusy, TargetError
+from mmc.plan.model import (
+    BuildIndex,
+    CopySplits,
+    CreateCollection,
+    LoadCollection,
+    Split,
+    WriteManifest,
+)
+from mmc.run.staging import StagingPlace
+from mmc.sinks.milvus.connect import Connection
+from mmc.sinks.milvus.errors import translated
+from mmc.sinks.milvus.importable import Imports
+from mmc.sinks.milvus.insert import InsertTarget
+from mmc.sinks.milvus.look import loaded
+from mmc.sinks.milvus.stagedwriter import InPlaceWriter, StagedWriter
+from mmc.sinks.parts import PartSplitWriter
+from mmc.spi import FileGroup, ImportTask, TaskState, WrittenSplit
+from mmc.types import Collection, TypeKind
+
+_LOOK_SECONDS = 0.5
+"""Between looks at an index that is being built."""
+
+
+class ImportCalls(Protocol):
+    """The import interface of one server, by gRPC or REST. Paths are the server's."""
+
+    def submit(
+        self, collection: str, partition: str, groups: Sequence[Sequence[str]], key: str
+    ) -> str: ...
+
+    def task(self, id_: str) -> ImportTask:
+        """Its `files` are texts of the server's that name them."""
+
+    def find(self, collection: str) -> list[ImportTask]: ...
+
+    def see(self, collection: str, path: str) -> str:
+        """Why the server cannot read a file without rows; "" where it can, or does not say."""
+
+    def close(self) -> None: ...
+
+
+class BulkTarget:
+    """An open Milvus server, by the bulk route: see `mmc.spi.Importer`."""
+
+    def __init__(self, connection: Connection, imports: Imports, calls: ImportCalls) -> None:
+        self._connection = connection
+        self._imports = imports
+        self._calls = calls
+        self._rows = InsertTarget(connection)
+        # All our formats carry a document as text, which every server takes, whatever it holds.
+        self._dialect = replace(connection.dialect, json_objects=False)
+
+    def ensure(self, step: CreateCollection) -> None:
+        """Brings the collection to what the step says, and checks that it is so.
+
+        Raises:
+            TargetError: it exists and must not (MMC520), or differs from the plan (MMC522); the
+                server is to make text keys, which an import cannot (MMC511).
+        """
+        key = step.collection.primary
+        if key.auto_id and key.type.kind is not TypeKind.INT64:
+            raise TargetError(
+                f"{step.collection.name}.{key.name}: an import makes no {key.type} keys",
+                hint="make it int64, or set load.route: insert",
+                code="MMC511",
+            )
+        self._rows.ensure(step)
+
+    def check_staging(self, copy: CopySplits) -> None:
+        """Writes, reads and removes a file without rows below the plan's key, and has the server
+        read it where that takes no time. Files that are imported in place are not checked.
+
+        Raises:
+            TargetError: the place cannot be written (MMC541), or the server does not see it
+                (MMC542), or no server could (MMC546).
+        """
+        place = StagingPlace.of(copy)
+        root = place.on_server("")
+        if not place.key:
+            return
+        path = place.probe()
+        try:
+            reason = self._calls.see(copy.collection.name, place.on_server(path))
+        finally:
+            place.remove_probe(path)
+        if reason:
+            unseen = _is_unseen(reason)
+            told = _unseen(place, reason) if unseen else reason
+            raise TargetError(
+                f"{copy.collection.name}: a trial import from {root or place.url} failed: {told}",
+                hint="stage in Milvus's own bucket, or on its disk" if unseen else "",
+                code="MMC542" if unseen else "MMC543",
+            )
+
+    def writer(
+        self, step: CopySplits, split: Split, *, replay: bool
+    ) -> StagedWriter | InPlaceWriter:
+        """A writer for one split. A replay writes the same names, so nothing depends on it.
+
+        Raises:
+            TargetError: a field is of a type that such files cannot bring in (MMC510).
+        """
+        place = StagingPlace.of(step)
+        assert step.layout is not None
+        format_ = self._imports.format(step.layout.format)
+        for field in step.collection.fields:
+            if not format_.carries(field):
+                null = "nullable " if field.nullable else ""
+                raise TargetError(
+                    f"{step.collection.name}.{field.name}: Milvus {self._connection.version.text} "
+                    f"imports no {null}{field.type} from {format_.name} files",
+                    hint="take another load.staging.format, or load.route: insert",
+                    code="MMC510",
+                )
+        if step.write == "in_place":
+            return InPlaceWriter(place, step, split, self._dialect)
+        part = PartSplitWriter(place.url, place.storage, step, split, place.key)
+        return StagedWriter(part, step.collection, self._dialect)
+
+    def submit(self, copy: CopySplits, groups: Sequence[FileGroup], key: str) -> str:
+        """Asks for one import: see `mmc.spi.Importer.submit`."""
+        place = StagingPlace.of(copy)
+        (partition,) = {group.partition for group in groups}
+        paths = [[place.on_server(path) for path in group.files] for group in groups]
+        return self._calls.submit(copy.collection.name, partition, paths, key)
+
+    def tasks(self, copy: CopySplits, ids: Sequence[str]) -> Sequence[ImportTask]:
+        """How these stand, in their order. A task that the server no longer knows is FAILED."""
+        place = StagingPlace.of(copy)
+        return [_ours(place, self._calls.task(id_)) for id_ in ids]
+
+    def find_tasks(self, copy: CopySplits) -> Sequence[ImportTask]:
+        """Every task of the collection that the server knows, the oldest first.
+
+        From 2.4 on the server does not tell the files of a job before it has looked at all of them.
+        """
+        place = StagingPlace.of(copy)
+        return [_ours(place, task) for task in self._calls.find(copy.collection.name)]
+
+    def build_index(self, step: BuildIndex) -> None:
+        """Creates the index, and waits until it covers every row that was imported.
+
+        Raises:
+            TargetError: the field has another index (MMC525).
+            TargetBusy: it is not built in time (MMC506).
+        """
+        self._rows.build_index(step)
+        deadline = time.monotonic() + self._connection.long_timeout
+        while (left := self._unindexed(step)) > 0:
+            if time.monotonic() > deadline:
+                raise TargetBusy(
+                    f"index of {step.collection}.{step.field}: {left:,} rows are not in it yet",
+                    hint="raise target.timeout, or apply again: the server goes on building",
+                    code="MMC506",
+                )
+            time.sleep(_LOOK_SECONDS)
+
+    def _unindexed(self, step: BuildIndex) -> int:
+        client, timeout = self._connection.client, self._connection.timeout
+        with translated(f"look at the index of {step.collection}.{step.field}"):
+            names = client.list_indexes(step.collection, step.field, timeout=timeout)
+            stands = client.describe_index(step.collection, names[0], timeout=timeout)
+        behind = int(stands["total_rows"]) - int(stands["indexed_rows"])
+        return max(behind, int(stands["pending_index_rows"]))
+
+    def load(self, step: LoadCollection) -> None:
+        """Loads the collection and waits until all that was imported can be queried.
+
+        In a collection that was loaded before, imported rows cannot be seen for some 15 seconds,
+        not even at strong consistency, unless it is refreshed.
+        """
+        client, timeout = self._connection.client, self._connection.long_timeout
+        if not loaded(self._connection, step.collection):
+            self._rows.load(step)
+            return
+        with translated(f"refresh {step.collection}"):
+            client.refresh_load(step.collection, timeout=timeout)
+
+    def write_manifest(
+        self,
+        step: WriteManifest,
+        plan_digest: str,
+        files: Mapping[str, Sequence[WrittenSplit]],
+    ) -> NoReturn:
+        """Staged files have no manifest; a plan that asks for one here is a bug."""
+        raise AssertionError(f"step {step.id}: the bulk route has no manifest")
+
+    def count(self, collection: Collection) -> int:
+        """Exact count(*) over the whole collection at strong consistency."""
+        return self._rows.count(collection)
+
+    def read_back(
+        self,
+        collection: Collection,
+        columns: Sequence[str],
+        keys: pa.Array | None,
+        batch_rows: int,
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows as canonical batches; see `mmc.spi.Target.read_back`."""
+        return self._rows.read_back(collection, columns, keys, batch_rows)
+
+
+def _ours(place: StagingPlace, task: ImportTask) -> ImportTask:
+    """A task with our paths, and with our words where the server does not see the files."""
+    files = tuple(path for told in task.files for path in place.ours(told))
+    if task.state is TaskState.FAILED and _is_unseen(task.reason):
+        return replace(task, files=files, reason=_unseen(place, task.reason), code="MMC542")
+    return replace(task, files=files)
+
+
+_UNSEEN = ("failed to get file size of", "no such file", "key does not exist", "nosuchkey")
+
+
+def _is_unseen(reason: str) -> bool:
+    return any(part in reason.lower() for part in _UNSEEN)
+
+
+def _unseen(place: StagingPlace, reason: str) -> str:
+    return (
+        f"{reason} (Milvus does not see what is staged in {place.url}; it looks in its own storage,"
+        f" for {place.on_server(place.key)}: staging must be in Milvus's own bucket, or on its"
+        " disk)"
+    )

@@ -1,0 +1,144 @@
+"""Imports by gRPC (`do_bulk_insert`), the only way into 2.3: one group of files a request.
+
+Nothing here is ever sent twice: the server has no way to know a request again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmc.errors import TargetBusy, TargetError
+from mmc.sinks.milvus.connect import Connection
+from mmc.spi import ImportTask, TaskState
+
+VERDICT_SECONDS = 0.5
+"""2.3.5 says within 0.03 s that it does not see a file, when it is idle."""
+
+_UNKNOWN_TASK = "key not found"
+
+
+class GrpcImports:
+    """Import tasks of a server, inside the database of the connection.
+
+    pymilvus's `do_bulk_insert` is not used: without a call context it goes to the database
+    `default`, and it sends the request again when the connection breaks.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def submit(
+        self, collection: str, partition: str, groups: Sequence[Sequence[str]], key: str
+    ) -> str:
+        """Asks for an import of server paths; gives the task's id. `key` is of no use here.
+
+        Raises:
+            TargetBusy: refused for now, or it is unknown whether the request arrived.
+            TargetError: refused.
+        """
+        from pymilvus.grpc_gen import milvus_pb2
+
+        (files,) = groups
+        request = milvus_pb2.ImportRequest(
+            collection_name=collection, partition_name=partition, files=files
+        )
+        try:
+            answer = self._connection.call("Import", request, f"import files into {collection}")
+        except TargetBusy as error:
+            raise TargetBusy(
+                f"{error}; the server may have begun all the same", hint=error.hint, code=error.code
+            ) from None
+        if not answer.tasks:
+            raise TargetError(f"import files into {collection}: no task id", code="MMC543")
+        return str(answer.tasks[0])
+
+    def task(self, id_: str) -> ImportTask:
+        """How a task stands; `files` has the server's words. Raises TargetError."""
+        from pymilvus.grpc_gen import milvus_pb2
+
+        request = milvus_pb2.GetImportStateRequest(task=int(id_))
+        try:
+            answer = self._connection.call("GetImportState", request, f"look at import {id_}")
+        except TargetError as error:
+            if _UNKNOWN_TASK not in str(error):
+                raise
+            return gone(id_)
+        return _task(id_, answer)
+
+    def find(self, collection: str) -> list[ImportTask]:
+        """All tasks of a collection that the server remembers, the oldest first."""
+        from pymilvus.grpc_gen import milvus_pb2
+
+        request = milvus_pb2.ListImportTasksRequest(collection_name=collection, limit=0)
+        answer = self._connection.call("ListImportTasks", request)
+        return [_task(str(one.id), one) for one in sorted(answer.tasks, key=lambda one: one.id)]
+
+    def see(self, collection: str, path: str) -> str:
+        """Has the server read a file without rows; gives why it cannot, "" when it can, or when
+        it is too busy to say so soon.
+        """
+        id_ = self.submit(collection, "", [[path]], "")
+        deadline = time.monotonic() + VERDICT_SECONDS
+        while time.monotonic() < deadline:
+            task = self.task(id_)
+            if task.state is TaskState.FAILED:
+                return task.reason
+            if task.progress >= _READ:
+                return ""
+            time.sleep(0.01)
+        return ""
+
+    def close(self) -> None:
+        """The connection is not ours to close."""
+
+
+_READ = 90
+"""Progress of a task whose files have been read ("Persisted")."""
+
+
+def gone(id_: str) -> ImportTask:
+    """A task that the server does not know any more: it may have brought its rows or not."""
+    return ImportTask(
+        id_, TaskState.FAILED, reason="the server does not know the task any more", code="MMC544"
+    )
+
+
+def _task(id_: str, answer: Any) -> ImportTask:
+    infos = {pair.key: pair.value for pair in answer.infos}
+    reason = infos.get("failed_reason", "")
+    state = _state(answer.state)
+    return ImportTask(
+        id_,
+        state,
+        (infos.get("files", ""),),
+        answer.row_count if state is TaskState.COMPLETED else 0,
+        100 if state is TaskState.COMPLETED else int(infos.get("progress_percent") or 0),
+        reason if state is TaskState.FAILED else "",
+        again=state is TaskState.FAILED and _is_safe_again(reason, infos),
+    )
+
+
+def _is_safe_again(reason: str, infos: Mapping[str, str]) -> bool:
+    """Whether the server itself gave the task up, and removed what it had written.
+
+    After a restart 2.3.5 hands the next task to a node that is not up yet, and it stays at 0 until
+    it is timed out, after 15 to 20 minutes. One that did begin is too slow: its file is too large.
+    """
+    never_begun = "timed out" in reason and not int(infos.get("progress_percent") or 0)
+    return "service restarted" in reason or never_begun
+
+
+def _state(number: int) -> TaskState:
+    from pymilvus.grpc_gen import common_pb2
+
+    match common_pb2.ImportState.Name(number):
+        case "ImportPending":
+            return TaskState.WAITING
+        case "ImportFailed" | "ImportFailedAndCleaned":
+            return TaskState.FAILED
+        case "ImportCompleted":
+            return TaskState.COMPLETED
+        case _:
+            return TaskState.RUNNING

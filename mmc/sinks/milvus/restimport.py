@@ -1,0 +1,207 @@
+"""Imports by REST (`/v2/vectordb/jobs/import`), the way into 2.4 and later: many files a request.
+
+Paths, bodies and answers as in Milvus's `httpserver/handler_v2.go`. No request is sent twice here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import requests
+from requests.auth import AuthBase
+
+from mmc.errors import TargetBusy, TargetError
+from mmc.sinks.milvus.connect import Address
+from mmc.sinks.milvus.grpcimport import gone
+from mmc.sinks.milvus.lite import DEFAULT_DATABASE
+from mmc.spi import ImportTask, TaskState
+
+_JOBS = "/v2/vectordb/jobs/import/"
+_SUCCESS = {0, 200}
+"""Early 2.4 said 200 in the place of 0."""
+_RATE_LIMIT = 8
+_BUSY = ("number of jobs has reached the limit", "rate limit", "quota exceeded", "not ready")
+_UNKNOWN_JOB = "import job does not exist"
+_WAITING = {"Pending"}
+_AWAY = {429, 500, 502, 503, 504}
+
+
+class RestImports:
+    """Import jobs of a server, inside a database.
+
+    Args:
+        token: `user:password` or an API key, "" for none.
+        keys: the server knows the header Idempotency-Key (2.6.24, 3.0.2).
+    """
+
+    def __init__(self, address: Address, token: str, *, keys: bool) -> None:
+        if not address.uri.startswith(("http://", "https://")):
+            raise TargetError(
+                f"{address.shown}: imports need the http address of the server",
+                hint="write uri: http://host:19530",
+                code="MMC502",
+            )
+        self._address = address
+        self._database = address.database or DEFAULT_DATABASE
+        self._keys = keys
+        self._session = requests.Session()
+        # As `auth`, for a .netrc of the user would replace a header.
+        self._session.auth = _Bearer(token)
+        self._session.headers.update(
+            {
+                "DB-Name": self._database,
+                "Request-Timeout": str(int(address.timeout) or 1),
+                "User-Agent": "mmc",
+            }
+        )
+
+    def submit(
+        self, collection: str, partition: str, groups: Sequence[Sequence[str]], key: str
+    ) -> str:
+        """Asks for one import of groups of server paths; gives the job's id.
+
+        Raises:
+            TargetBusy: refused for now, or it is unknown whether the request arrived.
+            TargetError: refused.
+        """
+        body: dict[str, Any] = {
+            "collectionName": collection,
+            "files": [list(group) for group in groups],
+        }
+        if partition:
+            body["partitionName"] = partition
+        headers = {"Idempotency-Key": key} if self._keys else {}
+        data = self._post(f"import files into {collection}", "create", body, headers)
+        if not isinstance(data, Mapping) or not data.get("jobId"):
+            raise _odd(f"import files into {collection}", "no jobId")
+        return str(data["jobId"])
+
+    def task(self, id_: str) -> ImportTask:
+        """How a job stands; `files` has the server's words, () before it has looked at them all.
+
+        Raises:
+            TargetError: anything but an answer about the job.
+        """
+        what = f"look at import {id_}"
+        try:
+            data = self._post(what, "describe", {"jobId": id_})
+        except TargetError as error:
+            if _UNKNOWN_JOB not in str(error):
+                raise
+            return gone(id_)
+        if not isinstance(data, Mapping) or "state" not in data:
+            raise _odd(what, "no state")
+        return _task(id_, data)
+
+    def find(self, collection: str) -> list[ImportTask]:
+        """All jobs of a collection that the server remembers, the oldest first."""
+        what = f"list the imports of {collection}"
+        data = self._post(what, "list", {"collectionName": collection})
+        records = data.get("records") if isinstance(data, Mapping) else None
+        if not isinstance(records, (list, type(None))):
+            raise _odd(what, "no records")
+        ids = sorted((str(one["jobId"]) for one in records or ()), key=lambda id_: (len(id_), id_))
+        # A job that ends its retention between the two calls is as good as never listed.
+        return [task for task in map(self.task, ids) if task.code != "MMC544"]
+
+    def see(self, collection: str, path: str) -> str:
+        """Nothing is asked: a job takes seconds to its first look at a file, so the first real
+        import tells as soon.
+        """
+        return ""
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _post(
+        self,
+        what: str,
+        verb: str,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """The `data` of an answer that says success."""
+        url = self._address.uri.rstrip("/") + _JOBS + verb
+        begun = "; the server may have begun all the same" if verb == "create" else ""
+        try:
+            answer = self._session.post(
+                url,
+                json={**body, "dbName": self._database},
+                headers=headers,
+                timeout=self._address.timeout,
+                allow_redirects=False,
+            )
+        except (requests.ConnectionError, requests.Timeout) as error:
+            kind = type(error).__name__
+            text = f"{what}: no answer from {self._address.shown}: {kind}{begun}"
+            raise TargetBusy(text, code="MMC506") from None
+        except requests.RequestException as error:
+            raise TargetError(f"{what}: {type(error).__name__}", code="MMC545") from None
+        _check_status(what, answer, self._address.shown, begun)
+        return _data(what, answer)
+
+
+class _Bearer(AuthBase):
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _check_status(what: str, answer: requests.Response, server: str, begun: str) -> None:
+    status = answer.status_code
+    if status == requests.codes.ok:
+        return
+    if status in (401, 403):
+        raise TargetError(
+            f"{what}: HTTP {status}", hint="is the token right, and may it do this?", code="MMC507"
+        )
+    if status in _AWAY:
+        raise TargetBusy(f"{what}: HTTP {status} from {server}{begun}", code="MMC506")
+    raise _odd(what, f"HTTP {status}")
+
+
+def _data(what: str, answer: requests.Response) -> Any:
+    try:
+        body = answer.json()
+    except ValueError:
+        raise _odd(what, f"no JSON, but {answer.headers.get('Content-Type', 'text')}") from None
+    if not isinstance(body, Mapping) or not isinstance(body.get("code"), int):
+        raise _odd(what, "no code")
+    if body["code"] in _SUCCESS:
+        return body.get("data")
+    words = str(body.get("message") or f"code {body['code']}").strip()
+    if body["code"] == _RATE_LIMIT or any(part in words.lower() for part in _BUSY):
+        raise TargetBusy(f"{what}: {words}", code="MMC506")
+    raise TargetError(f"{what}: {words}", code="MMC507")
+
+
+def _odd(what: str, found: str) -> TargetError:
+    return TargetError(
+        f"{what}: not an answer of Milvus's import interface: {found}",
+        hint="does `uri` lead to the proxy of a Milvus 2.4 or later, port 19530?",
+        code="MMC545",
+    )
+
+
+def _task(id_: str, data: Mapping[str, Any]) -> ImportTask:
+    name = data["state"]
+    rows = int(data.get("importedRows") or data.get("totalRows") or 0)
+    details = data.get("details") or ()
+    files = tuple(str(one.get("fileName", "")) for one in details)
+    progress = int(data.get("progress") or 0)
+    match name:
+        case "Completed":
+            return ImportTask(id_, TaskState.COMPLETED, files, rows, 100)
+        case "Failed":
+            reasons = [data.get("reason"), *(one.get("reason") for one in details)]
+            reason = next((str(one) for one in reasons if one), "no reason given")
+            return ImportTask(id_, TaskState.FAILED, files, 0, progress, reason)
+        case _:
+            # States that later versions add are all on the way to one of those two.
+            state = TaskState.WAITING if name in _WAITING else TaskState.RUNNING
+            return ImportTask(id_, state, files, 0, progress)

@@ -1,0 +1,92 @@
+"""The sink `milvus.bulk`: splits become staged files, which Milvus imports. See
+`mmc.sinks.milvus.bulk`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+
+from mmc.errors import TargetError
+from mmc.facts import TargetFacts
+from mmc.secrets import resolve
+from mmc.sinks.milvus.bulk import BulkTarget, ImportCalls
+from mmc.sinks.milvus.connect import Address, Connection, address_of, connect
+from mmc.sinks.milvus.grpcimport import GrpcImports
+from mmc.sinks.milvus.importable import Imports, import_capabilities
+from mmc.sinks.milvus.look import look
+from mmc.spec.endpoints import MilvusTarget
+from mmc.spi import Config
+
+
+class MilvusBulkSink:
+    """Bulk import into Milvus 2.3 or later: see `mmc.spi.Sink`."""
+
+    type = "milvus"
+    route = "bulk"
+    config_model = MilvusTarget
+
+    def inspect(self, config: Config, collections: Sequence[str]) -> TargetFacts:
+        """Looks at the target and the named collections.
+
+        Raises:
+            TargetError: see `mmc.sinks.milvus.connect`; Milvus Lite (MMC528).
+        """
+        address = _server(config)
+        with connect(address, config) as connection:
+            version = connection.version
+            return TargetFacts(
+                self.type,
+                self.route,
+                version.text,
+                import_capabilities(version.dialect.capabilities, _imports(connection)),
+                look(connection, collections),
+            )
+
+    @contextmanager
+    def open(self, config: Config) -> Iterator[BulkTarget]:
+        """Connects.
+
+        Raises:
+            TargetError: see `mmc.sinks.milvus.connect`; Milvus Lite (MMC528).
+            SecretError: the token does not resolve.
+        """
+        address = _server(config)
+        with (
+            connect(address, config) as connection,
+            closing(_calls(connection, config)) as calls,
+        ):
+            yield BulkTarget(connection, _imports(connection), calls)
+
+
+def _server(config: Config) -> Address:
+    address = address_of(config)
+    if address.path is not None:
+        raise _no_route(address)
+    return address
+
+
+def _imports(connection: Connection) -> Imports:
+    imports = connection.dialect.imports
+    if imports is None:
+        raise _no_route(connection.address)
+    return imports
+
+
+def _no_route(address: Address) -> TargetError:
+    return TargetError(
+        f"{address.shown} is Milvus Lite, which imports no files",
+        hint="leave load.route and load.staging out: rows are inserted then",
+        code="MMC528",
+    )
+
+
+def _calls(connection: Connection, config: Config) -> ImportCalls:
+    imports = _imports(connection)
+    if not imports.rest:
+        return GrpcImports(connection)
+    from mmc.sinks.milvus.restimport import RestImports
+
+    token = config.get("token")
+    secret = resolve(token if isinstance(token, (str, Mapping)) else None) or ""
+    return RestImports(connection.address, secret, keys=imports.keys)

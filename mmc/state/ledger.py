@@ -1,0 +1,166 @@
+"""The ledger of imports: which files the server was asked to import, by which task, and what came
+of it. Beside `store`, in the same database; only the driver of a run writes here.
+
+A request goes intended -> submitted -> completed. "Intended" is written before the server is
+asked, so that after a crash the server can be looked at for a task that nobody has noted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from mmc.errors import StateError
+from mmc.state.sql import Database, imports, leases
+
+
+class ImportStatus(StrEnum):
+    """INTENDED: the server may or may not have been asked."""
+
+    INTENDED = "intended"
+    SUBMITTED = "submitted"
+    COMPLETED = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRecord:
+    """One request.
+
+    Attributes:
+        request: id of its first split.
+        splits: ids of all its splits.
+        task: the server's, once it is known.
+        attempt: how often it was meant to be asked, from 1.
+        earlier: tasks of the same files that are not this request's: of earlier runs, or of earlier
+            attempts that failed. The server may still list them.
+        rows: imported, once it is completed.
+        asked_at: UTC, when the last attempt was intended.
+    """
+
+    request: str
+    splits: tuple[str, ...]
+    status: ImportStatus
+    attempt: int
+    task: str
+    earlier: tuple[str, ...]
+    rows: int
+    asked_at: datetime
+
+
+class Ledger:
+    """The requests of one step of a run. Every method is one transaction, made only while the lease
+    is held.
+
+    Args:
+        lease: its key and our owner id.
+    """
+
+    def __init__(self, database: Database, run: str, step: str, lease: tuple[str, str]) -> None:
+        self._database = database
+        self._mine = (imports.c.run == run) & (imports.c.step == step)
+        self._run, self._step = run, step
+        self._lease = lease
+
+    def records(self) -> list[ImportRecord]:
+        """All requests, by id."""
+        return read_imports(self._database, self._run, self._step)
+
+    def intend(self, request: str, splits: Sequence[str], earlier: Sequence[str] = ()) -> bool:
+        """Records a new request, before the server is asked. `earlier`: tasks of the same files
+        that the server lists already. False: the lease is not ours.
+        """
+        return self._write(
+            imports.insert().values(
+                run=self._run,
+                step=self._step,
+                request=request,
+                splits=json.dumps(list(splits)),
+                status=ImportStatus.INTENDED,
+                attempt=1,
+                task="",
+                earlier=json.dumps(list(earlier)),
+                rows=0,
+                asked_at=_now(),
+            )
+        )
+
+    def intend_again(self, record: ImportRecord) -> bool:
+        """The same request once more, after its task failed. False: the lease is not ours."""
+        earlier = [*record.earlier, *([record.task] if record.task else [])]
+        return self._write(
+            imports.update()
+            .where(self._mine, imports.c.request == record.request)
+            .values(
+                status=ImportStatus.INTENDED,
+                attempt=record.attempt + 1,
+                task="",
+                earlier=json.dumps(earlier),
+                asked_at=_now(),
+            )
+        )
+
+    def submitted(self, request: str, task: str) -> bool:
+        """The server has it, as `task`. False: the lease is not ours."""
+        return self._write(
+            imports.update()
+            .where(self._mine, imports.c.request == request)
+            .values(status=ImportStatus.SUBMITTED, task=task)
+        )
+
+    def completed(self, request: str, rows: int) -> bool:
+        """Its rows are in the collection. False: the lease is not ours."""
+        return self._write(
+            imports.update()
+            .where(self._mine, imports.c.request == request)
+            .values(status=ImportStatus.COMPLETED, rows=rows, finished_at=_now())
+        )
+
+    def _write(self, statement: Any) -> bool:
+        key, owner = self._lease
+        with self._database.writing() as connection:
+            held = connection.execute(
+                sa.select(leases.c.owner).where(leases.c.lease == key).with_for_update()
+            ).scalar()
+            if held != owner:
+                return False
+            if not connection.execute(statement).rowcount:
+                raise StateError(
+                    f"run {self._run} was forgotten while it went on",
+                    hint="see with `mmc verify` what is in the target before you apply again",
+                    code="MMC642",
+                )
+        return True
+
+
+def read_imports(database: Database, run: str, step: str | None = None) -> list[ImportRecord]:
+    """Requests of one step, or of all, by step and id."""
+    mine = imports.c.run == run
+    if step is not None:
+        mine &= imports.c.step == step
+    with database.reading() as connection:
+        rows = connection.execute(
+            sa.select(imports).where(mine).order_by(imports.c.step, imports.c.request)
+        )
+        return [
+            ImportRecord(
+                row.request,
+                tuple(json.loads(row.splits)),
+                ImportStatus(row.status),
+                row.attempt,
+                row.task,
+                tuple(json.loads(row.earlier)),
+                row.rows,
+                row.asked_at.replace(tzinfo=UTC),
+            )
+            for row in rows
+        ]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

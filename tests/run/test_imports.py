@@ -1,0 +1,351 @@
+"""The ledger's state machine against a server in memory: a crash before and after every effect,
+lost answers, failures, restarts. At the end every file is in the collection exactly once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mmc.errors import LeaseLost, Stopped, TargetBusy, TargetError
+from mmc.events import Event, ImportAsked, ImportDone, ImportProgress
+from mmc.plan.model import CopySplits, ImportFiles, Split, Staging
+from mmc.run import imports as module
+from mmc.run.imports import Imports
+from mmc.run.stop import StopFlag
+from mmc.spi import FileGroup, FileRecord, ImportTask, TaskState
+from mmc.state.ledger import ImportStatus, Ledger, read_imports
+from mmc.state.sql import Database
+from mmc.state.store import SplitRecord
+from tests.fakes import schema
+
+STEP = ImportFiles("import.articles", "copy.articles", "articles", 1, 100)
+LEASE = ("key", "me")
+
+
+class Crash(BaseException):
+    """The process is gone: nothing after it runs."""
+
+
+@dataclass
+class Server:
+    """Imports one task at each look. `plan` says what becomes of each task, in order of asking."""
+
+    tasks_: list[ImportTask] = field(default_factory=list)
+    plan: list[str] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
+    crash_at: int = -1
+    effects: int = 0
+    lose_answers: int = 0
+    asked: int = 0
+
+    def effect(self) -> None:
+        self.effects += 1
+        if self.effects == self.crash_at:
+            raise Crash
+
+    def submit(self, copy: CopySplits, groups: Sequence[FileGroup], key: str) -> str:
+        self.effect()
+        files = tuple(path for group in groups for path in group.files)
+        self.asked += 1
+        task = ImportTask(str(self.asked), TaskState.WAITING, files)
+        self.tasks_.append(task)
+        self.effect()
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise TargetBusy("reset by peer")
+        return task.id
+
+    def tasks(self, copy: CopySplits, ids: Sequence[str]) -> list[ImportTask]:
+        self.effect()
+        for at, task in enumerate(self.tasks_):
+            if task.state is TaskState.WAITING:
+                self.tasks_[at] = self._ended(task)
+                break
+        known = {task.id: task for task in self.tasks_}
+        gone = ImportTask("?", TaskState.FAILED, reason="unknown", code=module.GONE)
+        return [known.get(id_, gone) for id_ in ids]
+
+    def _ended(self, task: ImportTask) -> ImportTask:
+        how = self.plan.pop(0) if self.plan else "ok"
+        if how == "ok":
+            firsts = [path.split("-") for path in task.files if path.split("-")[2] == "0"]
+            rows = sum(int(rows) for *_, rows in firsts)
+            for path in task.files:
+                self.rows[path] = self.rows.get(path, 0) + 1
+            return replace(task, state=TaskState.COMPLETED, rows=rows, progress=100)
+        if how == "short":
+            return replace(task, state=TaskState.COMPLETED, rows=1)
+        return replace(task, state=TaskState.FAILED, reason=how, again=how == "restarted")
+
+    def find_tasks(self, copy: CopySplits) -> list[ImportTask]:
+        self.effect()
+        return list(self.tasks_)
+
+
+@dataclass
+class Rig:
+    """One run: what a process would do, as often as it is killed."""
+
+    database: Database
+    server: Server
+    splits: list[SplitRecord]
+    files: int = 1
+    events: list[Event] = field(default_factory=list)
+    now: float = 0.0
+    owner: str = "me"
+
+    @property
+    def copy(self) -> CopySplits:
+        pieces = [Split(record.split, (), record.rows_written, 1) for record in self.splits]
+        return CopySplits(
+            "copy.articles", "articles", schema(), (), (), tuple(pieces), "fake.bulk", "", "file",
+            1, 1, staging=Staging("/staging", key="k"),
+        )  # fmt: skip
+
+    def begin(self, step: ImportFiles = STEP, **options: Any) -> Imports:
+        return Imports(
+            replace(step, files=self.files),
+            self.copy,
+            self.server,  # type: ignore[arg-type]
+            Ledger(self.database, "r", step.id, ("key", self.owner)),
+            emit=self.events.append,
+            kept=self.kept,
+            should_stop=options.get("should_stop", lambda: False),
+            check_stop=options.get("check_stop", lambda: None),
+            sleep=self.sleep,
+            clock=lambda: self.now,
+        )
+
+    def kept(self, ours: bool) -> None:
+        if not ours:
+            raise LeaseLost("taken over")
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def once(self) -> int:
+        imports = self.begin()
+        for record in self.splits:
+            imports.staged(record)
+        return imports.finish()
+
+
+def split(number: int, rows: int, files: int = 1) -> SplitRecord:
+    paths = [f"k/articles/part-{number}-{name}-{rows}" for name in range(files)] if rows else []
+    records = tuple(FileRecord(path, 1, "", rows) for path in paths)
+    return SplitRecord("copy.articles", f"{number:05d}", True, rows_written=rows, files=records)
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    monkeypatch.setattr(module, "SETTLE_SECONDS", 0.0)
+    with_lease = made(tmp_path / "state.db")
+    yield Rig(with_lease, Server(), [split(0, 10), split(1, 20), split(2, 0), split(3, 30)])
+    with_lease.close()
+
+
+def made(path: Path) -> Database:
+    """A store whose lease is ours."""
+    from datetime import datetime
+
+    from mmc.state.sql import leases
+
+    database = Database(f"sqlite:///{path}")
+    time = datetime(2030, 1, 1)
+    with database.writing() as connection:
+        connection.execute(
+            leases.insert().values(
+                lease="key", target="t", owner="me", host="h", pid=1, acquired_at=time,
+                expires_at=time,
+            )
+        )  # fmt: skip
+    return database
+
+
+def exact(rig: Rig) -> None:
+    """Every file with rows is imported once, and the ledger says so."""
+    files = {file.path for record in rig.splits for file in record.files}
+    assert rig.server.rows == dict.fromkeys(files, 1)
+    records = read_imports(rig.database, "r")
+    assert {record.status for record in records} == {ImportStatus.COMPLETED}
+    asked = sorted(split for record in records for split in record.splits)
+    assert asked == [record.split for record in rig.splits if record.rows_written]
+
+
+def test_all_is_imported_and_told(rig: Rig) -> None:
+    assert rig.once() == 60
+    exact(rig)
+    assert [type(event) for event in rig.events if isinstance(event, ImportAsked)] == [
+        ImportAsked
+    ] * 3
+    assert sum(event.rows for event in rig.events if isinstance(event, ImportDone)) == 60
+    last = [event for event in rig.events if isinstance(event, ImportProgress)][-1]
+    assert (last.requests_done, last.requests, last.rows_done, last.progress) == (3, 3, 60, 100)
+
+
+@pytest.mark.parametrize("files", [1, 2, 5])
+@pytest.mark.parametrize("crash_at", range(1, 16))
+def test_a_crash_around_any_effect_doubles_and_loses_nothing(
+    rig: Rig, files: int, crash_at: int
+) -> None:
+    rig.files = files
+    rig.server.crash_at = crash_at
+    for _ in range(3):
+        try:
+            assert rig.once() == 60
+        except Crash:
+            continue
+        break
+    exact(rig)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.integers(1, 12), max_size=6), st.integers(1, 3), st.integers(0, 2))
+def test_many_crashes_and_lost_answers(
+    tmp_path_factory: pytest.TempPathFactory, crashes: list[int], files: int, lost: int
+) -> None:
+    database = made(tmp_path_factory.mktemp("s") / "state.db")
+    rig = Rig(database, Server(lose_answers=lost), [split(n, n + 1, files=2) for n in range(5)])
+    rig.files = files
+    patch = pytest.MonkeyPatch()
+    patch.setattr(module, "SETTLE_SECONDS", 0.0)
+    patch.setattr("mmc.run.pace.time.sleep", lambda seconds: None)
+    try:
+        for after in [*crashes, 10_000]:
+            rig.server.crash_at = rig.server.effects + after
+            try:
+                rig.once()
+            except Crash:
+                continue
+        exact(rig)
+    finally:
+        patch.undo()
+        database.close()
+
+
+def test_an_answer_that_was_lost_is_looked_for(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmc.run.imports.call", immediate)
+    rig.server.lose_answers = 1
+    assert rig.once() == 60
+    exact(rig)
+    assert len(rig.server.tasks_) == 3
+    asked = [event for event in rig.events if isinstance(event, ImportAsked)]
+    assert [event.adopted for event in asked] == [True, False, False]
+
+
+def immediate(what: str, function: Callable[[], Any], **_: Any) -> Any:
+    for _ in range(8):
+        try:
+            return function()
+        except TargetBusy:
+            continue
+    raise AssertionError(what)
+
+
+def test_a_task_that_the_server_gave_up_is_asked_for_again(rig: Rig) -> None:
+    rig.server.plan = ["restarted", "ok", "restarted"]
+    assert rig.once() == 60
+    exact(rig)
+    assert len(rig.server.tasks_) == 5
+
+
+def test_it_is_not_asked_for_again_for_ever(rig: Rig) -> None:
+    rig.server.plan = ["restarted"] * 99
+    with pytest.raises(TargetError, match="restarted") as caught:
+        rig.once()
+    assert caught.value.code == "MMC543"
+
+
+def test_a_bad_file_stops_the_run_and_is_tried_again_by_the_next_apply(rig: Rig) -> None:
+    rig.server.plan = ["ok", "wrong dim"]
+    with pytest.raises(TargetError, match="part-1-0-20 failed: wrong dim"):
+        rig.once()
+    assert rig.once() == 60
+    exact(rig)
+
+
+def test_fewer_rows_than_the_files_hold(rig: Rig) -> None:
+    rig.server.plan = ["short"]
+    with pytest.raises(TargetError, match="brought 1 rows, its files hold 10"):
+        rig.once()
+
+
+def test_a_task_that_the_server_forgot_is_not_asked_for_again(rig: Rig) -> None:
+    rig.server.plan = ["ok"]
+    imports = rig.begin()
+    imports.staged(rig.splits[0])
+    rig.server.tasks_.clear()
+    for _ in range(2):
+        with pytest.raises(TargetError) as caught:
+            rig.once()
+        assert caught.value.code == module.GONE
+
+
+def test_tasks_of_the_same_files_from_before_are_not_ours(rig: Rig) -> None:
+    assert rig.once() == 60
+    with rig.database.writing() as connection:
+        connection.exec_driver_sql("delete from mmc_imports")
+    rig.server.rows.clear()
+    rig.server.crash_at = rig.server.effects + 3  # after the first task is there again
+    with pytest.raises(Crash):
+        rig.once()
+    assert rig.once() == 60
+    exact(rig)
+
+
+def test_no_progress_for_too_long(rig: Rig) -> None:
+    rig.server.tasks = lambda copy, ids: [  # type: ignore[method-assign]
+        ImportTask(id_, TaskState.RUNNING, progress=40) for id_ in ids
+    ]
+    with pytest.raises(TargetError, match="no progress for 100 seconds") as caught:
+        rig.once()
+    assert caught.value.code == "MMC548"
+    assert 100 < rig.now < 110
+
+
+def test_files_imported_twice_by_others_are_told(rig: Rig) -> None:
+    rig.server.crash_at = 3
+    with pytest.raises(Crash):
+        rig.once()
+    rig.server.tasks_.append(replace(rig.server.tasks_[0], id="77"))
+    with pytest.raises(TargetError, match="2 times") as caught:
+        rig.once()
+    assert caught.value.code == "MMC547"
+
+
+def test_who_lost_the_lease_asks_for_nothing(rig: Rig) -> None:
+    rig.owner = "somebody else"
+    with pytest.raises(LeaseLost):
+        rig.once()
+    assert rig.server.tasks_ == []
+    assert read_imports(rig.database, "r") == []
+
+
+def test_a_stop_ends_the_waiting(rig: Rig) -> None:
+    flag = StopFlag()
+    flag.request()
+    imports = rig.begin(check_stop=flag.check)
+    for record in rig.splits:
+        imports.staged(record)
+    with pytest.raises(Stopped):
+        imports.finish()
+
+
+def test_a_request_in_flight_is_given_time_to_appear(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLE_SECONDS", 5.0)
+    rig.server.crash_at = 3
+    with pytest.raises(Crash):
+        rig.once()
+    before = rig.now
+    assert rig.once() == 60
+    assert rig.now - before > 4
+    exact(rig)

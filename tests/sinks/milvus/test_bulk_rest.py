@@ -1,0 +1,264 @@
+"""Imports by REST, as 2.4 and later take them: against a double, since no such server can be had
+here. What is sent is in golden files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mmc.errors import TargetBusy, TargetError
+from mmc.plan.model import CopySplits, Layout, Staging
+from mmc.sinks.milvus.bulk import BulkTarget
+from mmc.sinks.milvus.connect import Address
+from mmc.sinks.milvus.dialect import version_of
+from mmc.sinks.milvus.restimport import RestImports
+from mmc.spi import FileGroup, ImportTask, TaskState
+from tests.servers.import_double import ImportDouble, Request, import_double
+from tests.servers.milvus_lite import copy_step
+from tests.sinks.milvus.collections import small
+
+GOLDEN = Path(__file__).parent / "golden"
+SHOWN = ("Authorization", "Content-Type", "DB-Name", "Idempotency-Key", "Request-Timeout")
+PATHS = [["p/part-0.parquet"], ["p/part-1.parquet"]]
+
+Golden = Callable[[Path, str], None]
+
+
+@pytest.fixture
+def double() -> Iterator[ImportDouble]:
+    with import_double([("default", "c"), ("shop", "c")]) as made:
+        yield made
+
+
+@pytest.fixture
+def open_calls(double: ImportDouble) -> Iterator[Callable[..., RestImports]]:
+    opened = []
+
+    def make(
+        token: str = "", database: str = "", timeout: float = 20.0, keys: bool = False
+    ) -> RestImports:
+        address = Address(double.url, None, database, timeout)
+        opened.append(RestImports(address, token, keys=keys))
+        return opened[-1]
+
+    yield make
+    for calls in opened:
+        calls.close()
+
+
+Opened = Callable[..., RestImports]
+
+
+def _shown(request: Request) -> str:
+    shown = {
+        "path": request.path,
+        "headers": {name: request.headers[name] for name in SHOWN if name in request.headers},
+        "body": request.body,
+    }
+    return json.dumps(shown, indent=1, sort_keys=True) + "\n"
+
+
+def test_what_is_sent(double: ImportDouble, open_calls: Opened, golden: Golden) -> None:
+    double.token = "root:Milvus"
+    plain, full = open_calls("root:Milvus"), open_calls("root:Milvus", "shop", keys=True)
+    plain.submit("c", "", PATHS, "unused")
+    job = full.submit("c", "red", [["p/part-0/id.npy", "p/part-0/v.npy"]], "3f7a")
+    full.task(job)
+    full.find("c")
+    names = ["create", "create-with-all", "describe", "list"]
+    for name, request in zip(names, double.asked, strict=False):
+        golden(GOLDEN / f"rest-{name}.json", _shown(request))
+    assert (double.jobs[1].database, double.jobs[1].partition) == ("shop", "red")
+
+
+def test_a_netrc_of_the_user_is_not_sent(
+    double: ImportDouble, open_calls: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login other password other\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    open_calls().submit("c", "", PATHS, "")
+    assert "Authorization" not in double.asked[0].headers
+
+
+@pytest.mark.parametrize("success", [0, 200])
+def test_a_job_from_its_beginning_to_its_end(
+    double: ImportDouble, open_calls: Opened, success: int
+) -> None:
+    double.success = success
+    calls = open_calls()
+    id_ = calls.submit("c", "", PATHS, "")
+    job = double.jobs[0]
+    assert calls.task(id_) == ImportTask(id_, TaskState.WAITING)
+    files = ("[p/part-0.parquet]", "[p/part-1.parquet]")
+    for state in ("PreImporting", "Importing", "Sorting", "IndexBuilding", "Uncommitted", "New"):
+        job.state, job.progress, job.told = state, 40, True
+        assert calls.task(id_) == ImportTask(id_, TaskState.RUNNING, files, 0, 40)
+    job.state, job.progress, job.rows = "Completed", 100, 7
+    assert calls.task(id_) == ImportTask(id_, TaskState.COMPLETED, files, 7, 100)
+    job.state, job.progress, job.reason = "Failed", 0, "row 3: no"
+    assert calls.task(id_) == ImportTask(id_, TaskState.FAILED, files, 0, 0, "row 3: no")
+
+
+def test_a_job_that_is_gone(double: ImportDouble, open_calls: Opened) -> None:
+    task = open_calls().task("17")
+    assert (task.state, task.code, task.again) == (TaskState.FAILED, "MMC544", False)
+
+
+def test_jobs_of_one_collection_the_oldest_first(double: ImportDouble, open_calls: Opened) -> None:
+    calls, shop = open_calls(), open_calls(database="shop")
+    ids = [calls.submit("c", "", PATHS, ""), calls.submit("c", "", PATHS, "")]
+    other = shop.submit("c", "", PATHS, "")
+    assert [task.id for task in calls.find("c")] == ids
+    assert [task.id for task in shop.find("c")] == [other]
+
+
+def test_a_key_makes_one_job_where_the_server_knows_keys(
+    double: ImportDouble, open_calls: Opened
+) -> None:
+    old, new = open_calls(keys=False), open_calls(keys=True)
+    double.knows_keys = True
+    assert old.submit("c", "", PATHS, "k") != old.submit("c", "", PATHS, "k")
+    assert new.submit("c", "", PATHS, "k") == new.submit("c", "", PATHS, "k")
+
+
+def test_too_many_jobs_is_busy(double: ImportDouble, open_calls: Opened) -> None:
+    double.most_jobs = 1
+    calls = open_calls()
+    calls.submit("c", "", PATHS, "")
+    with pytest.raises(TargetBusy, match="has reached the limit") as caught:
+        calls.submit("c", "", PATHS, "")
+    assert "begun" not in str(caught.value)
+
+
+def test_a_lost_answer_says_that_the_outcome_is_unknown(
+    double: ImportDouble, open_calls: Opened
+) -> None:
+    double.break_off = True
+    with pytest.raises(TargetBusy, match="the server may have begun all the same"):
+        open_calls().submit("c", "", PATHS, "")
+    assert len(double.jobs) == 1  # Sent once, and begun: a second request would double its rows.
+    double.silent = 30.0
+    with pytest.raises(TargetBusy, match="the server may have begun all the same"):
+        open_calls(timeout=0.2).submit("c", "", PATHS, "")
+    assert len(double.jobs) == 2
+
+
+def test_nobody_listens(open_calls: Opened) -> None:
+    calls = RestImports(Address("http://127.0.0.1:1", None, "", 5.0), "", keys=False)
+    with pytest.raises(TargetBusy, match=r"no answer from http://127\.0\.0\.1:1"):
+        calls.find("c")
+    calls.close()
+    with pytest.raises(TargetError, match="http address") as caught:
+        RestImports(Address("unix:/run/milvus.sock", None, "", 5.0), "", keys=False)
+    assert caught.value.code == "MMC502"
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind", "code", "text"),
+    [
+        ((404, "text/plain", "page not found"), TargetError, "MMC545", "HTTP 404"),
+        ((302, "text/html", ""), TargetError, "MMC545", "HTTP 302"),
+        ((200, "text/html", "<html>"), TargetError, "MMC545", "no JSON, but text/html"),
+        ((200, "application/json", "[1]"), TargetError, "MMC545", "no code"),
+        ((200, "application/json", '{"code":0}'), TargetError, "MMC545", "no jobId"),
+        ((200, "application/json", '{"code":0,"data":{}}'), TargetError, "MMC545", "no jobId"),
+        ((401, "application/json", "{}"), TargetError, "MMC507", "HTTP 401"),
+        ((403, "application/json", "{}"), TargetError, "MMC507", "HTTP 403"),
+        ((503, "text/html", "<html>"), TargetBusy, "MMC506", "HTTP 503 .* may have begun"),
+        ((200, "application/json", '{"code":8,"message":"slow"}'), TargetBusy, "MMC506", "slow"),
+        ((200, "application/json", '{"code":7,"message":"no"}'), TargetError, "MMC507", "c: no"),
+        ((200, "application/json", '{"code":7}'), TargetError, "MMC507", "code 7"),
+    ],
+)
+def test_other_answers(
+    double: ImportDouble,
+    open_calls: Opened,
+    raw: tuple[int, str, str],
+    kind: type[TargetError],
+    code: str,
+    text: str,
+) -> None:
+    double.raw = raw
+    with pytest.raises(TargetError, match=text) as caught:
+        open_calls().submit("c", "", PATHS, "")
+    assert (type(caught.value), caught.value.code) == (kind, code)
+
+
+def test_an_answer_without_what_was_asked_for(double: ImportDouble, open_calls: Opened) -> None:
+    double.raw = (200, "application/json", '{"code":0,"data":{"records":5}}')
+    with pytest.raises(TargetError, match="no records"):
+        open_calls().find("c")
+    with pytest.raises(TargetError, match="no state"):
+        open_calls().task("1")
+
+
+def test_what_the_server_refuses(double: ImportDouble, open_calls: Opened) -> None:
+    calls = open_calls()
+    with pytest.raises(TargetError, match="collection not found"):
+        calls.submit("d", "", PATHS, "")
+    with pytest.raises(TargetError, match="should not exceed 1024, but got 1025"):
+        calls.submit("c", "", [["x.json"]] * 1025, "")
+    double.token = "root:Milvus"
+    with pytest.raises(TargetError, match="HTTP 401") as caught:
+        calls.submit("c", "", PATHS, "")
+    assert "token" in caught.value.hint
+
+
+def _copy(format_: str) -> CopySplits:
+    return replace(
+        copy_step(small(), "file"),
+        layout=Layout(format_, "c"),
+        staging=Staging("s3://a-bucket/files/mmc", key="5ab1"),
+    )
+
+
+def _target(calls: RestImports, version: str) -> BulkTarget:
+    found = version_of(version)
+    assert found.dialect.imports is not None
+    connection: Any = SimpleNamespace(dialect=found.dialect, version=found)
+    return BulkTarget(connection, found.dialect.imports, calls)
+
+
+@pytest.mark.parametrize("format_", ["parquet", "numpy", "json"])
+def test_a_target_gives_keys_and_takes_our_paths_back(
+    double: ImportDouble, open_calls: Opened, format_: str
+) -> None:
+    target = _target(open_calls(), "v2.5.8")
+    names = {
+        "parquet": ["part-0.parquet"],
+        "numpy": ["part-0/id.npy", "part-0/t.npy", "part-0/$meta.npy"],
+        "json": ["part-0.json"],
+    }[format_]
+    other = [name.replace("part-0", "part-1") for name in names]
+    groups = [
+        FileGroup("0", "", tuple(f"5ab1/c/{name}" for name in names)),
+        FileGroup("1", "", tuple(f"5ab1/c/{name}" for name in other)),
+    ]
+    copy = _copy(format_)
+    id_ = target.submit(copy, groups, "")
+    assert double.jobs[0].groups == [
+        [f"files/mmc/5ab1/c/{name}" for name in names],
+        [f"files/mmc/5ab1/c/{name}" for name in other],
+    ]
+    (task,) = target.find_tasks(copy)
+    assert (task.state, task.files) == (TaskState.WAITING, ())
+    double.jobs[0].state, double.jobs[0].told = "Importing", True
+    (task,) = target.tasks(copy, [id_])
+    assert task.files == groups[0].files + groups[1].files
+
+
+def test_files_in_another_bucket(double: ImportDouble, open_calls: Opened) -> None:
+    target, copy = _target(open_calls(), "v2.4.9"), _copy("parquet")
+    id_ = target.submit(copy, [FileGroup("0", "", ("5ab1/c/part-0.parquet",))], "")
+    double.jobs[0].state = "Failed"
+    double.jobs[0].reason = "The specified key does not exist."
+    (task,) = target.tasks(copy, [id_])
+    assert task.code == "MMC542"
+    assert "s3://a-bucket/files/mmc" in task.reason and "files/mmc/5ab1" in task.reason
