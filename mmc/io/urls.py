@@ -41,7 +41,6 @@ __all__ = [
     "open_atomic",
     "open_blob",
     "read_text",
-    "world_errors",
     "write_text",
 ]
 

@@ -18,7 +18,7 @@ import pytest
 
 from mmc.errors import SourceError, TargetError
 from mmc.io import urls
-from mmc.io.failures import Trouble, cleaned, failure
+from mmc.io.failures import Trouble, cleaned, failure, world_errors
 from mmc.types import JsonValue
 from tests.io.test_stores import put, whole
 from tests.servers.azurite import ACCOUNT, KEY, NO_KEY, azure_container
@@ -324,7 +324,7 @@ def test_only_what_may_pass_is_tried_again() -> None:
     pytest.importorskip("gcsfs")
     for error, trouble in raised_by_clients():
         assert (repr(error), failure(error).trouble) == (repr(error), trouble)
-        assert isinstance(error, urls.world_errors()), repr(error)
+        assert isinstance(error, world_errors()), repr(error)
 
 
 def test_errors_do_not_tell_what_signs_a_url() -> None:
