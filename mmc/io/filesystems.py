@@ -40,9 +40,12 @@ _CACHING = ("use_listings_cache", "listings_expiry_time", "max_paths", "skip_ins
 _NOT_OPTIONS = {"self", "args", "kwargs", "asynchronous", "loop", "session", "credential"}
 _MORE_OPTIONS = {
     "s3": frozenset({"profile"}),
+    "gcs": frozenset({"anon"}),
     "azure": frozenset({"managed_identity_client_id", "workload_identity_client_id"}),
 }
-"""What the constructors hand on to the session, and to Azure's default credential, by extra."""
+"""What the constructors hand on (to the session, to Azure's default credential), and what is ours:
+`anon` for Google, as the other stores have it, since a token that is written out is refused.
+"""
 
 
 def is_local(url: str) -> bool:
@@ -86,8 +89,8 @@ def filesystem(url: str, storage: Mapping[str, JsonValue]) -> tuple[AbstractFile
         if protocol in _EXTRAS:
             _check_names(url, kind, protocol, options)
         options.setdefault("use_listings_cache", False)
-        if str(options.get("token", "")).startswith("{") and _EXTRAS.get(protocol) == "gcs":
-            options["token"] = json.loads(options["token"])
+        if _EXTRAS.get(protocol) == "gcs":
+            options |= _google_token(options.pop("anon", False), options.get("token"))
         made = kind(**{**kind._get_kwargs_from_urls(url), **options})
         if protocol in ("s3", "s3a"):
             made.connect()
@@ -113,7 +116,7 @@ def _kind(protocol: str) -> type[AbstractFileSystem]:
     for the type of the bucket, which an emulator or a private endpoint never answers.
     """
     if protocol in ("gs", "gcs"):
-        from gcsfs.core import GCSFileSystem  # type: ignore[import-not-found,unused-ignore]
+        from gcsfs.core import GCSFileSystem
 
         return cast("type[AbstractFileSystem]", GCSFileSystem)
     import fsspec
@@ -152,6 +155,15 @@ def _options_of(kind: type[AbstractFileSystem]) -> frozenset[str]:
     ]
     names = {name for init in made if init for name in inspect.signature(init).parameters}
     return frozenset(names | set(_CACHING)) - _NOT_OPTIONS
+
+
+def _google_token(anon: Any, token: Any) -> dict[str, Any]:
+    """The token for gcsfs: a key file may come as its text, out of a secret."""
+    if anon:
+        return {"token": "anon"}
+    if isinstance(token, str) and token.lstrip().startswith("{"):
+        return {"token": json.loads(token)}
+    return {}
 
 
 def _is_path(token: str) -> bool:

@@ -6,6 +6,7 @@ Nothing here leaves the machine: clients are made and looked at, or ask a server
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from mmc.errors import SourceError, TargetError
+from mmc.errors import PluginMissing, SourceError, TargetError
 from mmc.io import urls
 from mmc.io.failures import Trouble, cleaned, failure, world_errors
 from mmc.types import JsonValue
@@ -104,6 +105,28 @@ def test_oss_options() -> None:
     assert "'endpoint'" in info.value.hint
 
 
+@pytest.mark.parametrize(
+    ("url", "module", "extra"),
+    [
+        ("s3://b/x", "s3fs", "s3"),
+        ("gs://b/x", "gcsfs", "gcs"),
+        ("abfs://b/x", "adlfs", "azure"),
+        ("oss://b/x", "ossfs", "oss"),
+    ],
+)
+def test_a_missing_package_tells_the_pip_line(
+    url: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fsspec.registry
+
+    monkeypatch.setattr(fsspec.registry, "_registry", {})
+    for name in (module, f"{module}.core"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(PluginMissing) as info:
+        urls.open_blob(url)
+    assert info.value.hint == f"pip install 'mmc[{extra}]'"
+
+
 @pytest.fixture(scope="module")
 def service_account() -> str:
     """The text of a key file as Google makes them."""
@@ -137,7 +160,18 @@ def test_gcs_key_file_and_its_text(
         system, path = urls.filesystem("gs://bucket/a", {"token": token})
         assert system.credentials.credentials.service_account_email == "mmc@p.iam.example.com"
         assert path == "bucket/a"
-    assert urls.filesystem("gs://b/a", {"token": "anon"})[0].credentials.credentials is None
+    for anonymous in ({"anon": True}, {"token": "anon"}):
+        assert urls.filesystem("gs://b/a", anonymous)[0].credentials.credentials is None
+
+
+def test_gcs_default_credentials(
+    service_account: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("gcsfs")
+    (tmp_path / "key.json").write_text(service_account)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+    system = urls.filesystem("gs://bucket/a", {"project": "p"})[0]
+    assert system.credentials.credentials.service_account_email == "mmc@p.iam.example.com"
 
 
 def test_gcs_key_file_that_is_not_there_is_not_sent_to_google(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ _SIDES = ("", "-wal", "-journal")
 """The file, and those that hold part of its content. `-shm` is only an index of the -wal."""
 _CHUNK = 8 << 20
 _MAGIC = b"SQLite format 3\0"
+_HEAD = 18
+"""Bytes up to the size of a page (https://sqlite.org/fileformat.html, 1.3)."""
 
 Storage = Mapping[str, JsonValue]
 
@@ -66,7 +68,7 @@ class SqliteDatabase:
     def _run(self, statement: str) -> list[tuple[object, ...]]:
         try:
             return self._connection.execute(statement).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # it may quote what is damaged
             raise _damaged(self._where, str(error)) from None
 
 
@@ -134,13 +136,24 @@ def _copy_file(url: str, storage: Storage, to: Path) -> None:
 
 def _check_head(url: str, copied: Path) -> None:
     with copied.open("rb") as file:
-        head = file.read(len(_MAGIC))
+        head = file.read(_HEAD)
     if not head:
         raise SourceError(
             f"{url}: has 0 bytes", hint="copy it again: " + SQLITE_OR_MYSQL, code="MMC414"
         )
-    if head != _MAGIC:
+    if not head.startswith(_MAGIC):
         raise SourceError(f"{url}: is not a SQLite file", hint=SQLITE_OR_MYSQL, code="MMC414")
+    # SQLite reads what is missing of the last page as zeros, without a word. While a -wal is there,
+    # a checkpoint may have been cut off, and the -wal has the page.
+    page, size = int.from_bytes(head[16:18]), _bytes(copied)
+    page = 65_536 if page == 1 else page
+    sides = [copied.with_name(copied.name + side) for side in _SIDES[1:]]
+    if page and size % page and not any(_bytes(side) for side in sides):
+        raise _damaged(url, f"{size:,} bytes are no whole number of pages of {page:,}")
+
+
+def _bytes(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _restless(url: str, attempts: int) -> tuple[Diagnostic, ...]:

@@ -297,3 +297,31 @@ def test_damage_never_passes_for_other_metadata(tmp_path: Path) -> None:
                 assert error.code in ("MMC414", "MMC415")
                 refused += 1
     assert refused >= len(content) // 4096
+
+
+def test_a_last_page_that_is_cut_is_not_read_as_zeros(tmp_path: Path) -> None:
+    server = make(tmp_path)
+    content = server.meta.read_bytes()
+    for lost in (1, 50, 200, 4095):
+        server.meta.write_bytes(content[:-lost])
+        with pytest.raises(SourceError, match="no whole number of pages of 4,096") as caught:
+            read(server.meta)
+        assert str(server.meta) in str(caught.value)
+
+
+def test_a_cut_last_page_that_stands_in_the_wal_is_no_damage(tmp_path: Path) -> None:
+    server = make(tmp_path, "sqlite-wal")
+    whole = read(server.meta)
+    server.meta.write_bytes(server.meta.read_bytes()[:-50])
+    assert read(server.meta) == whole
+
+
+def test_damage_that_sqlite_quotes(tmp_path: Path) -> None:
+    server = make(tmp_path)
+    content = server.meta.read_bytes()
+    harmed = content.replace(b"CREATE TABLE TableFiles", b"CREATE \xccABLE TableFiles")
+    assert harmed != content
+    server.meta.write_bytes(harmed)
+    with pytest.raises(SourceError, match="damaged SQLite file") as caught:
+        read(server.meta)
+    assert caught.value.code == "MMC414"
