@@ -22,6 +22,10 @@ from mmc.state.store import SplitRecord
 
 ATTEMPTS: Final = 5
 """Times that a request is made whose task the server gave up without fault of the files."""
+AGAIN_SECONDS: Final = 60.0
+"""Wait before a request is made again that the server gave up because it was restarted: one that
+comes at once may go to a node that is not up yet, and stays there for 15 minutes (seen on 2.3.5).
+"""
 SETTLE_SECONDS: Final = 5.0
 """A request that a killed process had sent is listed by the server at the latest after this."""
 GONE: Final = "MMC544"
@@ -154,11 +158,7 @@ class Imports:
 
     def _find(self, record: ImportRecord) -> str:
         """The task of this request's files that nobody has noted, or ""."""
-        passed = (datetime.now(UTC) - record.asked_at).total_seconds()
-        while passed < SETTLE_SECONDS:
-            self._check_stop()
-            self._sleep(0.25)
-            passed += 0.25
+        self._pause(SETTLE_SECONDS - (datetime.now(UTC) - record.asked_at).total_seconds())
         files = frozenset(self._files(record.splits))
         found = [
             task
@@ -174,6 +174,13 @@ class Imports:
                 code="MMC547",
             )
         return alive[0] if alive else (found[-1].id if found else "")
+
+    def _pause(self, seconds: float) -> None:
+        """Waits, and looks at the stop flag meanwhile."""
+        while seconds > 0:
+            self._check_stop()
+            self._sleep(0.25)
+            seconds -= 0.25
 
     def _tasks_there(self) -> Sequence[ImportTask]:
         return call(
@@ -232,6 +239,8 @@ class Imports:
         # applying again says that its cause is mended.
         before = record.request not in self._begun and task.code != GONE
         if before or (task.again and record.attempt < ATTEMPTS):
+            if task.again:
+                self._pause(AGAIN_SECONDS)
             self._kept(self._ledger.intend_again(record))
             self._ask(self._reload(record.request), fresh=True)
             return

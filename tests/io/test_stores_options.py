@@ -5,6 +5,7 @@ Nothing here leaves the machine: clients are made and looked at, or ask a server
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from collections.abc import Iterator
@@ -117,9 +118,8 @@ def test_oss_options() -> None:
 def test_a_missing_package_tells_the_pip_line(
     url: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import fsspec.registry
-
-    monkeypatch.setattr(fsspec.registry, "_registry", {})
+    loaded = importlib.import_module("fsspec.registry")._registry
+    monkeypatch.delitem(loaded, url.partition("://")[0], raising=False)
     for name in (module, f"{module}.core"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(PluginMissing) as info:
