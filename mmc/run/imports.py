@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from mmc.errors import TargetError
+from mmc.errors import TargetBusy, TargetError
 from mmc.events import Emit, ImportAsked, ImportDone, ImportProgress
 from mmc.plan.model import CopySplits, ImportFiles
 from mmc.run.pace import call
@@ -160,11 +160,14 @@ class Imports:
         """The task of this request's files that nobody has noted, or ""."""
         self._pause(SETTLE_SECONDS - (datetime.now(UTC) - record.asked_at).total_seconds())
         files = frozenset(self._files(record.splits))
-        found = [
-            task
-            for task in self._tasks_there()
-            if frozenset(task.files) == files and task.id not in record.earlier
-        ]
+        known = {*record.earlier, *(one.task for one in self._requests.values())}
+        there = [task for task in self._tasks_there() if task.id not in known]
+        # A server of 2.4 and later names no files before it has looked at them.
+        if any(not task.files and task.state is not TaskState.FAILED for task in there):
+            raise TargetBusy(
+                f"{self._copy.collection.name}: the server does not tell yet what it imports"
+            )
+        found = [task for task in there if frozenset(task.files) == files]
         alive = [task.id for task in found if task.state is not TaskState.FAILED]
         if len(alive) > 1:
             raise TargetError(

@@ -320,6 +320,30 @@ def test_files_imported_twice_by_others_are_told(rig: Rig) -> None:
     assert caught.value.code == "MMC547"
 
 
+def test_a_task_that_does_not_name_its_files_yet_is_waited_for(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.server.crash_at = 3
+    with pytest.raises(Crash):
+        rig.once()
+    named = rig.server.tasks_[0]
+    rig.server.tasks_[0] = replace(named, files=())
+    looks = []
+
+    def patient(what: str, function: Callable[[], Any], **_: Any) -> Any:
+        while True:
+            try:
+                return function()
+            except TargetBusy:
+                looks.append(what)
+                rig.server.tasks_[0] = named
+
+    monkeypatch.setattr("mmc.run.imports.call", patient)
+    assert rig.once() == 60
+    assert len(looks) == 1
+    exact(rig)
+
+
 def test_who_lost_the_lease_asks_for_nothing(rig: Rig) -> None:
     rig.owner = "somebody else"
     with pytest.raises(LeaseLost):

@@ -123,8 +123,9 @@ def _task(id_: str, answer: Any) -> ImportTask:
 def _is_safe_again(reason: str, infos: Mapping[str, str]) -> bool:
     """Whether the server itself gave the task up, and removed what it had written.
 
-    After a restart 2.3.5 hands the next task to a node that is not up yet, and it stays at 0 until
-    it is timed out, after 15 to 20 minutes. One that did begin is too slow: its file is too large.
+    In the first minute after a kill 2.3.5 may hand a task to the node that is dead, and it stays at
+    0 until it is timed out, after 15 to 20 minutes. One that did begin is too slow: its file is too
+    large.
     """
     never_begun = "timed out" in reason and not int(infos.get("progress_percent") or 0)
     return "service restarted" in reason or never_begun

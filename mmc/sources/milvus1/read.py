@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from mmc.errors import SourceChanged
+from mmc.errors import SourceChanged, SourceError
 from mmc.facts import Extent
 from mmc.io.arrow import Origin, with_origin
 from mmc.io.urls import Blob, fingerprint, open_blob
 from mmc.sources.milvus1.kept import HEADER, Kept, load_kept, payload
 from mmc.sources.milvus1.pieces import Piece
-from mmc.sources.milvus1.segment import identify, ids_url, vectors_url
+from mmc.sources.milvus1.segment import identify, ids_url, segment_urls, vectors_url
 from mmc.types import FieldType, JsonValue, TypeKind
 
 if TYPE_CHECKING:
@@ -73,16 +73,25 @@ def read_piece(
 
 def check(piece: Piece, storage: Mapping[str, JsonValue]) -> None:
     """Raises SourceChanged when the files are not those of the plan."""
-    if piece.folder:
-        where, now = piece.folder, identify(piece.folder, storage)
-    else:
-        where, now = piece.log, fingerprint(piece.log, storage)
+    where = piece.folder or piece.log
+    try:
+        now = identify(where, storage) if piece.folder else fingerprint(where, storage)
+    except SourceError as error:
+        if error.code != "MMC430":
+            raise
+        raise _changed(f"{error} any more; it was there when the plan was made") from None
     if now != piece.seen:
-        raise SourceChanged(
-            f"{where}: changed since the plan ({piece.seen} then, {now} now)",
-            hint="make the plan again, with the Milvus 1.x server stopped",
-            code="MMC420",
-        )
+        then, files = piece.seen.split(" "), now.split(" ")
+        if piece.folder and len(then) == len(files) == len(segment_urls(where)):
+            places = zip(segment_urls(where), then, files, strict=True)
+            where = ", ".join(url for url, old, new in places if old != new)
+        raise _changed(f"{where}: changed since the plan")
+
+
+def _changed(message: str) -> SourceChanged:
+    return SourceChanged(
+        message, hint="make the plan again, with the Milvus 1.x server stopped", code="MMC420"
+    )
 
 
 def live_ids(

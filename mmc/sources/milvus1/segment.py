@@ -60,6 +60,11 @@ def ids_url(folder: str) -> str:
     return join_url(folder, f"{folder.rpartition('/')[2]}.uid")
 
 
+def segment_urls(folder: str) -> tuple[str, str, str]:
+    """Vectors, ids, deletes."""
+    return vectors_url(folder), ids_url(folder), deletes_url(folder)
+
+
 def look(
     folder: str, live: LiveSegment, row_bytes: int, storage: Mapping[str, JsonValue]
 ) -> tuple[Segment | None, list[str]]:
@@ -72,7 +77,7 @@ def look(
         SourceBusy: the world fails, but may not the next time; a file that cannot be read is a
             damage, and no error here.
     """
-    urls = {vectors_url(folder): row_bytes, ids_url(folder): 8, deletes_url(folder): 4}
+    urls = dict(zip(segment_urls(folder), (row_bytes, 8, 4), strict=True))
     wrong: list[str] = []
     found = [_measure(url, width, storage, wrong) for url, width in urls.items()]
     if wrong == [_missing(url) for url in urls]:
@@ -143,5 +148,4 @@ def _missing(url: str) -> str:
 
 def identify(folder: str, storage: Mapping[str, JsonValue]) -> str:
     """Fingerprints of the three files. Raises SourceError."""
-    urls = (vectors_url(folder), ids_url(folder), deletes_url(folder))
-    return " ".join(fingerprint(url, storage) for url in urls)
+    return " ".join(fingerprint(url, storage) for url in segment_urls(folder))

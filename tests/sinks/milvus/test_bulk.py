@@ -402,8 +402,8 @@ def test_a_server_killed_in_mid_import(tmp_path: Path) -> None:
             assert (found.id, found.files) == (id_, tuple(file.path for file in files))
             (task,) = ended(target, copy, id_)
             assert (task.state, task.again) == (TaskState.FAILED, True), task
-            # A task that is asked for at once may be handed to a node that is not up yet, and then
-            # stays at 0 for the 15 to 20 minutes until it is timed out.
+            # A task that is asked for sooner may be handed to the node that is dead, and then stays
+            # at 0 for the 15 to 20 minutes until it is timed out.
             time.sleep(60)
             (done,) = ended(target, copy, ask(target, copy, files))
             assert (done.state, done.rows) == (TaskState.COMPLETED, rows)

@@ -151,7 +151,7 @@ def test_a_segment_that_changes_after_the_plan_stops_the_read(tmp_path: Path, wh
     (found,) = inspect(server).collections
     if when == "before":
         damage.delete_offsets(segment, 4)
-        with pytest.raises(SourceChanged, match=segment.id):
+        with pytest.raises(SourceChanged, match=f"{segment.id}/deleted_docs: changed since"):
             rows_of(server, found)
         return
     original = module.load_kept
@@ -165,6 +165,17 @@ def test_a_segment_that_changes_after_the_plan_stops_the_read(tmp_path: Path, wh
         patch.setattr(module, "load_kept", change)
         with pytest.raises(SourceChanged, match="changed since the plan"):
             rows_of(server, found)
+
+
+def test_a_segment_that_is_gone_after_the_plan_makes_it_stale(tmp_path: Path) -> None:
+    """As the server's clean-up does with the sources of a merge."""
+    server, segment = small(tmp_path)
+    server.write()
+    (found,) = inspect(server).collections
+    damage.remove(segment.folder)
+    with pytest.raises(SourceChanged, match=f"{segment.id}.rv: no such file any more") as caught:
+        rows_of(server, found)
+    assert (caught.value.code, caught.value.exit_code) == ("MMC420", 4)
 
 
 def test_rows_are_named_by_their_place_in_the_file(tmp_path: Path) -> None:

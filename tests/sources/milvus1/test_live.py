@@ -132,6 +132,8 @@ def test_rows_that_1x_could_not_search() -> None:
     [
         ({"dimension": 0}, "has 0 dimensions"),
         ({"dimension": -8}, "has -8 dimensions"),
+        ({"dimension": 32_769}, "has 32,769 dimensions; Milvus has at most 32,768"),
+        ({"dimension": 262_152, "metric_type": 3}, "at most 262,144"),
         ({"dimension": 12, "metric_type": 3}, "12 dimensions are no whole number of bytes"),
         ({"metric_type": 0}, "has the metric 0"),
         ({"metric_type": 8}, "has the metric 8"),
