@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -24,7 +24,7 @@ from mmc.io.failures import Trouble, cleaned, failure, world_errors
 from mmc.types import JsonValue
 from tests.io.test_stores import put, whole
 from tests.servers.azurite import ACCOUNT, KEY, NO_KEY, azure_container
-from tests.servers.gcs import gcs_bucket, missing
+from tests.servers.gcs import QuietServer, gcs_bucket, missing
 from tests.servers.s3 import Bucket
 
 
@@ -207,12 +207,14 @@ def refusing(status: int, message: str) -> Iterator[str]:
         def log_message(self, *args: object) -> None:
             return
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Refusal) as server:
+    with QuietServer(("127.0.0.1", 0), Refusal) as server:
         thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_gcs_denied() -> None:
