@@ -123,8 +123,7 @@ class Imports:
                 self._before[key] = (*self._before.get(key, ()), task.id)
         earlier = self._before.get(files, ())
         self._kept(self._ledger.intend(splits[0], splits, earlier))
-        record = next(one for one in self._ledger.records() if one.request == splits[0])
-        self._ask(record, fresh=True)
+        self._ask(self._reload(splits[0]), fresh=True)
 
     def _ask(self, record: ImportRecord, *, fresh: bool) -> None:
         """Asks the server, unless a task of this request is there: an earlier process, or a try
@@ -286,8 +285,7 @@ class Imports:
     # -- records ---------------------------------------------------------------------------------
 
     def _reload(self, request: str) -> ImportRecord:
-        record = next(one for one in self._ledger.records() if one.request == request)
-        self._requests[request] = record
+        self._requests[request] = record = self._ledger.record(request)
         return record
 
     def _rows(self, record: ImportRecord) -> int:

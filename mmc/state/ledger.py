@@ -69,7 +69,17 @@ class Ledger:
 
     def records(self) -> list[ImportRecord]:
         """All requests, by id."""
-        return read_imports(self._database, self._run, self._step)
+        return self._read(self._mine)
+
+    def record(self, request: str) -> ImportRecord:
+        """One request."""
+        (found,) = self._read(self._mine & (imports.c.request == request))
+        return found
+
+    def _read(self, which: sa.ColumnElement[bool]) -> list[ImportRecord]:
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(imports).where(which).order_by(imports.c.request))
+            return [_record(row) for row in rows]
 
     def intend(self, request: str, splits: Sequence[str], earlier: Sequence[str] = ()) -> bool:
         """Records a new request, before the server is asked. `earlier`: tasks of the same files
@@ -138,28 +148,17 @@ class Ledger:
         return True
 
 
-def read_imports(database: Database, run: str, step: str | None = None) -> list[ImportRecord]:
-    """Requests of one step, or of all, by step and id."""
-    mine = imports.c.run == run
-    if step is not None:
-        mine &= imports.c.step == step
-    with database.reading() as connection:
-        rows = connection.execute(
-            sa.select(imports).where(mine).order_by(imports.c.step, imports.c.request)
-        )
-        return [
-            ImportRecord(
-                row.request,
-                tuple(json.loads(row.splits)),
-                ImportStatus(row.status),
-                row.attempt,
-                row.task,
-                tuple(json.loads(row.earlier)),
-                row.rows,
-                row.asked_at.replace(tzinfo=UTC),
-            )
-            for row in rows
-        ]
+def _record(row: Any) -> ImportRecord:
+    return ImportRecord(
+        row.request,
+        tuple(json.loads(row.splits)),
+        ImportStatus(row.status),
+        row.attempt,
+        row.task,
+        tuple(json.loads(row.earlier)),
+        row.rows,
+        row.asked_at.replace(tzinfo=UTC),
+    )
 
 
 def _now() -> datetime:

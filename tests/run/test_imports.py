@@ -20,7 +20,7 @@ from mmc.run import imports as module
 from mmc.run.imports import Imports
 from mmc.run.stop import StopFlag
 from mmc.spi import FileGroup, FileRecord, ImportTask, TaskState
-from mmc.state.ledger import ImportStatus, Ledger, read_imports
+from mmc.state.ledger import ImportRecord, ImportStatus, Ledger
 from mmc.state.sql import Database
 from mmc.state.store import SplitRecord
 from tests.fakes import schema
@@ -123,6 +123,9 @@ class Rig:
             clock=lambda: self.now,
         )
 
+    def records(self) -> list[ImportRecord]:
+        return Ledger(self.database, "r", STEP.id, LEASE).records()
+
     def kept(self, ours: bool) -> None:
         if not ours:
             raise LeaseLost("taken over")
@@ -173,7 +176,7 @@ def exact(rig: Rig) -> None:
     """Every file with rows is imported once, and the ledger says so."""
     files = {file.path for record in rig.splits for file in record.files}
     assert rig.server.rows == dict.fromkeys(files, 1)
-    records = read_imports(rig.database, "r")
+    records = rig.records()
     assert {record.status for record in records} == {ImportStatus.COMPLETED}
     asked = sorted(split for record in records for split in record.splits)
     assert asked == [record.split for record in rig.splits if record.rows_written]
@@ -344,12 +347,25 @@ def test_a_task_that_does_not_name_its_files_yet_is_waited_for(
     exact(rig)
 
 
+def test_imports_of_others_do_not_keep_ours_waiting(rig: Rig) -> None:
+    rig.server.crash_at = 3
+    with pytest.raises(Crash):
+        rig.once()
+    others = ("elsewhere/x.parquet",)
+    rig.server.tasks_ += [
+        ImportTask("80", TaskState.COMPLETED, others, rows=9),
+        ImportTask("81", TaskState.RUNNING, others),
+    ]
+    assert rig.once() == 60
+    exact(rig)
+
+
 def test_who_lost_the_lease_asks_for_nothing(rig: Rig) -> None:
     rig.owner = "somebody else"
     with pytest.raises(LeaseLost):
         rig.once()
     assert rig.server.tasks_ == []
-    assert read_imports(rig.database, "r") == []
+    assert rig.records() == []
 
 
 def test_a_stop_ends_the_waiting(rig: Rig) -> None:
