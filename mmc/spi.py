@@ -164,7 +164,8 @@ class ImportTask:
 
     Attributes:
         id: the server's.
-        files: what it was asked to import, as `FileRecord.path`; () where it does not tell.
+        files: what it was asked to import: as `FileRecord.path`, or in the server's words where it
+            lies in another place; () where the server does not tell yet.
         rows: imported, once it is completed.
         progress: 0..100.
         reason: of a failure, in the server's words.

@@ -217,8 +217,11 @@ class BulkTarget:
 
 
 def _ours(place: StagingPlace, task: ImportTask) -> ImportTask:
-    """A task with our paths, and with our words where the server does not see the files."""
-    files = tuple(path for told in task.files for path in place.ours(told))
+    """A task with our paths, and with our words where the server does not see the files. Files of
+    other places keep the server's names, so that a task without any is one it does not tell yet.
+    """
+    named = (place.ours(told) or ((told,) if told else ()) for told in task.files)
+    files = tuple(path for paths in named for path in paths)
     if task.state is TaskState.FAILED and _is_unseen(task.reason):
         return replace(task, files=files, reason=_unseen(place, task.reason), code="MMC542")
     return replace(task, files=files)

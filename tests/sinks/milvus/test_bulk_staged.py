@@ -13,9 +13,11 @@ from mmc.facts import Extent
 from mmc.io.hashed import sha256_of
 from mmc.plan.model import CopySplits, Layout, Split, Staging
 from mmc.run.staging import StagingPlace, server_path
+from mmc.sinks.milvus.bulk import _ours
 from mmc.sinks.milvus.dialect import version_of
 from mmc.sinks.milvus.stagedwriter import InPlaceWriter
 from mmc.sinks.parts import PartSplitWriter
+from mmc.spi import ImportTask, TaskState
 from mmc.types import Collection
 from tests.servers.milvus_lite import copy_step
 from tests.servers.s3 import Bucket, s3_bucket
@@ -180,3 +182,13 @@ def test_files_that_are_imported_in_place(tmp_path: Path, format_: str) -> None:
     with pytest.raises(TargetError, match="no such file"):
         writer.commit()
     assert InPlaceWriter(place, copy, Split("1", pieces, 0, 0), dialect).commit() == ()
+
+
+def test_a_task_of_files_elsewhere_is_told_from_one_that_does_not_tell_yet() -> None:
+    place = StagingPlace.of(_copy("s3://bucket/mmc"))
+    told = ImportTask("1", TaskState.COMPLETED, ("elsewhere/part-0.parquet",), rows=5)
+    assert _ours(place, told).files == ("elsewhere/part-0.parquet",)
+    ours = ImportTask("2", TaskState.RUNNING, ("mmc/5ab1/c/part-0.parquet",))
+    assert _ours(place, ours).files == ("5ab1/c/part-0.parquet",)
+    for silent in ((), ("",)):
+        assert _ours(place, ImportTask("3", TaskState.WAITING, silent)).files == ()
