@@ -5,7 +5,7 @@ rows a sample takes.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,34 @@ def sample_pieces(
         else:
             start = pick.randrange(extent.start, max(extent.stop - rows, extent.start) + 1)
             yield replace(extent, start=start, stop=min(start + rows, extent.stop)), rows
+
+
+def sampled_evidence(
+    extents: tuple[Extent, ...],
+    wanted: int,
+    seed: int,
+    read: Callable[[Extent, int], Iterator[pa.RecordBatch]],
+) -> dict[str, Evidence]:
+    """Evidence of each column of a sample; none of a source without rows.
+
+    Args:
+        wanted: rows to look at.
+        read: gives the batches of a piece, of at most so many rows.
+    """
+    import pyarrow as pa
+
+    batches: list[pa.RecordBatch] = []
+    for piece, rows in sample_pieces(extents, wanted, seed):
+        left = rows
+        for batch in read(piece, max(1, min(left, 4096))):
+            batches.append(batch.replace_schema_metadata(None).slice(0, left))
+            left -= batches[-1].num_rows
+            if left <= 0:
+                break
+    if not batches:
+        return {}
+    rows_of = pa.Table.from_batches(batches)
+    return {name: of_sample(rows_of.column(name)) for name in rows_of.column_names}
 
 
 def of_sample(column: pa.ChunkedArray) -> Evidence:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mmc.facts import Evidence, Extent, SourceField
 from mmc.io.arrow import arrow_text
-from mmc.io.evidence import of_column, of_sample, sample_pieces
+from mmc.io.evidence import of_column, sampled_evidence
 from mmc.sources.faiss.batches import read_piece
 from mmc.sources.faiss.extents import list_extents
 from mmc.sources.faiss.files import Opened
@@ -120,17 +120,7 @@ def describe_rows(table: Table) -> tuple[str, ...]:
 
 
 def sampled(opened: Opened, extents: tuple[Extent, ...], sample: Sample) -> dict[str, Evidence]:
-    import pyarrow as pa
+    def read(piece: Extent, rows: int) -> Iterator[pa.RecordBatch]:
+        return read_piece(opened, piece, ["id", "vector"], rows)
 
-    batches: list[pa.RecordBatch] = []
-    for piece, rows in sample_pieces(extents, sample.rows, sample.seed):
-        left = rows
-        for batch in read_piece(opened, piece, ["id", "vector"], max(1, min(left, 4096))):
-            batches.append(batch.replace_schema_metadata(None).slice(0, left))
-            left -= batches[-1].num_rows
-            if left <= 0:
-                break
-    if not batches:
-        return {}
-    rows = pa.Table.from_batches(batches)
-    return {name: of_sample(rows.column(name)) for name in ("id", "vector")}
+    return sampled_evidence(extents, sample.rows, sample.seed, read)

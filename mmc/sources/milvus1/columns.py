@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mmc.facts import Evidence, Extent, SourceField
-from mmc.io.evidence import of_sample, sample_pieces
+from mmc.io.evidence import sampled_evidence
 from mmc.sources.milvus1.indexes import Mapped
 from mmc.sources.milvus1.live import LiveCollection
 from mmc.sources.milvus1.options import Options
@@ -87,23 +88,8 @@ def describe_fields(
 
 
 def _sampled(extents: tuple[Extent, ...], options: Options, sample: Sample) -> dict[str, Evidence]:
-    import pyarrow as pa
+    def read(piece: Extent, rows: int) -> Iterator[pa.RecordBatch]:
+        columns = ("id", "vector")
+        return read_piece(piece, columns, rows, options.partition_field, options.storage)
 
-    batches: list[pa.RecordBatch] = []
-    for piece, rows in sample_pieces(extents, sample.rows, sample.seed):
-        left = rows
-        for batch in read_piece(
-            piece,
-            ("id", "vector"),
-            max(1, min(left, 4096)),
-            options.partition_field,
-            options.storage,
-        ):
-            batches.append(batch.replace_schema_metadata(None).slice(0, left))
-            left -= batches[-1].num_rows
-            if left <= 0:
-                break
-    if not batches:
-        return {}
-    rows = pa.Table.from_batches(batches)
-    return {name: of_sample(rows.column(name)) for name in ("id", "vector")}
+    return sampled_evidence(extents, sample.rows, sample.seed, read)
