@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from faiss_flat_to_npy import measured, warm
+from side_by_side import measured, warm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.milvus1.writer import Server
