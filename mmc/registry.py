@@ -30,6 +30,8 @@ EXTRAS = {
     "milvus_lite": "milvus",
     "faiss": "faiss",
     "h5py": "hdf5",
+    "elastic_transport": "elasticsearch",
+    "simdjson": "elasticsearch",
     "s3fs": "s3",
     "gcsfs": "gcs",
     "adlfs": "azure",

@@ -17,6 +17,7 @@ are not in a batch.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -161,6 +162,43 @@ class Origin:
     def place(self, row: int) -> int:
         """Place of a row of the batch."""
         return self.row + row if self.rows is None else int(self.rows[row])
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """A value in the source that its column cannot hold; the batch has null, or anything, there.
+
+    The row is a bad row wherever the column is used.
+
+    Attributes:
+        row: in the batch.
+        column: source column.
+        reason: in words, without the row's value, so that equal reasons can be counted.
+        shown: the value, shortened.
+    """
+
+    row: int
+    column: str
+    reason: str
+    shown: str
+
+
+_FLAWS = b"mmc.flaws"
+
+
+def with_flaws(batch: pa.RecordBatch, flaws: Sequence[Flaw]) -> pa.RecordBatch:
+    """The batch with its flaws in the schema metadata."""
+    if not flaws:
+        return batch
+    told = [(flaw.row, flaw.column, flaw.reason, flaw.shown) for flaw in flaws]
+    metadata = dict(batch.schema.metadata or {})
+    return batch.replace_schema_metadata({**metadata, _FLAWS: json.dumps(told).encode()})
+
+
+def flaws_of(batch: pa.RecordBatch) -> list[Flaw]:
+    """The flaws that `with_flaws` noted."""
+    told = (batch.schema.metadata or {}).get(_FLAWS)
+    return [] if told is None else [Flaw(*one) for one in json.loads(told)]
 
 
 _ORIGIN = b"mmc.origin"

@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 
 from mmc.errors import SourceChanged
-from mmc.io.arrow import arrow_text, canonical_schema, data_type, origin_of
+from mmc.io.arrow import Flaw, arrow_text, canonical_schema, data_type, flaws_of, origin_of
 from mmc.io.sql import Engine, Evaluated
 from mmc.plan.model import CopySplits, Mapping
 from mmc.run.columns import Column, column
-from mmc.run.kernels.faults import EXPRESSION, Fault, Positions
+from mmc.run.kernels.faults import EXPRESSION, FLAW, Fault, Positions
 from mmc.run.quarantine import BadRow
 from mmc.run.rest import Rest
 from mmc.run.values import plain_values
@@ -144,14 +144,17 @@ class Transform:
         """The bad rows in source order, and the positions (among those kept) of the good ones; None
         means all.
         """
-        if not evaluated.failures and not any(field.faults for field in found):
+        flaws = {flaw.row: flaw for flaw in flaws_of(batch) if self._uses(flaw.column)}
+        if not evaluated.failures and not flaws and not any(field.faults for field in found):
             return (), None
         reasons: dict[int, tuple[str, str, str]] = {}
         for failure in evaluated.failures:
             if failure.expression < 0:
                 reasons[failure.row] = (EXPRESSION, "where", failure.reason)
         place = np.arange(rows) if evaluated.rows is None else evaluated.rows
-        good = np.ones(rows, dtype=np.bool_)
+        good = np.array([row not in flaws for row in place.tolist()], dtype=np.bool_)
+        for row in place[~good].tolist():
+            reasons[row] = (FLAW, self._field_of(flaws[row].column), flaws[row].reason)
         for field in found:
             for one in field.faults:
                 for row in one.rows[good[one.rows]].tolist():
@@ -160,17 +163,34 @@ class Transform:
         origin = origin_of(batch)
         bad = tuple(
             BadRow(
-                origin.path, origin.place(row), origin.unit, *reasons[row], plain_values(batch, row)
+                origin.path,
+                origin.place(row),
+                origin.unit,
+                *reasons[row],
+                _as_found(plain_values(batch, row), flaws.get(row)),
             )
             for row in sorted(reasons)
         )
         return bad, np.flatnonzero(good)
+
+    def _uses(self, column: str) -> bool:
+        """Whether a flaw in a source column makes a row bad here: SQL may look at any of them."""
+        return self._engine is not None or column in self._announced
+
+    def _field_of(self, column: str) -> str:
+        fields = (mapping.field.name for mapping, _ in self._mappings if mapping.source == column)
+        return next(fields, column)
 
     def _canonical(self, array: pa.Array, good: Positions | None, number: int) -> pa.Array:
         if good is not None and len(good) < len(array):
             array = array.take(pa.array(good))
         wanted = self._schema.field(number).type
         return array if array.type.equals(wanted) else array.cast(wanted)
+
+
+def _as_found(values: dict[str, object], flaw: Flaw | None) -> dict[str, object]:
+    """Values of a row with the flawed one as it stands in the source."""
+    return values if flaw is None else {**values, flaw.column: flaw.shown}
 
 
 def _failed(evaluated: Evaluated, number: int) -> tuple[Fault, ...]:

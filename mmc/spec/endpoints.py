@@ -91,6 +91,72 @@ class Milvus1Source(Model):
     """Options of the file system of `meta`, where it is not that of `data`."""
 
 
+class ElasticsearchTls(Model):
+    """How the server's certificate is checked, and what is shown to it."""
+
+    ca: str = ""
+    """File with the certificates of the authority that signed it. Default: the system's."""
+    fingerprint: str = ""
+    """SHA-256 of the server's certificate in hex, instead of an authority."""
+    certificate: str = ""
+    """File with the client's certificate."""
+    key: str = ""
+    """File with the client's key."""
+    verify: bool = True
+    """false accepts any certificate; the plan warns."""
+
+
+class ElasticsearchAuth(Model):
+    """One of: user and password, an API key, a token."""
+
+    username: str = ""
+    password: Secret | None = None
+    api_key: Secret | None = None
+    """The encoded form, or `id:key`."""
+    token: Secret | None = None
+    """Service or bearer token."""
+
+
+class ElasticsearchRead(Model):
+    """How a cluster is read, and how it is spared."""
+
+    method: Literal["auto", "seq_no", "pit", "scroll"] = "auto"
+    """`seq_no` reads ranges of sequence numbers, `pit` and `scroll` slices of an open search."""
+    page_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 26)] = 8 << 20
+    """Wanted size of one answer."""
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    """Most requests at once."""
+    requests_per_second: Annotated[float | None, Field(gt=0)] = None
+    """Most requests a second."""
+
+
+class ElasticsearchSource(Model):
+    """Indices of Elasticsearch 7.17 to 9, or OpenSearch 2 and 3."""
+
+    type: Literal["elasticsearch", "opensearch"]
+    url: str | list[str] = ""
+    """`https://host:9200`, or several nodes of one cluster. This or `cloud_id`."""
+    cloud_id: str = ""
+    """Of Elastic Cloud."""
+    auth: ElasticsearchAuth = ElasticsearchAuth()
+    tls: ElasticsearchTls = ElasticsearchTls()
+    index: str | list[str] = Field(default_factory=list)
+    """Indices, patterns, aliases or data streams; each becomes a collection. Default: those that
+    `collections` names, or all that are not hidden.
+    """
+    query: dict[str, JsonValue] = Field(default_factory=dict)
+    """Only documents that match, in the server's query language, such as `{term: {lang: en}}`."""
+    read: ElasticsearchRead = ElasticsearchRead()
+    flatten: list[str] = Field(default_factory=list)
+    """Object fields whose members become columns of their own, named `object.member`."""
+    arrays: list[str] = Field(default_factory=list)
+    """Fields that hold lists, beside those that the sample shows."""
+    tokens: str = ""
+    """JSON file that numbers the tokens of sparse vectors, `{"berlin": 0, "river": 1}`."""
+    timeout: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds for one request."""
+
+
 class MilvusTarget(Model):
     """Milvus 2.x; a local path such as ./demo.db is embedded Milvus Lite."""
 
@@ -119,5 +185,7 @@ SOURCES: dict[str, type[Model]] = {
     "files": FilesSource,
     "faiss": FaissSource,
     "milvus1": Milvus1Source,
+    "elasticsearch": ElasticsearchSource,
+    "opensearch": ElasticsearchSource,
 }
 TARGETS: dict[str, type[Model]] = {"milvus": MilvusTarget, "files": FilesTarget}

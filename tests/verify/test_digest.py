@@ -6,7 +6,6 @@ import json
 import math
 import random
 import struct
-import time
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -482,18 +481,3 @@ def test_golden(name: str) -> None:
     batch = to_batch(make_rows(200, 11))
     schema = SCHEMA if name == "*" else pa.schema([SCHEMA.field(name)])
     assert digest_of(batch, schema=schema) == GOLDEN[name]
-
-
-@pytest.mark.slow
-def test_vectors_at_a_gigabyte_a_second() -> None:
-    matrix = np.random.default_rng(0).standard_normal((60_000, 128)).astype(np.float32)
-    batch = vectors(matrix)
-    row_hashes(batch)
-    best = min(timed(lambda: row_hashes(batch)) for _ in range(5))
-    assert matrix.nbytes / best > 1e9
-
-
-def timed(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start

@@ -32,6 +32,7 @@ ZERO_VECTOR = "MMC610"
 NOT_UTF8 = "MMC611"
 EXPRESSION = "MMC612"
 SPARSE = "MMC613"
+FLAW = "MMC614"
 
 
 @dataclass(frozen=True, slots=True)

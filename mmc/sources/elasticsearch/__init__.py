@@ -1,0 +1,5 @@
+"""Sources `elasticsearch` and `opensearch`: indices, aliases and data streams of a live cluster."""
+
+from mmc.sources.elasticsearch.source import ElasticsearchSource, OpensearchSource
+
+__all__ = ["ElasticsearchSource", "OpensearchSource"]

@@ -1,0 +1,54 @@
+"""Batches of one piece: pages, decoded, in order of sequence number, with places and flaws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from mmc.facts import Extent
+from mmc.io.arrow import Flaw, Origin, with_flaws, with_origin
+from mmc.sources.elasticsearch.connect import Connection
+from mmc.sources.elasticsearch.decode import Page
+from mmc.sources.elasticsearch.pieces import SEQ_NO, Bounds, Place, columns_of, pages
+
+
+def batches_of(
+    connection: Connection,
+    piece: Extent,
+    names: Sequence[str],
+    batch_rows: int,
+    tokens: Mapping[str, int] | None,
+    page_bytes: int = 0,
+) -> Iterator[pa.RecordBatch]:
+    """Yields the piece in batches of at most `batch_rows`, with exactly the columns `names`.
+
+    Raises:
+        SourceChanged: the index is gone or another one.
+        SourceBusy: it cannot be read now.
+    """
+    locator = dict(piece.locator)
+    place = Place.of(locator)
+    known = {column.path: column for column in columns_of(locator)}
+    wanted = [known[name] for name in names]
+    rows = piece.rows or 0
+    bounds = Bounds(piece.start, piece.stop, rows, piece.bytes / rows if rows else 0.0)
+    unit = SEQ_NO if place.method == SEQ_NO else "document"
+    done = 0
+    for body in pages(connection, place, bounds, names, page_bytes):
+        decoded = Page.parse(body).decode(wanted, tokens)
+        rows = decoded.batch.num_rows
+        numbers = decoded.places if unit == SEQ_NO else np.arange(done, done + rows)
+        for start in range(0, rows, batch_rows):
+            stop = min(start + batch_rows, rows)
+            batch = decoded.batch.slice(start, stop - start)
+            some = [
+                Flaw(flaw.row - start, flaw.column, flaw.reason, flaw.shown)
+                for flaw in decoded.flaws
+                if start <= flaw.row < stop
+            ]
+            here = numbers[start:stop]
+            origin = Origin(place.name, int(here[0]), unit, here)
+            yield with_flaws(with_origin(batch, origin), some)
+        done += rows

@@ -1,0 +1,155 @@
+"""What the names in a spec stand for: concrete indices, with the UUIDs and shards to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmc.errors import SourceChanged, SourceError
+from mmc.sources.elasticsearch.connect import Connection, path_of
+from mmc.types import JsonValue, nearest
+
+WINDOW = 10_000
+"""The server's own default of `index.max_result_window`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A concrete index.
+
+    Attributes:
+        uuid: changes when an index is made anew under the same name.
+        shards: numbers of those that hold what is wanted; fewer than there are where an alias has a
+            routing.
+        filter: query of the alias that led here, or None.
+        window: most documents of one answer.
+    """
+
+    name: str
+    uuid: str
+    shards: tuple[int, ...]
+    filter: Mapping[str, JsonValue] | None = None
+    window: int = WINDOW
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What becomes one collection: an index, or all indices of an alias or a data stream."""
+
+    name: str
+    indices: tuple[Index, ...]
+
+
+def resolve(connection: Connection, patterns: Sequence[str]) -> list[Group]:
+    """Groups in the order of `patterns`, each once. A pattern gives every index and data stream
+    that it matches; without patterns, all that are neither hidden nor begin with a dot.
+
+    Raises:
+        SourceError: a name or a pattern stands for nothing (MMC452), or for a closed index
+            (MMC462).
+    """
+    found: dict[str, Group] = {}
+    for pattern in patterns or ("*",):
+        names = _matching(connection, pattern) if "*" in pattern else [pattern]
+        if not names and patterns:
+            raise _missing(connection, pattern)
+        for name in names:
+            if name not in found:
+                found[name] = _group(connection, name)
+    return list(found.values())
+
+
+def uuid_of(connection: Connection, index: str) -> str:
+    """The UUID of a concrete index. Raises SourceError (MMC452)."""
+    return _text(_settings(connection, index)[index], "uuid")
+
+
+def ensure_same(connection: Connection, index: str, uuid: str) -> None:
+    """Numbers of an index mean nothing in another one of the same name.
+
+    Raises:
+        SourceChanged: the index is gone, or was made anew (MMC460).
+    """
+    try:
+        now = uuid_of(connection, index)
+    except SourceError as error:
+        if error.code != "MMC452":
+            raise
+        raise gone(index) from None
+    if now != uuid:
+        raise SourceChanged(
+            f"index {index} was made anew since the plan: its UUID was {uuid} and is {now}",
+            hint="plan again",
+            code="MMC460",
+        )
+
+
+def gone(index: str) -> SourceChanged:
+    return SourceChanged(f"index {index} is gone since the plan", hint="plan again", code="MMC460")
+
+
+def _group(connection: Connection, name: str) -> Group:
+    try:
+        settings = _settings(connection, name)
+        # Says which shards a search would ask, and with which filter: an alias may have both.
+        told = connection.get(path_of(name, "_search_shards"))
+    except SourceError as error:
+        if error.code == "MMC452":
+            raise _missing(connection, name) from None
+        raise
+    shards: dict[str, set[int]] = {}
+    for copies in told["shards"]:
+        for copy in copies:
+            shards.setdefault(copy["index"], set()).add(int(copy["shard"]))
+    return Group(
+        name,
+        tuple(
+            _index(index, settings[index], shards.get(index, set()), told["indices"].get(index, {}))
+            for index in sorted(settings)
+        ),
+    )
+
+
+def _index(name: str, said: Mapping[str, Any], shards: set[int], told: Mapping[str, Any]) -> Index:
+    if _text(said, "verified_before_close") == "true":
+        raise SourceError(
+            f"index {name} is closed",
+            hint="open it, or leave it out of source.index",
+            code="MMC462",
+        )
+    window = int(_text(said, "max_result_window") or WINDOW)
+    return Index(name, _text(said, "uuid"), tuple(sorted(shards)), told.get("filter"), window)
+
+
+def _settings(connection: Connection, name: str) -> dict[str, Any]:
+    told: dict[str, Any] = connection.get(
+        path_of(name, "_settings"), {"flat_settings": True, "expand_wildcards": "open,hidden"}
+    )
+    return told
+
+
+def _text(said: Mapping[str, Any], setting: str) -> str:
+    return str(said["settings"].get(f"index.{setting}") or "")
+
+
+def _matching(connection: Connection, pattern: str) -> list[str]:
+    """Aliases are left out: what they show is matched by its own name."""
+    told = connection.get(path_of("_resolve", "index", pattern))
+    names = [str(index["name"]) for index in told["indices"] if "data_stream" not in index] + [
+        str(stream["name"]) for stream in told["data_streams"]
+    ]
+    return sorted(name for name in names if pattern.startswith(".") or not name.startswith("."))
+
+
+def _missing(connection: Connection, name: str) -> SourceError:
+    told = connection.get(path_of("_resolve", "index", "*"))
+    known = [str(one["name"]) for kind in told.values() for one in kind]
+    known = [one for one in known if not one.startswith(".")]
+    close = nearest(name, known)
+    shown = ", ".join(sorted(known)[:10]) or "none that this user may see"
+    return SourceError(
+        f"no index, alias or data stream {name} at {connection.shown}",
+        hint=f"did you mean {close}?" if close else f"there are: {shown}",
+        code="MMC452",
+    )

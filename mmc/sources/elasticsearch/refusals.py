@@ -1,0 +1,72 @@
+"""What a server says when it does not answer, as an error of mmc: what helps, and whether asking
+again may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from mmc.errors import SourceBusy, SourceError
+from mmc.secrets import REDACTOR
+
+PRIVILEGES = "the user needs the index privileges read and view_index_metadata on these indices"
+CONTEXT_LOST = "search_context_missing_exception"
+
+
+def refusal(status: int, body: bytes, place: str, *, has_query: bool) -> SourceError:
+    """The error for an answer of this status.
+
+    Args:
+        place: what was asked, such as `POST /docs/_search at http://es:9200`.
+        has_query: the request carried the user's `source.query`.
+    """
+    kinds, words = _said(body)
+    text = f"{place}: {words or f'status {status}'}"
+    if status in (401, 403):
+        hint = PRIVILEGES if status == 403 else "are user and password, key or token of this one?"
+        return SourceError(text, hint=hint, code="MMC451")
+    if CONTEXT_LOST in kinds:
+        return SourceBusy(text, hint="the split is read again from its begin", code="MMC459")
+    if "index_closed_exception" in kinds:
+        return SourceError(text, hint="open it, or leave it out of source.index", code="MMC462")
+    if status == 404 and (not kinds or "index_not_found_exception" in kinds):
+        return SourceError(text, hint="see source.index", code="MMC452")
+    if status == 429 or status >= 500:
+        hint = "lower source.read.concurrency, or page_bytes" if status == 429 else ""
+        code = "MMC459" if "search_phase_execution_exception" in kinds else "MMC450"
+        return SourceBusy(text, hint=hint, code=code)
+    if status == 400 and has_query:
+        return SourceError(
+            f"source.query is refused: {text}",
+            hint="try the same query in a _search of your own",
+            code="MMC453",
+        )
+    return SourceError(text, code="MMC461")
+
+
+def _said(body: bytes) -> tuple[set[str], str]:
+    """The types of an error and of its causes, and the words of the deepest."""
+    try:
+        told = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return set(), " ".join(body[:200].decode(errors="replace").split())
+    error = told.get("error") if isinstance(told, dict) else None
+    if not isinstance(error, dict):
+        return set(), REDACTOR.clean(str(error or ""))[:500]
+    causes = [error, *(error.get("root_cause") or ()), *_chain(error)]
+    reasons = [str(cause.get("reason") or "") for cause in causes]
+    words = next((reason for reason in reversed(reasons[1:]) if reason), reasons[0])
+    kinds = {str(cause.get("type") or "") for cause in causes}
+    own = str(error.get("reason") or "")
+    shown = words if not own or own in words or own == "all shards failed" else f"{own} ({words})"
+    return kinds, REDACTOR.clean(shown)[:500]
+
+
+def _chain(error: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    found: list[Mapping[str, Any]] = []
+    while isinstance(error := error.get("caused_by"), Mapping):  # type: ignore[assignment]
+        found.append(error)
+    return found

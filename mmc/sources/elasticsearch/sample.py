@@ -1,0 +1,101 @@
+"""A seeded sample of documents: which fields hold lists, what no mapping names, and evidence."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from mmc.sources.elasticsearch.column import METADATA, Kind
+from mmc.sources.elasticsearch.mapping import MappedField
+
+_WINDOWS = 12
+"""Places that are looked at: each is a request."""
+_WHOLE = frozenset(
+    {Kind.JSON, Kind.POINT, Kind.VECTOR, Kind.BYTE_VECTOR, Kind.BIT_VECTOR, Kind.SPARSE}
+)
+"""Kinds whose own values may be written as lists or objects."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the sampled documents showed."""
+
+    docs: int = 0
+    size: int = 0
+    lists: set[str] = field(default_factory=set)
+    present: set[str] = field(default_factory=set)
+    unmapped: dict[str, None] = field(default_factory=dict)
+    pages: list[bytes] = field(default_factory=list)
+
+    def add(self, page: bytes, fields: Sequence[MappedField], known: Iterable[str]) -> None:
+        """Looks at the documents of an answer. `known`: every top-level name of the mapping."""
+        hits = orjson.loads(page)["hits"]["hits"]
+        self.pages.append(page)
+        self.docs += len(hits)
+        self.size += len(page)
+        names = set(known)
+        for hit in hits:
+            source = hit.get("_source") or {}
+            for key in source:
+                if key.partition(".")[0] not in names and source[key] not in (None, []):
+                    self.unmapped[key] = None
+            for mapped in fields:
+                self._look(source, mapped)
+
+    def _look(self, source: dict[str, Any], mapped: MappedField) -> None:
+        path = mapped.column.path
+        if path in METADATA:
+            return
+        found = list(values(source, path))
+        if any(value is not None for value in found):
+            self.present.add(path)
+        if mapped.column.kind in _WHOLE:
+            return
+        if len(found) > 1 or any(isinstance(value, list) for value in found):
+            self.lists.add(path)
+
+
+def values(source: Any, path: str) -> Iterator[Any]:
+    """What stands at a dotted path, in any of the ways in which a document may write it."""
+    if isinstance(source, list):
+        for item in source:
+            yield from values(item, path)
+        return
+    if not isinstance(source, dict):
+        return
+    if path in source:
+        yield source[path]
+    head = ""
+    for part in path.split(".")[:-1]:
+        head = f"{head}.{part}" if head else part
+        if head in source:
+            yield from values(source[head], path[len(head) + 1 :])
+
+
+def windows(
+    extents: Sequence[tuple[int, int, int]], rows: int, seed: int
+) -> list[tuple[int, int, int, int]]:
+    """(number of the extent, start, stop, documents wanted) to look at: all where the sample is
+    large enough, else parts of some, spread by the seed.
+
+    Args:
+        extents: start, stop and documents of each.
+    """
+    total = sum(docs for _, _, docs in extents)
+    if total <= rows:
+        return [(n, start, stop, docs) for n, (start, stop, docs) in enumerate(extents) if docs]
+    pick = random.Random(seed)
+    count = max(1, min(_WINDOWS, rows))
+    weights = [docs for _, _, docs in extents]
+    chosen = []
+    share = max(1, rows // count)
+    for number in sorted(pick.choices(range(len(extents)), weights, k=count)):
+        start, stop, docs = extents[number]
+        width = min(stop - start, max(1, (stop - start) * share // docs))
+        begin = pick.randrange(start, stop - width + 1)
+        chosen.append((number, begin, begin + width, min(share, docs)))
+    return chosen

@@ -1,0 +1,70 @@
+"""The `elasticsearch` source: documents of a cluster, read by ranges of sequence numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from mmc.errors import SourceError
+from mmc.facts import SourceFacts
+from mmc.plan.model import Split
+from mmc.sources.elasticsearch.batches import batches_of
+from mmc.sources.elasticsearch.connect import connect
+from mmc.sources.elasticsearch.describe import describe
+from mmc.sources.elasticsearch.indices import resolve
+from mmc.sources.elasticsearch.options import Options
+from mmc.sources.elasticsearch.server import look
+from mmc.sources.elasticsearch.tokens import read_tokens
+from mmc.spec.endpoints import ElasticsearchSource as ElasticsearchConfig
+from mmc.spi import Config, Sample
+from mmc.types import nearest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class ElasticsearchSource:
+    """Elasticsearch 7.17 to 9."""
+
+    type = "elasticsearch"
+    config_model = ElasticsearchConfig
+
+    def inspect(self, config: Config, collections: Sequence[str], sample: Sample) -> SourceFacts:
+        """See `mmc.spi.Source.inspect`."""
+        options = Options.of(config)
+        tokens = read_tokens(options.tokens)
+        with connect(options) as connection:
+            server = look(connection)
+            groups = resolve(connection, options.indices or tuple(collections))
+            names = [group.name for group in groups]
+            for wanted in collections:
+                if wanted not in names:
+                    close = nearest(wanted, names)
+                    raise SourceError(
+                        f"source.index does not name {wanted}",
+                        hint=f"did you mean {close}?" if close else "it names " + ", ".join(names),
+                        code="MMC452",
+                    )
+            made = tuple(
+                describe(connection, server, group, sample, tokens)
+                for group in groups
+                if not collections or group.name in collections
+            )
+        version = f"{server.engine} {server.version}".strip()
+        return SourceFacts(self.type, version, made, sample.rows, sample.seed)
+
+    def read(
+        self, config: Config, collection: str, split: Split, columns: Sequence[str], batch_rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        """See `mmc.spi.Source.read`."""
+        options = Options.of(config)
+        tokens = read_tokens(options.tokens)
+        with connect(options) as connection:
+            for piece in split.pieces:
+                yield from batches_of(connection, piece, columns, batch_rows, tokens)
+
+
+class OpensearchSource(ElasticsearchSource):
+    """OpenSearch 2 and 3; which of both answers is seen, not said."""
+
+    type = "opensearch"

@@ -1,0 +1,20 @@
+"""Servers and connections these tests ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from mmc.sources.elasticsearch.connect import Connection, Options, connect
+from tests.servers.elasticsearch.fixtures import elasticsearch, own_elasticsearch
+from tests.servers.elasticsearch.node import ElasticsearchNode
+
+__all__ = ["elasticsearch", "own_elasticsearch"]
+
+
+@pytest.fixture
+def connection(elasticsearch: ElasticsearchNode) -> Iterator[Connection]:
+    """To the node of the test run."""
+    with connect(Options.of({"url": elasticsearch.url})) as opened:
+        yield opened

@@ -1,0 +1,199 @@
+"""Answers into columns, by simdjson and by Python's own decoder alike."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from mmc.sources.elasticsearch.column import Column, Kind
+from mmc.sources.elasticsearch.decode import Decoded, Page
+
+BIG = 2**70
+"""simdjson refuses a page with such a number."""
+
+
+def decoded(way: str, column: Column, *sources: dict[str, Any], **more: Any) -> Decoded:
+    hits = [
+        {"_index": "i", "_id": str(n), "_seq_no": 10 + n, "_source": source}
+        for n, source in enumerate(sources)
+    ]
+    body: dict[str, Any] = {"hits": {"hits": hits}}
+    if way == "python":
+        body["other"] = BIG
+    page = Page.parse(json.dumps(body).encode())
+    assert page.count == len(sources)
+    return page.decode([column], more.get("tokens"))
+
+
+@pytest.fixture(params=["simdjson", "python"])
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def values_of(way: str, kind: Kind, *values: Any, **options: Any) -> tuple[list[Any], list[str]]:
+    """What comes out of documents that have these values, and the reasons of the flaws."""
+    tokens = options.pop("tokens", None)
+    column = Column("f", kind, **options)
+    made = decoded(way, column, *({"f": value} for value in values), tokens=tokens)
+    return made.batch.column(0).to_pylist(), [flaw.reason for flaw in made.flaws]
+
+
+def test_names_types_and_places(way: str) -> None:
+    made = decoded(way, Column("_id", Kind.TEXT), {}, {})
+    assert made.batch.schema.names == ["_id"]
+    assert made.batch.column(0).to_pylist() == ["0", "1"]
+    assert made.places.tolist() == [10, 11]
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "wanted"),
+    [
+        (
+            Kind.TEXT,
+            ["a", None, 5, True, 1.5, ["x"], []],
+            ["a", None, "5", "true", "1.5", "x", None],
+        ),
+        (Kind.BOOL, [True, "false", "", None], [True, False, False, None]),
+        (Kind.INT64, [2**53 + 1, "-9223372036854775808", 5.0, "7.0"], [2**53 + 1, -(2**63), 5, 7]),
+        (Kind.INT8, [127, "-128"], [127, -128]),
+        (Kind.DOUBLE, [0.1, 1, "1e3"], [0.1, 1.0, 1000.0]),
+        (Kind.FLOAT, [0.5, "0.25", 3], [0.5, 0.25, 3.0]),
+    ],
+)
+def test_what_the_server_coerces_is_taken(
+    way: str, kind: Kind, given: list[Any], wanted: list[Any]
+) -> None:
+    assert values_of(way, kind, *given) == (wanted, [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "reason"),
+    [
+        (Kind.INT64, 1.5, "a fraction in an integer field"),
+        (Kind.INT64, 2**63, "an integer outside 64 bits"),
+        (Kind.INT8, 128, "an integer outside 8 bits"),
+        (Kind.INT32, "x", "a text that is no number"),
+        (Kind.INT32, True, "no number in an integer field"),
+        (Kind.DOUBLE, 2**53 + 1, "an integer that a double cannot hold exactly"),
+        (Kind.FLOAT, 1e39, "a number outside the range of the field"),
+        (Kind.BOOL, "yes", "neither true nor false"),
+        (Kind.TEXT, {"a": 1}, "an object or a list in a text field"),
+        (Kind.TEXT, ["a", "b"], "a list where the sample has single values: see source.arrays"),
+        (Kind.DATE, "yesterday", "no date in a format of the mapping"),
+        (Kind.POINT, "nowhere!", "no point"),
+        (Kind.POINT, {"lat": 91, "lon": 0}, "a point outside the globe"),
+    ],
+)
+def test_what_does_not_fit_is_a_flaw_and_null(
+    way: str, kind: Kind, value: Any, reason: str
+) -> None:
+    found, reasons = values_of(way, kind, value, None)
+    assert found == [None, None]
+    assert reasons == [reason]
+
+
+def test_a_flaw_names_row_column_and_value(way: str) -> None:
+    made = decoded(way, Column("f", Kind.INT8), {"f": 1}, {"f": 300})
+    (flaw,) = made.flaws
+    assert (flaw.row, flaw.column, flaw.shown) == (1, "f", "300")
+
+
+def test_lists(way: str) -> None:
+    found = values_of(way, Kind.INT32, [1, 2], 3, None, [], "4", many=True)
+    assert found == ([[1, 2], [3], None, [], [4]], [])
+    assert values_of(way, Kind.INT32, [1, None], many=True)[1] == ["a null inside a list"]
+
+
+def test_json_keeps_every_digit(way: str) -> None:
+    given = {"a": [1, {"b": 18446744073709551615}], "c": 0.1, "d": "é"}
+    (text,), flaws = values_of(way, Kind.JSON, given)
+    assert json.loads(text) == given
+    assert not flaws
+    assert values_of("python", Kind.JSON, {"a": BIG})[0] == [f'{{"a":{BIG}}}']
+
+
+def test_names_with_dots_are_objects(way: str) -> None:
+    inner = Column("a.b", Kind.INT64)
+    made = decoded(way, inner, {"a": {"b": 1}}, {"a.b": 2}, {"a": {}}, {"a": [{"b": 3}]})
+    assert made.batch.column(0).to_pylist() == [1, 2, None, 3]
+    whole = decoded(way, Column("a", Kind.JSON), {"a.b": 1, "a.c.d": 2}, {"a": {"b": 1}})
+    assert [json.loads(text) for text in whole.batch.column(0).to_pylist()] == [
+        {"b": 1, "c": {"d": 2}},
+        {"b": 1},
+    ]
+
+
+def test_objects_in_a_list_give_a_list(way: str) -> None:
+    made = decoded(way, Column("a.b", Kind.INT64, many=True), {"a": [{"b": 1}, {"b": [2, 3]}]})
+    assert made.batch.column(0).to_pylist() == [[1, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "dim", "given", "wanted"),
+    [
+        (Kind.VECTOR, 2, [0.1, 2], [0.10000000149011612, 2.0]),
+        (Kind.VECTOR, 2, "P4AAAMAAAAA=", [1.0, -2.0]),
+        (Kind.BYTE_VECTOR, 2, [-128, 127], [-128, 127]),
+        (Kind.BYTE_VECTOR, 2, "ff01", [-1, 1]),
+        (Kind.BIT_VECTOR, 16, "ff01", b"\xff\x01"),
+        (Kind.BIT_VECTOR, 16, [-1, 1], b"\xff\x01"),
+    ],
+)
+def test_vectors(way: str, kind: Kind, dim: int, given: Any, wanted: Any) -> None:
+    assert values_of(way, kind, given, None, dim=dim) == ([wanted, None], [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "reason"),
+    [
+        (Kind.VECTOR, [1], "a vector of another length than 2"),
+        (Kind.VECTOR, [1, "x"], "a vector with what is no number"),
+        (Kind.VECTOR, [1, None], "a vector with what is no number"),
+        (Kind.VECTOR, [1, 1e39], "a vector with a number that a float cannot hold"),
+        (Kind.VECTOR, [[1, 2], [3, 4]], "a vector with a list inside"),
+        (Kind.VECTOR, 5, "no vector"),
+        (Kind.BYTE_VECTOR, [1, 128], "a vector with a number that a byte cannot hold"),
+        (Kind.BYTE_VECTOR, [1, 0.5], "a vector with a number that a byte cannot hold"),
+    ],
+)
+def test_what_is_no_such_vector(way: str, kind: Kind, given: Any, reason: str) -> None:
+    found, reasons = values_of(way, kind, given, dim=2)
+    assert found == [None]
+    assert reasons == [reason]
+
+
+def test_sparse_vectors(way: str) -> None:
+    table = {"river": 7, "berlin": 3}
+    given = {"river": 0.5, "berlin": 2}
+    assert values_of(way, Kind.SPARSE, given, tokens=table) == ([[(3, 2.0), (7, 0.5)]], [])
+    assert values_of(way, Kind.SPARSE, {"9": 1.5}) == ([[(9, 1.5)]], [])
+    reasons = values_of(way, Kind.SPARSE, {"sea": 1.0}, tokens=table)[1]
+    assert reasons == ["a token that source.tokens does not number"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"lat": 52.5, "lon": 13.25},
+        [13.25, 52.5],
+        "52.5,13.25",
+        "POINT (13.25 52.5)",
+        {"type": "Point", "coordinates": [13.25, 52.5]},
+    ],
+)
+def test_every_form_of_a_point(way: str, given: Any) -> None:
+    assert values_of(way, Kind.POINT, given)[0] == ['{"lat":52.5,"lon":13.25}']
+
+
+def test_a_geohash_is_the_middle_of_its_cell(way: str) -> None:
+    (text,), _ = values_of(way, Kind.POINT, "ezs42")
+    found = json.loads(text)
+    assert abs(found["lat"] - 42.605) < 0.01
+    assert abs(found["lon"] + 5.603) < 0.01
+
+
+def test_a_constant_stands_where_a_document_has_none(way: str) -> None:
+    made = decoded(way, Column("f", Kind.TEXT, constant="prod"), {}, {"f": "prod"})
+    assert made.batch.column(0).to_pylist() == ["prod", "prod"]

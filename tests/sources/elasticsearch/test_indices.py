@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mmc.errors import SourceChanged, SourceError
+from mmc.sources.elasticsearch.connect import Connection
+from mmc.sources.elasticsearch.indices import ensure_same, resolve, uuid_of
+from tests.servers.elasticsearch.node import ElasticsearchNode
+from tests.sources.elasticsearch.indexed import fresh, make, one
+
+
+def add(node: ElasticsearchNode, alias: str, index: str, **more: Any) -> None:
+    action = {"add": {"index": index, "alias": alias, **more}}
+    node.request("POST", "/_aliases", {"actions": [action]})
+
+
+def test_a_name_is_one_index(connection: Connection, elasticsearch: ElasticsearchNode) -> None:
+    name = make(elasticsearch, shards=3, max_result_window=77)
+    index = one(connection, name)
+    assert (index.name, index.shards, index.filter, index.window) == (name, (0, 1, 2), None, 77)
+    assert index.uuid == uuid_of(connection, name)
+
+
+def test_an_alias_is_all_its_indices_and_its_filter(
+    connection: Connection, elasticsearch: ElasticsearchNode
+) -> None:
+    first, second, alias = make(elasticsearch), make(elasticsearch), fresh("alias")
+    add(elasticsearch, alias, first, filter={"term": {"k": "k1"}})
+    add(elasticsearch, alias, second)
+    (group,) = resolve(connection, [alias])
+    filters = {index.name: index.filter for index in group.indices}
+    assert group.name == alias
+    assert filters == {first: {"term": {"k": {"value": "k1"}}}, second: None}
+
+
+def test_an_alias_with_a_routing_shows_fewer_shards(
+    connection: Connection, elasticsearch: ElasticsearchNode
+) -> None:
+    name, alias = make(elasticsearch, shards=4), fresh("alias")
+    add(elasticsearch, alias, name, routing="x")
+    assert len(one(connection, alias).shards) == 1
+
+
+def test_a_pattern_gives_each_index_once(
+    connection: Connection, elasticsearch: ElasticsearchNode
+) -> None:
+    start = fresh("many")
+    names = [make(elasticsearch, name=f"{start}-{n}") for n in range(3)]
+    make(elasticsearch, name=f"{start}-hidden", hidden=True)
+    add(elasticsearch, f"{start}-alias", names[0])
+    found = resolve(connection, [names[1], f"{start}-*"])
+    assert [group.name for group in found] == [names[1], names[0], names[2]]
+    everything = [group.name for group in resolve(connection, [])]
+    assert set(names) <= set(everything)
+    assert f"{start}-hidden" not in everything
+    assert [group.name for group in resolve(connection, [f"{start}-hidden"])]
+
+
+@pytest.mark.parametrize("wanted", ["{0}x", "nothing-of-that-*"])
+def test_what_is_not_there_is_told_with_what_is(
+    connection: Connection, elasticsearch: ElasticsearchNode, wanted: str
+) -> None:
+    name = make(elasticsearch)
+    with pytest.raises(SourceError, match="no index, alias or data stream") as raised:
+        resolve(connection, [wanted.format(name)])
+    assert raised.value.code == "MMC452"
+    if wanted.endswith("x"):
+        assert raised.value.hint == f"did you mean {name}?"
+
+
+def test_a_closed_index_is_told(connection: Connection, elasticsearch: ElasticsearchNode) -> None:
+    name = make(elasticsearch)
+    elasticsearch.request("POST", f"/{name}/_close")
+    with pytest.raises(SourceError, match=f"index {name} is closed") as raised:
+        resolve(connection, [name])
+    assert raised.value.code == "MMC462"
+
+
+def test_an_index_made_anew_or_gone_is_another(
+    connection: Connection, elasticsearch: ElasticsearchNode
+) -> None:
+    name = make(elasticsearch)
+    uuid = uuid_of(connection, name)
+    ensure_same(connection, name, uuid)
+    elasticsearch.request("DELETE", f"/{name}")
+    with pytest.raises(SourceChanged, match="is gone") as raised:
+        ensure_same(connection, name, uuid)
+    assert raised.value.code == "MMC460"
+    make(elasticsearch, name=name)
+    with pytest.raises(SourceChanged, match="made anew"):
+        ensure_same(connection, name, uuid)
