@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.e2e.mmc_command import mmc
+from tests.e2e.mmc_command import mmc, start
 from tests.servers.elasticsearch.node import ElasticsearchNode as Node
 from tests.servers.elasticsearch.rest import bulk
 
@@ -62,8 +63,8 @@ def documents(count: int, seed: int = 3) -> list[dict[str, Any]]:
 def make_index(node: Node, name: str, docs: list[dict[str, Any]], **settings: Any) -> None:
     wanted = {"number_of_shards": 2, "number_of_replicas": 0, **settings}
     node.request("PUT", f"/{name}", {"settings": wanted, "mappings": MAPPING})
-    for start in range(0, len(docs), 500):
-        bulk(node.url, name, docs[start : start + 500])
+    for first in range(0, len(docs), 500):
+        bulk(node.url, name, docs[first : first + 500])
     node.request("POST", f"/{name}/_refresh")
 
 
@@ -198,3 +199,61 @@ def test_several_indices_behind_an_alias_are_one_collection(
     file = spec(tmp_path, elasticsearch, "e2e_all", FILES)
     assert mmc(tmp_path, "apply", file, "--yes").code == 0
     assert len(read_out(tmp_path)) == 50
+
+
+@pytest.mark.slow
+def test_a_node_killed_and_restarted_in_mid_run_loses_and_doubles_nothing(
+    tmp_path: Path, own_elasticsearch: Any
+) -> None:
+    node = own_elasticsearch()
+    docs = documents(6000)
+    make_index(node, "e2e_killed", docs)
+    limits = {"read": {"page_bytes": 65536, "requests_per_second": 20}, "timeout": 5}
+    load = {"load": {"split_bytes": 1 << 20}}
+    file = spec(tmp_path, node, "e2e_killed", FILES, source=limits, **load)
+    mmc(tmp_path, "plan", file, "-o", "plan.json")
+    running = start(tmp_path, "apply", "plan.json", "--yes")
+    time.sleep(3)
+    assert running.poll() is None, "the run was over before the node was killed"
+    node.kill()
+    time.sleep(1)
+    node.start()
+    running.communicate(timeout=120)
+    node.request("POST", "/_forcemerge")
+    mmc(tmp_path, "apply", "plan.json", "--yes")
+    assert read_out(tmp_path).keys() == {doc["_id"] for doc in docs}
+    assert mmc(tmp_path, "verify", "plan.json").code == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", ["es9", "os2"])
+def test_other_versions_give_the_same(tmp_path: Path, own_elasticsearch: Any, profile: str) -> None:
+    node = own_elasticsearch(profile)
+    docs = documents(400)
+    mapping = json.loads(json.dumps(MAPPING))
+    if profile == "os2":
+        mapping["properties"]["embedding"] = {"type": "knn_vector", "dimension": DIM}
+    node.request("PUT", "/same", {"settings": {"number_of_shards": 2}, "mappings": mapping})
+    bulk(node.url, "same", docs)
+    node.request("POST", "/same/_refresh")
+    assert mmc(tmp_path, "apply", spec(tmp_path, node, "same", FILES), "--yes").code == 0
+    found = read_out(tmp_path)
+    assert found.keys() == {doc["_id"] for doc in docs}
+    for doc in docs:
+        row = found[doc["_id"]]
+        assert row["views"] == int(doc["views"])
+        assert row["embedding"] == doc["embedding"]
+
+
+@pytest.mark.milvus_lite
+def test_the_example_runs_as_it_stands(tmp_path: Path, elasticsearch: Node) -> None:
+    docs = [{**doc, "internal": "no"} for doc in documents(90)]
+    del docs[1]["embedding"]
+    make_index(elasticsearch, "articles", docs)
+    example = str(Path(__file__).parents[2] / "examples/elasticsearch-to-milvus.yaml")
+    mmc(tmp_path, "plan", example, "--var", f"url={elasticsearch.url}", "-o", "plan.json")
+    applied = mmc(tmp_path, "apply", "plan.json", "--json")
+    (verified,) = [event for event in applied.events if event["type"] == "verified"]
+    assert verified["ok"]
+    # A third is `de`, and one of the others has no vector.
+    assert verified["rows_found"] == 59

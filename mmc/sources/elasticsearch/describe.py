@@ -14,9 +14,12 @@ from mmc.facts import Evidence, Extent, SourceCollection, SourceField
 from mmc.io.evidence import of_column
 from mmc.sources.elasticsearch.column import ID, Column, Kind
 from mmc.sources.elasticsearch.connect import Connection, path_of
+from mmc.sources.elasticsearch.dates import unreadable
 from mmc.sources.elasticsearch.decode import Page
 from mmc.sources.elasticsearch.indices import Group, Index
-from mmc.sources.elasticsearch.mapping import Mapped, MappedField, merge, read_mapping
+from mmc.sources.elasticsearch.mapped import Mapped, MappedField
+from mmc.sources.elasticsearch.mapping import read_mapping
+from mmc.sources.elasticsearch.merging import merge
 from mmc.sources.elasticsearch.pieces import (
     PIT,
     SCROLL,
@@ -49,6 +52,8 @@ def describe(
     seen = Seen()
     for page in _sampled(connection, found, sample):
         seen.add(page, mapped.fields, known)
+    if seen.docs:
+        mapped = mapped.without_copies(seen.present)
     fields = _with_sample(mapped.fields, seen, frozenset(options.arrays), tokens is not None)
     per_doc = seen.size / seen.docs if seen.docs else 1024.0
     columns = [field.column for field in fields]
@@ -172,6 +177,10 @@ def _with_sample(
             note = f"{field.es_type}: kept as JSON; source.tokens makes it a sparse vector"
             column = Column(column.path, Kind.JSON)
             field = replace(field, column=column, vector="", index=None, note=note)
+        elif unknown := unreadable(column.formats):
+            note = f"date format {', '.join(unknown)} is not read: kept as text"
+            column = Column(column.path, Kind.TEXT, many=column.path in seen.lists)
+            field = replace(field, note=note)
         elif column.path in seen.lists or column.path in arrays:
             column = replace(column, many=True)
         made.append(replace(field, column=column))

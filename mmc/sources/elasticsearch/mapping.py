@@ -1,238 +1,251 @@
-"""The mapping of an index as columns. Pure: knows no cluster and no document."""
+"""The mapping of one index -> the columns that its documents have. Pure: the sample tells later
+which of them hold lists.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from dataclasses import field as made
 from typing import Any
 
-from mmc.diagnostics import Diagnostic, Severity
 from mmc.sources.elasticsearch.column import Column, Kind
-from mmc.sources.elasticsearch.dates import DEFAULT, unreadable
-from mmc.sources.elasticsearch.kinds import NESTED, OBJECTS, SPARSE, kind_of, note_of, widened
+from mmc.sources.elasticsearch.kinds import (
+    NESTED,
+    OBJECTS,
+    SPARSE,
+    kind_of,
+    note_of,
+    width,
+)
+from mmc.sources.elasticsearch.mapped import Mapped, MappedField
+from mmc.sources.elasticsearch.stored import (
+    Stored,
+    leaves,
+    listed,
+    on_excluded,
+    on_source,
+    on_unmapped,
+    said,
+)
 from mmc.sources.elasticsearch.vectors import DENSE, dimension, read_vector
-from mmc.types import Index
+from mmc.types import Index, Metric
 
-
-@dataclass(frozen=True, slots=True)
-class MappedField:
-    """A column with what the mapping says of it.
-
-    Attributes:
-        es_type: as the mapping names it.
-        vector: Milvus type text of a vector, or "".
-        index: in Milvus's terms; None where there is none to carry over.
-        note: a line for the plan, or "".
-    """
-
-    column: Column
-    es_type: str
-    vector: str = ""
-    index: Index | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Mapped:
-    """All columns of an index, in mapping order, and what is to be said about it."""
-
-    fields: tuple[MappedField, ...]
-    notes: tuple[str, ...] = ()
-    problems: tuple[Diagnostic, ...] = ()
+_OPENED_BY = (*DENSE, *SPARSE)
+_NAMES = {"elasticsearch": "Elasticsearch", "opensearch": "OpenSearch"}
+_LEFT_OUT = {
+    "alias": "other names of fields: left out",
+    "token_count": "counts of tokens of a text: left out",
+    "no dimension": "vectors without a dimension, which no document has yet: left out",
+    "runtime": "runtime fields, computed when searched: left out",
+    "derived": "derived fields, computed when searched: left out",
+    "multi": "multi-fields of {} are other indexings of the same values: not copied",
+    "malformed": "ignore_malformed: documents may have values that are not of the type",
+}
 
 
 @dataclass(slots=True)
-class _Left:
-    """Fields that are other views of values, by kind of view."""
+class _Seen:
+    """What a walk gathers beside the fields."""
 
-    multi: list[str] = field(default_factory=list)
-    aliases: list[str] = field(default_factory=list)
-    copies: set[str] = field(default_factory=set)
-    empty: list[str] = field(default_factory=list)
-    counts: list[str] = field(default_factory=list)
+    names: dict[str, list[str]] = made(default_factory=dict)
+    unmapped: dict[str, str] = made(default_factory=dict)
+    missing: list[str] = made(default_factory=list)
+    opened: list[str] = made(default_factory=list)
+
+    def leave(self, kind: str, path: str) -> None:
+        self.names.setdefault(kind, []).append(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    flatten: Collection[str]
+    engine: str
+    dims: Mapping[str, int]
+    stored: Stored
+    targets: frozenset[str]
+    seen: _Seen
+
+    def members(
+        self, properties: Mapping[str, Any], at: str, dynamic: str
+    ) -> Iterator[MappedField]:
+        """Fields of an object. `dynamic`: its setting, or the one it has from above."""
+        for name, mapping in properties.items():
+            path = f"{at}.{name}" if at else name
+            if not _is_object(mapping):
+                found = self._leaf(path, mapping)
+                if found is not None:
+                    yield found
+                continue
+            below = said(mapping.get("dynamic")) or dynamic
+            if not self._opens(path, mapping):
+                yield from self._whole(path, mapping)
+                continue
+            self.seen.opened.append(path)
+            if below in ("false", "runtime"):
+                self.seen.unmapped[path] = f"dynamic: {below}"
+            yield from self.members(mapping["properties"], path, below)
+
+    def _opens(self, path: str, mapping: Mapping[str, Any]) -> bool:
+        if mapping.get("type") == NESTED or not mapping.get("properties"):
+            return False
+        named = any(name == path or name.startswith(f"{path}.") for name in self.flatten)
+        return named or any(_vectors(mapping, through_nested=False))
+
+    def _whole(self, path: str, mapping: Mapping[str, Any]) -> Iterator[MappedField]:
+        """An object as one JSON column."""
+        es_type = str(mapping.get("type", "object"))
+        inside = list(leaves(mapping, path))
+        missing = [leaf for leaf in inside if self._is_missing(leaf)]
+        self.seen.missing.extend(missing)
+        if missing and len(missing) == len(inside):
+            return
+        notes = [f"{es_type} kept as JSON"]
+        if said(mapping.get("enabled")) == "false":
+            notes.append("not indexed in the source (enabled: false)")
+        elif es_type == NESTED:
+            if held := list(_vectors(mapping, through_nested=True)):
+                many = listed(f"{path}.{name}" for name in held)
+                notes.append(f"with the vectors in it ({many}), several a document")
+        elif mapping.get("properties"):
+            notes.append(f"`flatten: [{path}]` makes columns of its members")
+        yield MappedField(Column(path, Kind.JSON), es_type, note="; ".join(notes))
+
+    def _leaf(self, path: str, mapping: Mapping[str, Any]) -> MappedField | None:
+        es_type = str(mapping["type"])
+        if es_type in ("alias", "token_count"):
+            self.seen.leave(es_type, path)
+            return None
+        if es_type != "constant_keyword" and self._is_missing(path):
+            self.seen.missing.append(path)
+            return None
+        if path in self.targets and not self.stored.holds(path):
+            return None
+        if mapping.get("fields"):
+            self.seen.leave("multi", path)
+        if said(mapping.get("ignore_malformed")) == "true":
+            self.seen.leave("malformed", path)
+        if es_type in DENSE:
+            return self._vector(path, es_type, mapping)
+        kind = kind_of(es_type)
+        formats = str(mapping.get("format") or "") if kind in (Kind.DATE, Kind.DATE_NANOS) else ""
+        column = Column(
+            path,
+            kind,
+            formats=tuple(filter(None, formats.split("||"))),
+            constant=mapping.get("value") if es_type == "constant_keyword" else None,
+        )
+        dot_product = Index("SPARSE_INVERTED_INDEX", Metric.IP)
+        return MappedField(
+            column,
+            es_type,
+            vector="sparse_float_vector" if kind is Kind.SPARSE else "",
+            index=dot_product if es_type == "sparse_vector" else None,
+            note=note_of(es_type),
+            bytes_hint=width(kind),
+            copied=path in self.targets,
+        )
+
+    def _vector(self, path: str, es_type: str, mapping: Mapping[str, Any]) -> MappedField | None:
+        dim = dimension(mapping) or self.dims.get(path, 0)
+        vector = read_vector(mapping, dim)
+        if vector is None:
+            element = mapping.get("element_type") or mapping.get("data_type")
+            note = f"{es_type} of {element} is not known: kept as JSON"
+            return MappedField(Column(path, Kind.JSON), es_type, note=note)
+        if not dim and mapping.get("model_id"):
+            note = f"the dimension stands in the model {mapping['model_id']}: kept as JSON"
+            return MappedField(Column(path, Kind.JSON), es_type, note=note)
+        if not dim:
+            self.seen.leave("no dimension", path)
+            return None
+        return MappedField(
+            Column(path, vector.kind, dim=dim),
+            es_type,
+            vector=vector.text,
+            index=vector.index,
+            note=vector.note,
+            bytes_hint=width(vector.kind, dim),
+            copied=path in self.targets,
+        )
+
+    def _is_missing(self, path: str) -> bool:
+        return path not in self.targets and not self.stored.holds(path)
 
 
 def read_mapping(
-    mappings: Mapping[str, Any], *, flatten: Collection[str], engine: str, source_mode: str = ""
+    mappings: Mapping[str, Any],
+    *,
+    flatten: Collection[str],
+    engine: str,
+    source_mode: str = "",
+    dims: Mapping[str, int] | None = None,
 ) -> Mapped:
     """Columns of one concrete index.
 
     Args:
-        mappings: of `GET index/_mapping`.
-        flatten: dotted paths of the objects whose members become columns.
-        engine: elasticsearch or opensearch.
-        source_mode: `index.mapping.source.mode`, in small letters.
+        mappings: object `mappings` of the index in the answer of `GET <index>/_mapping`.
+        flatten: dotted paths of objects whose members become columns. Objects on the way to one,
+            or to a vector, are opened too; others are one JSON column.
+        engine: "elasticsearch" or "opensearch".
+        source_mode: setting `index.mapping.source.mode`, or "".
+        dims: dimension of the vectors, by path, whose mapping has none.
     """
-    left = _Left()
     properties = mappings.get("properties") or {}
-    left.copies.update(_copied(properties))
-    fields = tuple(_fields(properties, "", frozenset(flatten), left))
-    notes = [
-        _named(left.multi, "other indexings of the same values: not copied"),
-        _named(left.aliases, "field aliases: not copied"),
-        _named(sorted(left.copies), "filled by copy_to: not copied"),
-        _named(left.empty, "vectors of unknown dimension, as no document has one: left out"),
-        _named(left.counts, "numbers that the server counts: not in the documents"),
-        _named(list(mappings.get("runtime") or {}), "runtime fields: not copied"),
-    ]
+    seen, stored = _Seen(), Stored(mappings)
+    targets = frozenset(_copy_targets(properties))
+    reader = _Reader(flatten, engine, dims or {}, stored, targets, seen)
+    dynamic = said(mappings.get("dynamic"))
+    if said(mappings.get("enabled")) == "false":
+        seen.unmapped[""] = "enabled: false"
+    elif dynamic in ("false", "runtime"):
+        seen.unmapped[""] = f"dynamic: {dynamic}"
+    fields = tuple(reader.members(properties, "", dynamic))
+    for section in ("runtime", "derived"):
+        for name in mappings.get(section) or {}:
+            seen.leave(section, name)
+    whole = on_source(mappings, source_mode)
+    lost = [] if any(found.is_error for found in whole) else on_excluded(seen.missing)
     return Mapped(
-        fields,
-        tuple(note for note in notes if note),
-        tuple(_problems(mappings, fields, source_mode)),
+        fields=fields,
+        notes=tuple(_notes(mappings, fields, seen, engine)),
+        problems=(*whole, *lost, *on_unmapped(seen.unmapped)),
+        opened=tuple(seen.opened),
     )
 
 
-def merge(mapped: Sequence[tuple[str, Mapped]]) -> Mapped:
-    """Several indices as one: all their columns, of the type that holds both."""
-    found: dict[str, tuple[str, MappedField]] = {}
-    problems: dict[tuple[str, str], Diagnostic] = {}
-    notes: dict[str, None] = {}
-    for index, one in mapped:
-        notes.update(dict.fromkeys(one.notes))
-        problems.update({(problem.code, problem.message): problem for problem in one.problems})
-        for here in one.fields:
-            path = here.column.path
-            first, there = found.setdefault(path, (index, here))
-            made = _both(there, here)
-            if made is None:
-                problem = Diagnostic(
-                    "MMC458",
-                    f"`{path}` is {there.es_type} in {first} and {here.es_type} in {index}",
-                    hint="name the indices in source.index one by one: a collection each",
-                )
-                problems[problem.code, problem.message] = problem
-            else:
-                found[path] = (first, made)
-    fields = tuple(made for _, made in found.values())
-    return Mapped(fields, tuple(notes), tuple(problems.values()))
-
-
-def _both(one: MappedField, other: MappedField) -> MappedField | None:
-    """A field that holds the values of both; None where none does."""
-    if one.column == other.column:
-        return one if one.index == other.index else replace(one, index=None)
-    if one.vector or other.vector:
-        return None
-    kind = widened(one.column.kind, other.column.kind)
-    if kind is None:
-        return None
-    formats = tuple(dict.fromkeys(one.column.formats + other.column.formats))
-    return replace(one, column=replace(one.column, kind=kind, formats=formats, constant=None))
-
-
-def _fields(
-    properties: Mapping[str, Any], prefix: str, flatten: frozenset[str], left: _Left
-) -> Iterator[MappedField]:
-    for name, said in properties.items():
-        path = f"{prefix}{name}"
-        type_ = str(said.get("type", "object"))
-        if "fields" in said:
-            left.multi.append(path)
-        if type_ == "alias":
-            left.aliases.append(path)
-        elif path in left.copies:
-            continue
-        elif type_ == "token_count":
-            left.counts.append(path)
-        elif type_ in OBJECTS and _opened(said, path, flatten):
-            yield from _fields(said.get("properties") or {}, f"{path}.", flatten, left)
-        elif type_ in OBJECTS or type_ == NESTED:
-            note = "nested documents kept as a JSON list" if type_ == NESTED else ""
-            yield MappedField(Column(path, Kind.JSON), type_, note=note)
-        elif type_ in DENSE:
-            if made := _vector(said, path, type_, left):
-                yield made
-        else:
-            yield _scalar(said, path, type_)
-
-
-def _opened(said: Mapping[str, Any], path: str, flatten: frozenset[str]) -> bool:
-    """Whether the members of an object become columns: it is named, or there is a vector in it."""
-    if said.get("enabled") is False:
-        return False
-    if path in flatten or any(name.startswith(f"{path}.") for name in flatten):
-        return True
-    return any(_has_vector(member) for member in (said.get("properties") or {}).values())
-
-
-def _has_vector(said: Mapping[str, Any]) -> bool:
-    if said.get("type") in DENSE or said.get("type") in SPARSE:
-        return True
-    if said.get("type", "object") not in OBJECTS:
-        return False
-    return any(_has_vector(member) for member in (said.get("properties") or {}).values())
-
-
-def _vector(said: Mapping[str, Any], path: str, type_: str, left: _Left) -> MappedField | None:
-    dim = dimension(said)
-    made = read_vector(said, dim) if dim else None
-    if made is None:
-        if not dim:
-            left.empty.append(path)
-            return None
-        note = f"{type_} of unknown elements: kept as JSON"
-        return MappedField(Column(path, Kind.JSON), type_, note=note)
-    column = Column(path, made.kind, dim=dim)
-    return MappedField(column, type_, made.text, made.index, made.note)
-
-
-def _scalar(said: Mapping[str, Any], path: str, type_: str) -> MappedField:
-    kind = kind_of(type_)
-    note = note_of(type_)
-    formats: tuple[str, ...] = ()
-    if kind in (Kind.DATE, Kind.DATE_NANOS):
-        formats = tuple(str(said.get("format") or "||".join(DEFAULT)).split("||"))
-        if unknown := unreadable(formats):
-            kind, formats = Kind.TEXT, ()
-            note = f"date format {', '.join(unknown)} is not read: kept as text"
-    constant = said.get("value") if type_ == "constant_keyword" else None
-    vector = "sparse_float_vector" if kind is Kind.SPARSE else ""
-    return MappedField(
-        Column(path, kind, formats=formats, constant=constant), type_, vector, None, note
-    )
-
-
-def _copied(properties: Mapping[str, Any]) -> Iterator[str]:
-    for said in properties.values():
-        targets = said.get("copy_to") or []
-        yield from [targets] if isinstance(targets, str) else targets
-        yield from _copied(said.get("properties") or {})
-
-
-def _named(names: Sequence[str], what: str) -> str:
-    return f"{', '.join(names)}: {what}" if names else ""
-
-
-def _problems(
-    mappings: Mapping[str, Any], fields: Sequence[MappedField], source_mode: str
-) -> Iterator[Diagnostic]:
-    source = mappings.get("_source") or {}
-    mode = str(source.get("mode") or source_mode)
-    if source.get("enabled") is False or mode == "disabled":
-        yield Diagnostic(
-            "MMC455",
-            "the index keeps no `_source`: the values of its documents are not there",
-            hint="migrate from where the index was filled from",
+def _notes(
+    mappings: Mapping[str, Any], fields: tuple[MappedField, ...], seen: _Seen, engine: str
+) -> Iterator[str]:
+    for kind, text in _LEFT_OUT.items():
+        if names := listed(seen.names.get(kind, ())):
+            yield text.format(names) if "{}" in text else f"{names}: {text}"
+    if (mappings.get("_routing") or {}).get("required"):
+        yield "the index requires a routing: the column `_routing` has it"
+    if any(field.index is not None for field in fields):
+        yield (
+            f"`_score` of {_NAMES.get(engine, engine)} is made of the distance (cosine:"
+            " (1 + cosine) / 2); Milvus answers the distance"
         )
-    elif left_out := source.get("excludes") or source.get("includes") or ():
-        shown = ", ".join(left_out)
-        yield Diagnostic(
-            "MMC455",
-            f"`_source` leaves fields out of the documents ({shown})",
-            Severity.WARNING,
-            hint="values that it leaves out cannot be read, and are null",
-        )
-    if mode == "synthetic":
-        yield Diagnostic(
-            "MMC456",
-            "`_source` is synthetic: values come back as the index has them, not as they were sent",
-            Severity.WARNING,
-            hint="lists come sorted and without repeats; vectors as float32",
-        )
-    if mappings.get("dynamic") in (False, "false"):
-        yield Diagnostic(
-            "MMC457",
-            "the mapping has dynamic: false: documents may hold fields that it does not name",
-            Severity.WARNING,
-            hint="those that the sample shows become columns; raise sample.rows to see more",
-        )
+
+
+def _is_object(mapping: Mapping[str, Any]) -> bool:
+    return mapping.get("type", "object") in (*OBJECTS, NESTED)
+
+
+def _vectors(mapping: Mapping[str, Any], *, through_nested: bool) -> Iterator[str]:
+    """Paths of the vectors in an object, from it on."""
+    for name, member in (mapping.get("properties") or {}).items():
+        if not _is_object(member):
+            if member["type"] in _OPENED_BY:
+                yield name
+        elif through_nested or member.get("type") != NESTED:
+            for below in _vectors(member, through_nested=through_nested):
+                yield f"{name}.{below}"
+
+
+def _copy_targets(properties: Mapping[str, Any]) -> Iterator[str]:
+    for mapping in properties.values():
+        to = mapping.get("copy_to") or ()
+        yield from [to] if isinstance(to, str) else to
+        yield from _copy_targets(mapping.get("properties") or {})

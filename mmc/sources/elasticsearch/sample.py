@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from mmc.sources.elasticsearch.column import METADATA, Kind
-from mmc.sources.elasticsearch.mapping import MappedField
+from mmc.sources.elasticsearch.mapped import MappedField
 
 _WINDOWS = 12
 """Places that are looked at: each is a request."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mmc.sources.elasticsearch.column import Column, Kind, columns_text, read_columns
-from mmc.sources.elasticsearch.mapping import Mapped, merge, read_mapping
+from mmc.sources.elasticsearch.mapped import Mapped
+from mmc.sources.elasticsearch.mapping import read_mapping
+from mmc.sources.elasticsearch.merging import merge
 from mmc.types import Index, Metric
 
 
@@ -42,9 +44,10 @@ def test_scalars_objects_and_what_is_not_known() -> None:
         "span": Kind.JSON,
         "odd": Kind.JSON,
     }
-    assert made.notes == ("title: other indexings of the same values: not copied",)
+    assert made.notes == (
+        "multi-fields of title are other indexings of the same values: not copied",
+    )
     assert made.fields[-1].note == "type made_up is not known: kept as JSON"
-    assert made.fields[3].column.formats == ("strict_date_optional_time", "epoch_millis")
 
 
 def test_an_object_opens_on_the_way_to_a_vector_or_when_it_is_named() -> None:
@@ -92,14 +95,11 @@ def test_other_views_of_values_are_left_out_with_a_note() -> None:
         },
         runtime={"r": {"type": "long"}},
     )
-    assert list(kinds(made)) == ["a"]
-    assert len(made.notes) == 5
-
-
-def test_dates_in_formats_that_are_not_read_stay_text() -> None:
-    (field,) = read({"at": {"type": "date", "format": "week_date||epoch_millis"}}).fields
-    assert field.column.kind is Kind.TEXT
-    assert "week_date" in field.note
+    kept = made.without_copies({"a"})
+    assert list(kinds(kept)) == ["a"]
+    assert list(kinds(made.without_copies({"a", "all"}))) == ["a", "all"]
+    told = " | ".join(kept.notes)
+    assert all(name in told for name in ("all", "b", "count", "empty", "r"))
 
 
 def test_problems() -> None:
@@ -107,7 +107,8 @@ def test_problems() -> None:
         return [(problem.code, problem.is_error) for problem in mapped.problems]
 
     assert codes(read({}, _source={"enabled": False})) == [("MMC455", True)]
-    assert codes(read({}, _source={"excludes": ["vec"]})) == [("MMC455", False)]
+    vec = {"vec": {"type": "dense_vector", "dims": 4}}
+    assert [code for code, _ in codes(read(vec, _source={"excludes": ["vec"]}))] == ["MMC455"]
     assert codes(read({}, source_mode="synthetic")) == [("MMC456", False)]
     assert codes(read({}, dynamic="false")) == [("MMC457", False)]
     assert codes(read({}, dynamic="strict")) == []
