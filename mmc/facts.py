@@ -162,12 +162,23 @@ class Capabilities:
             harmless.
         whole_files: a split is whole files with fixed names, so a replayed split is harmless.
         auto_id: the target can make the primary key itself.
-        index_types: vector index types it can build, "" key for scalar ones.
+        auto_text_id: also one of text.
+        index_types: types of index it can build on vectors; () where none are refused.
+        scalar_indexes: (type of index, names of the scalar types it can be built on, an array as
+            `array<int64>`); () where none are refused.
+        index_defaults: (type of index, parameters that it is refused without, with the values that
+            later versions take by themselves).
+        index_needs: (type of index, parameters that it is refused without and that have no such
+            value).
         imports: rows go in by importing files, which a ledger makes harmless to repeat.
         formats: of the files it takes.
         format_types: (format, names of the types that its files can carry).
+        format_elements: (format, type names that its arrays may hold).
+        format_nulls: formats whose files have a place for a null.
         files_per_import: splits that one import may have.
         index_first: an index is best made before the import, which then waits for it.
+        max_fields, max_partitions: of a collection, as servers are configured unless somebody
+            changed it; 0 where no limit is known. The default partition counts.
     """
 
     types: frozenset[str]
@@ -185,22 +196,34 @@ class Capabilities:
     keyed_replay: bool = True
     whole_files: bool = False
     auto_id: bool = False
+    auto_text_id: bool = True
     index_types: frozenset[str] = frozenset()
+    scalar_indexes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    index_defaults: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
+    index_needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
     max_batch_bytes: int = 16 * 2**20
     formats: tuple[str, ...] = ()
     format_types: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    format_elements: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    format_nulls: tuple[str, ...] = ()
     imports: bool = False
     files_per_import: int = 1
     index_first: bool = False
+    max_fields: int = 0
+    max_partitions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class TargetCollection:
-    """A collection that is already there."""
+    """A collection that is already there.
+
+    `loaded`: its rows can be asked for; where not, `rows` is what the server has stored of it.
+    """
 
     schema: Collection
     rows: int
     indexes: tuple[tuple[str, Index], ...] = ()
+    loaded: bool = True
 
 
 @dataclass(frozen=True, slots=True)

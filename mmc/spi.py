@@ -130,6 +130,9 @@ class Target(Protocol):
     def count(self, collection: Collection) -> int:
         """Exact count(*) at strong consistency. Raises TargetError."""
 
+    def count_partitions(self, collection: Collection, partitions: Sequence[str]) -> Sequence[int]:
+        """The same of each of these partitions, in their order. Raises TargetError."""
+
     def read_back(
         self, collection: Collection, columns: Sequence[str], keys: pa.Array | None, batch_rows: int
     ) -> Iterable[pa.RecordBatch]:

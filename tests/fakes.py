@@ -230,7 +230,7 @@ class FakeTarget:
         with closing(cls(folder)) as target:
             target.base.executescript(
                 "CREATE TABLE IF NOT EXISTS made (name TEXT PRIMARY KEY, what TEXT);"
-                "CREATE TABLE IF NOT EXISTS rows (name TEXT, id INTEGER, row TEXT);"
+                "CREATE TABLE IF NOT EXISTS rows (name TEXT, id INTEGER, row TEXT, part TEXT);"
                 "CREATE TABLE IF NOT EXISTS calls (what TEXT);"
             )
             yield target
@@ -284,6 +284,13 @@ class FakeTarget:
         strike(self.folder, "count")
         return self._count(collection.name)
 
+    def count_partitions(self, collection: Collection, partitions: Sequence[str]) -> list[int]:
+        asked = "SELECT count(*) FROM rows WHERE name = ? AND part = ?"
+        found = [
+            self.base.execute(asked, [collection.name, name]).fetchone() for name in partitions
+        ]
+        return [int(rows) for (rows,) in found]
+
     def _count(self, name: str) -> int:
         (found,) = self.base.execute("SELECT count(*) FROM rows WHERE name = ?", [name]).fetchone()
         return int(found)
@@ -304,7 +311,7 @@ class FakeWriter:
     def __init__(self, target: FakeTarget, step: CopySplits, split: Split, *, upsert: bool) -> None:
         self.target = target
         self.name = step.collection.name
-        self.split = split.id
+        self.split, self.partition = split.id, split.partition
         self.upsert = upsert
         self.calls = 0
         self.rows = 0
@@ -319,7 +326,8 @@ class FakeWriter:
                         "DELETE FROM rows WHERE name = ? AND id = ?", [self.name, row["id"]]
                     )
                 base.execute(
-                    "INSERT INTO rows VALUES (?, ?, ?)", [self.name, row["id"], json.dumps(row)]
+                    "INSERT INTO rows VALUES (?, ?, ?, ?)",
+                    [self.name, row["id"], json.dumps(row), self.partition],
                 )
         self.calls += 1
         self.rows += batch.num_rows
@@ -370,9 +378,12 @@ def make_plan(
     mode: Mode = Mode.FAIL,
     name: str = "fake",
     where: str = "",
+    partitions: Sequence[str] = ("",),
     **source: Any,
 ) -> Plan:
-    """A plan from the fake source to the fake target, with every kind of step."""
+    """A plan from the fake source to the fake target, with every kind of step. Splits go to the
+    partitions in turn.
+    """
     config = {"type": "fake", "folder": str(folder), "rows": rows, **source}
     ends = [
         Endpoint("fake", freeze(config)),
@@ -386,7 +397,8 @@ def make_plan(
     for number, start in enumerate(range(0, rows, size)):
         stop = min(start + size, rows)
         piece = Extent((("path", "fake"),), start, stop, "row", stop - start, (stop - start) * 32)
-        cut.append(Split(f"{number:05}", (piece,), stop - start, (stop - start) * 32))
+        part = partitions[number % len(partitions)]
+        cut.append(Split(f"{number:05}", (piece,), stop - start, (stop - start) * 32, part))
     mappings = tuple(_mapping(field) for field in collection.fields)
     index = Index("FLAT", Metric.L2)
     there = target_facts.collection(collection.name)

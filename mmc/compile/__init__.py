@@ -32,9 +32,9 @@ from mmc.spec.load import Spec
 PASSES: Final = (
     resolve_collections,
     choose_route,
-    lay_out,
     map_fields,
     assign_casts,
+    lay_out,
     build_collections,
     choose_indexes,
     size_batches,

@@ -1,4 +1,4 @@
-"""Pass 7: how large the batches are, and what copies splits side by side."""
+"""Pass 8: how large the batches are, and what copies splits side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pass 3: the type of every field, and the cast that brings its values there."""
+"""Pass 4: the type of every field, and the cast that brings its values there."""
 
 from __future__ import annotations
 

@@ -1,15 +1,17 @@
-"""Pass 4: the collection's DDL and the mappings, checked against what the target can take and what
+"""Pass 6: the collection's DDL and the mappings, checked against what the target can take and what
 is there already.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from mmc.compile.casts import KEY_NAMES
 from mmc.compile.draft import CollectionDraft, Draft, FieldDraft
 from mmc.compile.existing import join_existing
-from mmc.diagnostics import Diagnostic
+from mmc.compile.takes import no_nulls, refuse_existing, refuse_type
+from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Capabilities
 from mmc.plan.model import Mapping, Mode
 from mmc.types import Collection, Field, TypeKind
@@ -28,7 +30,9 @@ def _build(
 ) -> CollectionDraft:
     able = draft.able(collection)
     key = _choose_key(draft, collection, findings)
-    mappings = [_mapping(draft, field, field is key, able, findings) for field in collection.fields]
+    mappings = [
+        _mapping(draft, collection, field, field is key, findings) for field in collection.fields
+    ]
     mappings.sort(key=lambda mapping: not mapping.field.primary_key)
     schema = Collection(
         name=collection.to,
@@ -41,7 +45,10 @@ def _build(
     built = replace(collection, collection=schema, mappings=tuple(mappings))
     _check_vectors(draft, built, able, findings)
     _check_partitions(draft, built, able, findings)
-    return join_existing(draft, built, findings)
+    findings += _limits(draft, built, able)
+    joined = join_existing(draft, built, findings)
+    findings += refuse_existing(draft, joined)
+    return joined
 
 
 def _partitions(collection: CollectionDraft) -> tuple[str, ...]:
@@ -87,12 +94,13 @@ def _choose_key(
 
 def _mapping(
     draft: Draft,
+    collection: CollectionDraft,
     field: FieldDraft,
     is_key: bool,
-    able: Capabilities,
     findings: list[Diagnostic],
 ) -> Mapping:
     assert field.type is not None
+    able = draft.able(collection)
     spec = field.spec
     declared = field.declared
     default = spec.default if spec else None
@@ -103,11 +111,11 @@ def _mapping(
         type=field.type,
         primary_key=is_key,
         auto_id=field.auto_id,
-        nullable=_nullable(draft, field, is_key, able, findings),
+        nullable=_nullable(draft, collection, field, is_key, findings),
         default=default if able.defaults else None,
         partition_key=bool((spec and spec.partition_key) or (declared and declared.partition_key)),
     )
-    _check_type(draft, field, able, findings)
+    findings += refuse_type(draft, collection, field)
     return Mapping(
         field=made,
         source=field.source.name if field.source else "",
@@ -125,21 +133,23 @@ def _mapping(
 
 def _nullable(
     draft: Draft,
+    collection: CollectionDraft,
     field: FieldDraft,
     is_key: bool,
-    able: Capabilities,
     findings: list[Diagnostic],
 ) -> bool:
+    able = draft.able(collection)
     said = field.spec.nullable if field.spec else None
     vector = field.type is not None and field.type.is_vector
     storable = able.nullable and not is_key and (able.nullable_vectors or not vector)
     if said and not storable:
-        reason = (
-            "a primary key" if is_key else "a vector here" if vector else "a field of this target"
-        )
         findings.append(
-            draft.finding(
-                "MMC352", f"`{field.to}`: {reason} cannot be null", field.place("nullable")
+            no_nulls(
+                draft,
+                collection,
+                field.to,
+                "a primary key" if is_key else "a vector here" if vector else "a field here",
+                field.place("nullable"),
             )
         )
     if said is not None:
@@ -149,43 +159,6 @@ def _nullable(
     if field.spec is not None and field.spec.default is not None:
         return False
     return field.nullable and storable
-
-
-def _check_type(
-    draft: Draft, field: FieldDraft, able: Capabilities, findings: list[Diagnostic]
-) -> None:
-    type_ = field.type
-    assert type_ is not None
-    target = draft.facts.target
-    if str(type_.kind) not in able.types:
-        findings.append(
-            draft.finding(
-                "MMC510",
-                f"`{field.to}`: {target.type} {target.version} cannot store {type_.kind}",
-                field.place("type"),
-                hint="it takes " + ", ".join(sorted(able.types)),
-            )
-        )
-    elif type_.element is not None and str(type_.element.kind) not in able.elements:
-        findings.append(
-            draft.finding(
-                "MMC510",
-                f"`{field.to}`: {target.type} {target.version} cannot store arrays of "
-                f"{type_.element.kind}",
-                field.place("type"),
-                hint="arrays may hold " + ", ".join(sorted(able.elements)),
-            )
-        )
-    if field.auto_id and not able.auto_id:
-        findings.append(
-            draft.finding(
-                "MMC511",
-                f"`{field.to}`: auto-id by this route would double rows when a split is "
-                "written again",
-                field.place("auto_id"),
-                hint="use a key of the source",
-            )
-        )
 
 
 def _dynamic(
@@ -232,6 +205,33 @@ def _check_vectors(
                 f"the target takes {able.vector_fields}",
                 collection.at,
             )
+        )
+
+
+def _limits(draft: Draft, collection: CollectionDraft, able: Capabilities) -> Iterator[Diagnostic]:
+    """MMC549, a warning: servers can be configured otherwise, and do not tell."""
+    schema, joins = collection.collection, draft.spec.model.load.mode in (Mode.APPEND, Mode.UPSERT)
+    assert schema is not None
+    if joins and collection.existing is not None:
+        return
+    fields, partitions = len(schema.fields), len(schema.partitions) + 1
+    if able.max_fields and fields > able.max_fields:
+        yield draft.finding(
+            "MMC549",
+            f"`{schema.name}` has {fields:,} fields; a server takes {able.max_fields:,} unless its"
+            " proxy.maxFieldNum says otherwise",
+            collection.at,
+            severity=Severity.WARNING,
+            hint="name the fields that are needed, and say `rest: dynamic` or `rest: drop`",
+        )
+    if schema.partitions and able.max_partitions and partitions > able.max_partitions:
+        yield draft.finding(
+            "MMC549",
+            f"`{schema.name}` has {partitions:,} partitions with the default one; a server takes"
+            f" {able.max_partitions:,} unless its rootCoord.maxPartitionNum says otherwise",
+            collection.at,
+            severity=Severity.WARNING,
+            hint="raise it on the server, or migrate several collections of fewer partitions",
         )
 
 

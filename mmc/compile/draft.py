@@ -117,8 +117,15 @@ class Draft:
         able = bulk.capabilities
         if collection.layout is None:
             return able
-        types = dict(able.format_types).get(collection.layout.format, ())
-        return replace(able, types=frozenset(types))
+        format_ = collection.layout.format
+        nulls = format_ in able.format_nulls
+        return replace(
+            able,
+            types=frozenset(dict(able.format_types).get(format_, ())),
+            elements=frozenset(dict(able.format_elements).get(format_, able.elements)),
+            nullable=able.nullable and nulls,
+            nullable_vectors=able.nullable_vectors and nulls,
+        )
 
     def say(self, findings: Iterable[Diagnostic]) -> Draft:
         return replace(self, diagnostics=self.diagnostics + tuple(findings))

@@ -1,4 +1,4 @@
-"""Part of pass 4: fitting into a collection that exists (load.mode append or upsert)."""
+"""Part of pass 6: fitting into a collection that exists (load.mode append or upsert)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from mmc.compile.draft import CollectionDraft, Draft
 from mmc.diagnostics import Diagnostic, Severity
+from mmc.facts import TargetCollection
 from mmc.plan.model import Mapping, Mode
 from mmc.types import Collection, Field
 
@@ -23,6 +24,7 @@ def join_existing(
     by_name = {mapping.field.name: mapping for mapping in collection.mappings}
     mappings = []
     findings += _emptied(draft, collection, existing.schema)
+    findings += _unloadable(draft, collection, existing)
     for field in existing.schema.fields:
         if field.auto_id:
             findings.append(_refuse_auto_id(draft, collection, field))
@@ -65,6 +67,24 @@ def join_existing(
         for name in sorted(missing)
     ]
     return replace(collection, collection=existing.schema, mappings=tuple(mappings))
+
+
+def _unloadable(
+    draft: Draft, collection: CollectionDraft, existing: TargetCollection
+) -> Iterator[Diagnostic]:
+    """What is there has to be counted, so it has to be loaded, which takes an index on each
+    vector.
+    """
+    indexed = {name for name, _ in existing.indexes}
+    bare = [f.name for f in existing.schema.fields if f.type.is_vector and f.name not in indexed]
+    if bare and not existing.loaded:
+        yield draft.finding(
+            "MMC366",
+            f"the existing collection `{existing.schema.name}` is not loaded, and cannot be: there"
+            f" is no index on {', '.join(f'`{name}`' for name in bare)}",
+            collection.at,
+            hint="make the index there first, or say load.mode: replace",
+        )
 
 
 def _filled(

@@ -1,10 +1,13 @@
-"""Pass 5: one index for each vector field, from the spec or carried over from the source."""
+"""Pass 7: one index for each vector field, from the spec or carried over from the source, with all
+its parameters.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from mmc.compile.draft import CollectionDraft, Draft
+from mmc.compile.draft import CollectionDraft, Draft, Path
+from mmc.compile.indexfit import Misfit, misfit, with_defaults
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.plan.model import Mapping, Mode
 from mmc.spec.models import IndexSpec
@@ -48,41 +51,49 @@ def _choose(
             )
         )
         return None
-    able = draft.able(collection).index_types
+    able = draft.able(collection)
+    key = mapping.field.primary_key
     if isinstance(said, IndexSpec):
-        if not type_.is_vector:
-            return Index(said.type, None, freeze(said.params)), "as the spec says"
         metric = said.metric or (carried.metric if carried else None)
-        note = "as the spec says"
-        if metric is None:
+        if metric is None and type_.is_vector:
             metric = _default_metric(type_)
             findings.append(_metric_note(draft, (*at, "index"), mapping, metric))
-        if able and said.type not in able:
-            findings.append(
-                draft.finding(
-                    "MMC516",
-                    f"the target cannot build {said.type} on `{mapping.field.name}`",
-                    (*at, "index", "type"),
-                    hint="it builds " + ", ".join(sorted(able)),
-                )
-            )
-        return Index(said.type, metric, freeze(said.params)), note
+        index = Index(said.type, metric if type_.is_vector else None, freeze(said.params))
+        made = with_defaults(index, able)
+        if found := misfit(made, type_, able, key=key):
+            findings.append(_refused(draft, collection, mapping, (*at, "index"), found))
+        return made, "as the spec says" if made == index else "as the spec says, with defaults"
     if carried is None or carried.metric is None:
         metric = _default_metric(type_)
         findings.append(_metric_note(draft, at, mapping, metric))
         return Index(_default_type(type_), metric), "the source has no index"
-    if able and carried.type not in able:
+    made = with_defaults(carried, able)
+    if found := misfit(made, type_, able, key=key):
+        instead = _default_type(type_)
+        reason = "" if found.key == "type" else f" ({found.reason})"
         findings.append(
             draft.finding(
                 "MMC370",
-                f"the source's index {carried.type} is not built here: AUTOINDEX is",
+                f"`{collection.to}.{mapping.field.name}`: the source's index {carried.type} is not"
+                f" built here{reason}: {instead} is",
                 at,
                 severity=Severity.NOTE,
                 hint="say index.type to choose another",
             )
         )
-        return Index(_default_type(type_), carried.metric), f"{carried.type} in the source"
-    return carried, "from the source"
+        return Index(instead, carried.metric), f"{carried.type} in the source"
+    return made, "from the source" if made == carried else "from the source, with defaults"
+
+
+def _refused(
+    draft: Draft, collection: CollectionDraft, mapping: Mapping, at: Path, found: Misfit
+) -> Diagnostic:
+    return draft.finding(
+        "MMC516",
+        f"`{collection.to}.{mapping.field.name}`: {found.reason}",
+        (*at, found.key),
+        hint=found.hint,
+    )
 
 
 def _says_metric(said: IndexSpec | str | None) -> bool:
@@ -109,9 +120,7 @@ def _default_type(type_: FieldType) -> str:
             return "AUTOINDEX"
 
 
-def _metric_note(
-    draft: Draft, at: tuple[str | int, ...], mapping: Mapping, metric: Metric
-) -> Diagnostic:
+def _metric_note(draft: Draft, at: Path, mapping: Mapping, metric: Metric) -> Diagnostic:
     return draft.finding(
         "MMC371",
         f"`{mapping.field.name}`: neither the source nor the spec says a metric; {metric} is used",

@@ -1,10 +1,11 @@
-"""Pass 3: names and format of the files that a files target or a staging place gets."""
+"""Pass 5: names and format of the files that a files target or a staging place gets."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from mmc.compile.draft import CollectionDraft, Draft
+from mmc.compile.takes import formats_for
 from mmc.diagnostics import Diagnostic
 from mmc.plan.model import Layout, Staging
 from mmc.types import freeze
@@ -26,7 +27,7 @@ def _lay_out(
     said = draft.spec.model.load.staging
     if not able.imports or said is None:
         return collection
-    format_ = able.formats[0] if said.format == "auto" else said.format
+    format_ = _format_for(draft, collection) if said.format == "auto" else said.format
     if format_ not in able.formats:
         assert draft.facts.bulk is not None
         findings.append(
@@ -41,3 +42,13 @@ def _lay_out(
     storage = freeze(said.model_dump(mode="json", by_alias=True)["storage"])
     staging = Staging(said.url.rstrip("/") or "/", storage, "", said.keep)
     return replace(collection, layout=Layout(format_, collection.to), staging=staging)
+
+
+def _format_for(draft: Draft, collection: CollectionDraft) -> str:
+    """The first format that carries every field; where none does, the first: the fields that it
+    does not carry are refused one by one.
+    """
+    able = draft.able(collection)
+    types = [field.type for field in collection.fields if field.type is not None]
+    fitting = (one for one in able.formats if all(one in formats_for(able, t) for t in types))
+    return next(fitting, able.formats[0])

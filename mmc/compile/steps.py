@@ -1,4 +1,6 @@
-"""Pass 9: the ordered list of steps. Checks first, then create, copy, finish, prove."""
+"""Pass 11: the ordered list of steps. What must be seen is loaded, then checks, then create, copy,
+finish, prove.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +33,19 @@ def make_steps(draft: Draft) -> Draft:
     groups = [_steps_of(draft, collection) for collection in draft.collections]
     checks = [step for group in groups for step in group if isinstance(step, CheckKeys)]
     rest = [step for group in groups for step in group if not isinstance(step, CheckKeys)]
+    seen = [LoadCollection(f"open.{c.to}", c.to) for c in draft.collections if _is_closed(draft, c)]
     if draft.facts.target.capabilities.whole_files:
         verifies = [step for step in rest if isinstance(step, Verify)]
         others = [step for step in rest if not isinstance(step, Verify)]
         named = tuple(_in_manifest(collection) for collection in draft.collections)
         rest = [*others, WriteManifest("manifest", "manifest.json", named), *verifies]
-    return replace(draft, steps=(*checks, *rest))
+    return replace(draft, steps=(*seen, *checks, *rest))
+
+
+def _is_closed(draft: Draft, drafted: CollectionDraft) -> bool:
+    """Whether rows stay in the collection that nobody can ask for before it is loaded."""
+    joins = draft.spec.model.load.mode in (Mode.APPEND, Mode.UPSERT)
+    return joins and drafted.existing is not None and not drafted.existing.loaded
 
 
 def _in_manifest(drafted: CollectionDraft) -> ManifestCollection:

@@ -239,6 +239,11 @@ class CopySplits:
     lossy: str = ""
     kind: Literal["copy_splits"] = "copy_splits"
 
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """Those that rows are written to by name, sorted."""
+        return tuple(sorted({split.partition for split in self.splits} - {""}))
+
 
 @dataclass(frozen=True, slots=True)
 class ImportFiles:

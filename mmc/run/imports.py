@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from mmc.errors import TargetBusy, TargetError
 from mmc.events import Emit, ImportAsked, ImportDone, ImportProgress
@@ -27,11 +27,28 @@ AGAIN_SECONDS: Final = 60.0
 comes at once may go to a node that is not up yet, and stays there for 15 minutes (seen on 2.3.5).
 """
 SETTLE_SECONDS: Final = 5.0
-"""A request that a killed process had sent is listed by the server at the latest after this."""
+"""A request whose sender was killed, or had no answer, is listed by the server at the latest after
+this.
+"""
 GONE: Final = "MMC544"
 """Code of a task that the server no longer knows: whether it brought its rows cannot be told."""
+_GONE_HINT: Final = (
+    "compare count(*) of the collection with the rows of its files; then plan again with load.mode:"
+    " replace, or drop the collection, `mmc state forget` the run, and apply again"
+)
 POLL_SECONDS: Final = (0.1, 0.5)
 """Between looks at the tasks: first, and longest."""
+
+
+class RememberingImporter(Importer, Protocol):
+    """An importer that says how long it lists a task at least.
+
+    Attributes:
+        memory_seconds: from the time that the task was asked for.
+    """
+
+    @property
+    def memory_seconds(self) -> float: ...
 
 
 class Imports:
@@ -46,7 +63,7 @@ class Imports:
         self,
         step: ImportFiles,
         copy: CopySplits,
-        target: Importer,
+        target: RememberingImporter,
         ledger: Ledger,
         *,
         emit: Emit,
@@ -68,8 +85,10 @@ class Imports:
         self._asked = {split for record in self._requests.values() for split in record.splits}
         self._stands: dict[str, ImportTask] = {}
         self._begun: dict[str, float] = {}
+        self._sent: dict[str, float] = {}
+        self._started = clock()
         self._before: dict[frozenset[str], tuple[str, ...]] | None = None
-        self._looked = clock()
+        self._looked = self._started
 
     def staged(self, record: SplitRecord) -> None:
         """A split's files are staged for good: they are asked for as soon as a request is full."""
@@ -82,7 +101,10 @@ class Imports:
         if len(waiting) >= self._step.files:
             self._ask_for(waiting.copy())
             waiting.clear()
-        if self._clock() - self._looked > POLL_SECONDS[1]:
+        # Splits of earlier attempts come in an order of their own: a request may be known before
+        # all of its splits are.
+        known = self._asked <= self._splits.keys()
+        if known and self._clock() - self._looked > POLL_SECONDS[1]:
             self._look()
 
     def finish(self) -> int:
@@ -142,7 +164,10 @@ class Imports:
             if not sure and (found := self._find(record)):
                 return found, True
             sure = False
-            return self._target.submit(self._copy, groups, key), False
+            try:
+                return self._target.submit(self._copy, groups, key), False
+            finally:
+                self._sent[record.request] = self._clock()
 
         what = f"import of {self._copy.collection.name}, request {record.request}"
         task, adopted = call(what, attempt, emit=self._emit, should_stop=self._should_stop)
@@ -156,8 +181,14 @@ class Imports:
         )
 
     def _find(self, record: ImportRecord) -> str:
-        """The task of this request's files that nobody has noted, or ""."""
-        self._pause(SETTLE_SECONDS - (datetime.now(UTC) - record.asked_at).total_seconds())
+        """The task of this request's files that nobody has noted, or "".
+
+        Raises:
+            TargetError: there is none, and the server would not list it any more (MMC544).
+        """
+        # Nobody knows when another process sent it: at the latest as this one began.
+        sent = self._sent.get(record.request, self._started)
+        self._pause(SETTLE_SECONDS - (self._clock() - sent))
         files = frozenset(self._files(record.splits))
         known = {*record.earlier, *(one.task for one in self._requests.values())}
         there = [task for task in self._tasks_there() if task.id not in known]
@@ -174,6 +205,16 @@ class Imports:
                 f" {record.request} {len(alive)} times (tasks {', '.join(alive)})",
                 hint="its rows are doubled: plan again with load.mode: replace",
                 code="MMC547",
+            )
+        age = (datetime.now(UTC) - record.asked_at).total_seconds()
+        if not found and age > self._target.memory_seconds:
+            raise TargetError(
+                f"{self._copy.collection.name}: it cannot be told whether the import of request"
+                f" {record.request}, asked for at {record.asked_at:%Y-%m-%d %H:%M:%S}Z, arrived:"
+                " the server does not list it, and forgets imports after"
+                f" {self._target.memory_seconds:,.0f} seconds",
+                hint=_GONE_HINT,
+                code=GONE,
             )
         return alive[0] if alive else (found[-1].id if found else "")
 
@@ -247,10 +288,17 @@ class Imports:
             self._ask(self._reload(record.request), fresh=True)
             return
         files = self._files(record.splits)
+        what = f"{self._copy.collection.name}: import {record.task} of {files[0]}" + (
+            f" and {len(files) - 1:,} more files" if len(files) > 1 else ""
+        )
+        if task.code == GONE:
+            raise TargetError(
+                f"{what}: it cannot be told whether its rows arrived: {task.reason}",
+                hint=_GONE_HINT,
+                code=GONE,
+            )
         raise TargetError(
-            f"{self._copy.collection.name}: import {record.task} of {files[0]}"
-            + (f" and {len(files) - 1:,} more files" if len(files) > 1 else "")
-            + f" failed: {task.reason}",
+            f"{what} failed: {task.reason}",
             hint="nothing of it is in the collection; mend the cause and apply again",
             code=task.code or "MMC543",
         )

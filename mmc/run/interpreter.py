@@ -42,19 +42,19 @@ from mmc.plan.model import (
 from mmc.run import preflight
 from mmc.run.copying import Copying
 from mmc.run.executors.local import LocalExecutor
-from mmc.run.imports import Imports
+from mmc.run.imports import Imports, RememberingImporter
 from mmc.run.inspect import inspect_again, route_of
 from mmc.run.keys import check_keys
 from mmc.run.labels import label_of
 from mmc.run.pace import call
-from mmc.run.proof import ROWS_BEFORE, copy_of, recorded, verify_copied
+from mmc.run.proof import PARTITIONS_BEFORE, ROWS_BEFORE, copy_of, recorded, verify_copied
 from mmc.run.proof import verify_plan as verify_plan
 from mmc.run.report import RunReport, report_of
 from mmc.run.staging import StagingPlace
 from mmc.run.stop import StopFlag, ending_of
 from mmc.run.targets import OpenTargets
 from mmc.secrets import REDACTOR
-from mmc.spi import Importer, Target
+from mmc.spi import Target
 from mmc.state.lease import Lease
 from mmc.state.ledger import Ledger
 from mmc.state.store import Run, RunStatus, SplitRecord, Store
@@ -163,13 +163,17 @@ class _Outcome:
     ok: bool = True
 
 
-def _create(target: Target, step: CreateCollection) -> JsonValue:
+def _create(target: Target, step: CreateCollection, partitions: Sequence[str]) -> JsonValue:
     """Makes or checks the collection. Where rows are there that stay, their number now, before the
-    first of ours: with `on_drift` it may be another than planned.
+    first of ours, in all and in the partitions that ours go to: with `on_drift` it may be another
+    than planned.
     """
     target.ensure(step)
     if step.exists and step.mode in (Mode.APPEND, Mode.UPSERT):
-        return {ROWS_BEFORE: target.count(step.collection)}
+        made = step.collection
+        rows = target.count_partitions(made, partitions) if partitions else ()
+        held: dict[str, JsonValue] = dict(zip(partitions, rows, strict=True))
+        return {ROWS_BEFORE: target.count(made), PARTITIONS_BEFORE: held}
     return None
 
 
@@ -272,7 +276,10 @@ class _Apply:
         match step:
             case CreateCollection():
                 target = self._targets.of(step.collection.name)
-                return _Outcome(self._call(label_of(step), lambda: _create(target, step)))
+                name = step.collection.name
+                copies = (copy for copy in self._plan.copies if copy.collection.name == name)
+                parts = [partition for copy in copies for partition in copy.partitions]
+                return _Outcome(self._call(label_of(step), lambda: _create(target, step, parts)))
             case CheckKeys():
                 return _Outcome({"rows": self._check_keys(step)})
             case CopySplits():
@@ -354,8 +361,8 @@ class _Apply:
             )
         return self._imports[step.id]
 
-    def _importer(self, copy: CopySplits) -> Importer:
-        return cast("Importer", self._targets.by_route(copy.route))
+    def _importer(self, copy: CopySplits) -> RememberingImporter:
+        return cast("RememberingImporter", self._targets.by_route(copy.route))
 
     def _kept(self, ours: bool) -> None:
         if not ours:

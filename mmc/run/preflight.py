@@ -11,7 +11,7 @@ from mmc.errors import PlanStale, StateError, TargetError, UnfinishedRun
 from mmc.events import Diagnosed, Emit
 from mmc.facts import Facts
 from mmc.plan.drift import Difference, compare, seen_source, seen_target, without
-from mmc.plan.model import CopySplits, CreateCollection, Plan
+from mmc.plan.model import CopySplits, CreateCollection, LoadCollection, Plan
 from mmc.state.lease import normal_address, target_identity, target_key
 from mmc.state.store import Run, Store
 
@@ -127,11 +127,18 @@ def _tell(end: str, difference: Difference, emit: Emit) -> None:
 
 
 def _begun_collections(plan: Plan, digest: str, store: Store) -> set[str]:
-    """Target collections that this run has begun to make or fill."""
+    """Target collections that this run has begun to load, make or fill. Of one that was not loaded
+    the facts told only what was stored.
+    """
     run = store.run_of(digest)
     begun = store.steps(run.run) if run else {}
-    return {
+    made = {
         step.collection.name
         for step in plan.steps
         if isinstance(step, (CreateCollection, CopySplits)) and step.id in begun
+    }
+    return made | {
+        step.collection
+        for step in plan.steps
+        if isinstance(step, LoadCollection) and step.id in begun
     }

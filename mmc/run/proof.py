@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mmc.errors import MmcError, StateError
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS_BEFORE = "rows_before"
-"""In the recorded result of a CreateCollection step."""
+PARTITIONS_BEFORE = "partitions_before"
+"""Rows of each partition that the plan writes to. Both stand in the recorded result of a
+CreateCollection step.
+"""
 
 
 def verify_plan(
@@ -58,18 +61,25 @@ def verify_plan(
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """What a run recorded of a copy. `rows_before`: rows that the collection had before its first
-    row; None when none stay.
+    row; None when none stay. `partitions_before`: the same of each partition.
     """
 
     splits: Sequence[SplitRecord]
     rows_before: int | None
+    partitions_before: Mapping[str, int] = field(default_factory=dict)
 
 
 def recorded(store: Store, run: str, plan: Plan, step: Verify) -> Recorded:
     create = store.steps(run).get(_create_of(plan, step).id)
     result = create.result if create is not None else None
-    before = result.get(ROWS_BEFORE) if isinstance(result, dict) else None
-    return Recorded(store.splits(run, step.copy), before if isinstance(before, int) else None)
+    found = result if isinstance(result, dict) else {}
+    before, parts = found.get(ROWS_BEFORE), found.get(PARTITIONS_BEFORE)
+    held = parts.items() if isinstance(parts, dict) else ()
+    return Recorded(
+        store.splits(run, step.copy),
+        before if isinstance(before, int) else None,
+        {name: rows for name, rows in held if isinstance(rows, int)},
+    )
 
 
 def verify_copied(
@@ -106,6 +116,7 @@ def verify_copied(
                 for split in copy.splits
             ],
             create=create,
+            partitions_before=known.partitions_before,
             read_split=read_split,
             emit=emit,
             should_stop=should_stop,

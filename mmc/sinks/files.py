@@ -245,6 +245,22 @@ class FilesFolder:
         except SourceError as error:
             raise _as_target_error(error) from None
 
+    def count_partitions(self, collection: Collection, partitions: Sequence[str]) -> list[int]:
+        """Rows of the parts that the manifest puts in each partition, by the parts themselves."""
+        manifest = self.manifest()
+        entry = manifest.entry(collection.name)
+        rows = dict.fromkeys(partitions, 0)
+        try:
+            for part in manifest.parts(collection.name):
+                if part.partition in rows and entry is not None:
+                    url = urls.join_url(self.url, part.path)
+                    rows[part.partition] += layout.count_rows(
+                        entry.format, url, self.storage, collection
+                    )
+        except SourceError as error:
+            raise _as_target_error(error) from None
+        return [rows[name] for name in partitions]
+
     def _checked(self, collection: Collection) -> ManifestEntry | None:
         manifest = self.manifest()
         for part in manifest.parts(collection.name):

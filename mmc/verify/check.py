@@ -8,7 +8,7 @@ no particular target or source.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeAlias
@@ -30,6 +30,8 @@ NAMED = 10
 """Differing rows that a verdict names at most."""
 KEY_BLOCK = 1000
 """Keys that one `read_back` asks for."""
+PARTITIONS_AT_ONCE = 64
+"""Partitions that are counted between two looks at `should_stop`."""
 HELD_KEYS = 1 << 24
 """Key hashes held in memory while looking for rows that were never sent (8 bytes each)."""
 
@@ -93,12 +95,14 @@ def verify_step(
     read_split: ReadSplit,
     emit: Emit,
     should_stop: Callable[[], bool],
+    partitions_before: Mapping[str, int] | None = None,
 ) -> Verified:
     """Verifies one collection.
 
     Modes `fail` and `replace`: count(*) and the digest of the whole collection must be what was
     written. `append` and `upsert`: rows that were there before must not disturb, so the count is
     judged against `create.rows_before` and the digests compare our rows only, found by their keys.
+    Each partition that rows were written to is counted likewise, against `partitions_before`.
 
     Returns:
         The verdict. `rows_expected` and `rows_found` are count(*); for upsert, where a range of
@@ -113,12 +117,14 @@ def verify_step(
     alone = step.mode in (Mode.FAIL, Mode.REPLACE)
     written = check.rows_written
     problems: list[str] = []
+    misplaced: list[str] = []
     expected, found = written, -1
     if step.count == "exact":
         found = target.count(copy.collection)
         expected = _expected_count(step.mode, create.rows_before, written, found)
         if found != expected:
             problems.append(f"MMC701: the target counts {found:,} rows, {expected:,} were expected")
+        misplaced += _misplaced(check, partitions_before or {})
 
     digest_expected = digest_found = ""
     if step.digest == "full":
@@ -141,12 +147,12 @@ def verify_step(
     return Verified(
         step.id,
         copy.collection.name,
-        ok=not problems,
+        ok=not (problems or misplaced),
         rows_expected=expected,
         rows_found=found,
         digest_expected=digest_expected,
         digest_found=digest_found,
-        problems=tuple(problems),
+        problems=(*problems, *misplaced),
     )
 
 
@@ -158,6 +164,37 @@ def _expected_count(mode: Mode, before: int, written: int, found: int) -> int:
             return before + written
         case Mode.UPSERT:
             return min(max(found, before, written), before + written)
+
+
+def _misplaced(check: _Check, before: Mapping[str, int]) -> Iterator[str]:
+    """A row in another partition than its own is missed by who asks for that one, though the whole
+    has every row.
+    """
+    sent = dict.fromkeys(check.copy.partitions, 0)
+    for done in check.splits:
+        if done.split.partition:
+            sent[done.split.partition] += done.rows_written
+    for partition, found in _counts(check):
+        written = sent[partition]
+        held = before.get(partition, 0)
+        if check.step.mode is Mode.UPSERT:
+            # A row of the same key may have gone to another partition.
+            expected = min(max(found, written), held + written)
+        else:
+            expected = _expected_count(check.step.mode, held, written, found)
+        if found != expected:
+            yield (
+                f"MMC710: partition `{partition}` counts {found:,} rows, {expected:,} were expected"
+            )
+
+
+def _counts(check: _Check) -> Iterator[tuple[str, int]]:
+    names = check.copy.partitions
+    for start in range(0, len(names), PARTITIONS_AT_ONCE):
+        _go_on(check)
+        some = names[start : start + PARTITIONS_AT_ONCE]
+        counts = check.target.count_partitions(check.copy.collection, some)
+        yield from zip(some, counts, strict=True)
 
 
 def _digest_problem(expected: str, found: str) -> str:

@@ -15,7 +15,9 @@ from mmc.plan.model import CheckKeys, Plan
 from mmc.spec.load import parse_spec
 from mmc.types import Collection, Field, FieldType
 
-CASE = Path(__file__).parents[1] / "cases" / "compile" / "upsert_into_existing"
+CASES = Path(__file__).parents[1] / "cases" / "compile"
+CASE = CASES / "upsert_into_existing"
+NOT_LOADED = CASES / "append_to_not_loaded"
 
 
 def _compiled(
@@ -54,6 +56,20 @@ def test_an_upsert_says_which_values_it_empties() -> None:
     (message,) = _found("MMC364", diagnostics)
     assert message.endswith("lose their values of `score`, `note`, the dynamic field")
     assert not _found("MMC364", _compiled("append", {"dynamic": True}, (note,))[1])
+
+
+def test_a_collection_without_an_index_cannot_be_loaded() -> None:
+    """Where it is loaded nobody asks for one."""
+    spec = parse_spec((NOT_LOADED / "spec.yaml").read_text(encoding="utf-8"), "spec.yaml").spec
+    assert spec is not None
+    facts = codec.read_facts((NOT_LOADED / "facts.json").read_text(encoding="utf-8"))
+    (there,) = facts.target.collections
+    for loaded in (True, False):
+        bare = replace(facts.target, collections=(replace(there, indexes=(), loaded=loaded),))
+        plan, diagnostics = compile_plan(spec, replace(facts, target=bare))
+        found = _found("MMC366", diagnostics)
+        assert (plan is None) == bool(found) == (not loaded)
+    assert found[0].endswith("there is no index on `embedding`")
 
 
 @pytest.mark.parametrize(("mode", "existing"), [("append", True), ("upsert", False)])

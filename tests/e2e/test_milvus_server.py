@@ -109,6 +109,26 @@ def test_fail_and_append(tmp_path: Path, milvus_server: MilvusServer) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("mode", ["append", "upsert"])
+def test_rows_go_into_a_collection_that_is_not_loaded(
+    tmp_path: Path, milvus_server: MilvusServer, mode: str
+) -> None:
+    name = _name()
+    _rows(tmp_path / "rows.parquet", range(100))
+    _rows(tmp_path / "next.parquet", range(100, 150))
+    _plan(tmp_path, milvus_server, name)
+    mmc(tmp_path, "apply", "plan.json")
+    config: dict[str, Any] = {"type": "milvus", "uri": milvus_server.uri, "database": DATABASE}
+    with MilvusInsertSink().open(config) as target:
+        target._client.release_collection(name)
+
+    shown = _plan(tmp_path, milvus_server, name, path="next.parquet", mode=mode).out
+    assert shown.index(f"load {name}") < shown.index(f"collection {name}")
+    mmc(tmp_path, "apply", "plan.json")
+    assert _found(milvus_server, name) == _texts(range(150))
+
+
+@pytest.mark.slow
 def test_upsert_and_replace(tmp_path: Path, milvus_server: MilvusServer) -> None:
     name = _name()
     _rows(tmp_path / "rows.parquet", range(100))

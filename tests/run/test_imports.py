@@ -42,6 +42,7 @@ class Server:
     rows: dict[str, int] = field(default_factory=dict)
     crash_at: int = -1
     effects: int = 0
+    memory_seconds: float = 10_800.0
     lose_answers: int = 0
     asked: int = 0
 
@@ -286,9 +287,99 @@ def test_a_task_that_the_server_forgot_is_not_asked_for_again(rig: Rig) -> None:
     imports.staged(rig.splits[0])
     rig.server.tasks_.clear()
     for _ in range(2):
-        with pytest.raises(TargetError) as caught:
+        with pytest.raises(TargetError, match="cannot be told whether its rows arrived") as caught:
             rig.once()
         assert caught.value.code == module.GONE
+        assert "nothing of it is in" not in caught.value.hint
+        assert "count(*)" in caught.value.hint
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_a_request_older_than_the_memory_of_the_server_is_not_made_again(
+    rig: Rig, arrived: bool
+) -> None:
+    rig.server.crash_at = 3 if arrived else 2
+    with pytest.raises(Crash):
+        rig.once()
+    rig.server.tasks_.clear()
+    rig.server.crash_at = -1
+    with rig.database.writing() as connection:
+        connection.exec_driver_sql("update mmc_imports set asked_at = '2020-01-01 00:00:00.000000'")
+    for _ in range(2):
+        with pytest.raises(TargetError, match="cannot be told whether the import") as caught:
+            rig.once()
+        assert caught.value.code == module.GONE
+        assert "count(*)" in caught.value.hint
+    assert "00000" not in {task.files[0].split("-")[1] for task in rig.server.tasks_}
+    (first, *_) = rig.records()
+    assert (first.request, first.status) == ("00000", ImportStatus.INTENDED)
+
+
+def test_an_old_request_that_the_server_still_lists_is_adopted(rig: Rig) -> None:
+    rig.server.crash_at = 3
+    with pytest.raises(Crash):
+        rig.once()
+    rig.server.crash_at = -1
+    with rig.database.writing() as connection:
+        connection.exec_driver_sql("update mmc_imports set asked_at = '2020-01-01 00:00:00.000000'")
+    assert rig.once() == 60
+    exact(rig)
+
+
+def test_splits_that_were_asked_for_out_of_order(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.begin().staged(rig.splits[1])  # of two workers the second was first; then killed
+    submit = rig.server.submit
+
+    def slow(*arguments: Any) -> str:
+        rig.now += 1.0
+        return submit(*arguments)
+
+    monkeypatch.setattr(rig.server, "submit", slow)
+    assert rig.once() == 60
+    exact(rig)
+
+
+def test_a_send_without_answer_is_given_time_to_appear_from_its_end(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLE_SECONDS", 5.0)
+    submit = rig.server.submit
+    late: list[tuple[float, tuple[Any, ...]]] = []
+
+    def timed_out(*arguments: Any) -> str:
+        monkeypatch.setattr(rig.server, "submit", submit)
+        rig.now += 60
+        late.append((rig.now + 3, arguments))
+        raise TargetBusy("deadline exceeded")
+
+    def sleep(seconds: float) -> None:
+        rig.now += seconds
+        if late and rig.now >= late[0][0]:
+            submit(*late.pop()[1])
+
+    monkeypatch.setattr(rig.server, "submit", timed_out)
+    monkeypatch.setattr(rig, "sleep", sleep)
+    monkeypatch.setattr("mmc.run.imports.call", immediate)
+    assert rig.once() == 60
+    assert not late
+    exact(rig)
+
+
+def test_a_request_of_another_process_is_given_time_from_our_start(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLE_SECONDS", 5.0)
+    rig.server.crash_at = 3
+    with pytest.raises(Crash):
+        rig.once()
+    with rig.database.writing() as connection:  # it was sent again since
+        connection.exec_driver_sql("update mmc_imports set asked_at = '2020-01-01 00:00:00.000000'")
+    before = rig.now
+    assert rig.once() == 60
+    assert rig.now - before > 4
+    exact(rig)
 
 
 def test_tasks_of_the_same_files_from_before_are_not_ours(rig: Rig) -> None:

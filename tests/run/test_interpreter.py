@@ -33,7 +33,7 @@ from mmc.events import (
     StepStarted,
     Verified,
 )
-from mmc.plan.model import Endpoint, Mode, OnDrift, OnError
+from mmc.plan.model import Endpoint, LoadCollection, Mode, OnDrift, OnError
 from mmc.run.interpreter import verify_plan
 from mmc.run.report import report_of
 from mmc.state.store import RunStatus, Store
@@ -261,7 +261,7 @@ def test_a_target_that_lost_rows_fails_and_is_verified_again(bench: Bench) -> No
         assert any("7" in problem for problem in report.verified[0].problems)
         assert not bench.told(NothingToDo) and not bench.told(Verified)[0].ok
     with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
-        target.base.execute("INSERT INTO rows VALUES ('articles', 7, ?)", [lost])
+        target.base.execute("INSERT INTO rows VALUES ('articles', 7, ?, '')", [lost])
     report = bench.apply(plan)
     assert report.outcome is RunStatus.APPLIED and report.verified[0].ok
 
@@ -453,3 +453,35 @@ def test_finished_steps_and_their_times_are_on_record(bench: Bench) -> None:
     assert manifest["plan"] == report.plan_digest
     listed = manifest["files"]["copy.articles"]
     assert [(split, rows) for split, rows, _ in listed] == [(f"{n:05}", 10) for n in range(4)]
+
+
+def test_a_collection_that_was_loaded_first_may_have_other_rows_than_were_stored(
+    bench: Bench,
+) -> None:
+    """Stored rows, which is what the plan knows, have deleted ones among them."""
+    bench.apply(bench.plan(rows=10, splits=1))
+    plan = bench.plan(mode=Mode.APPEND, name="second", where="id >= 10")
+    plan = replace(plan, steps=(LoadCollection("open.articles", "articles"), *plan.steps))
+    bench.fault("read.00000.0", "error")
+    with pytest.raises(SourceError):
+        bench.apply(plan)
+    assert bench.calls()[-1] == "load"
+    with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
+        target.base.execute("DELETE FROM rows WHERE id < 5")
+    report = bench.apply(plan)
+    assert report.outcome is RunStatus.APPLIED, report.verified
+    assert bench.keys() == ALL[5:]
+
+
+@pytest.mark.parametrize("mode", [Mode.APPEND, Mode.UPSERT])
+def test_rows_of_before_are_counted_in_each_partition(bench: Bench, mode: Mode) -> None:
+    parts = ("p", "q")
+    bench.apply(bench.plan(rows=10, splits=2, partitions=parts))
+    plan = bench.plan(mode=mode, write="upsert", name="second", where="id >= 10", partitions=parts)
+    assert bench.apply(plan).outcome is RunStatus.APPLIED
+    assert verify_plan(plan, store=bench.store, emit=print)[0].ok
+    with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
+        target.base.execute("UPDATE rows SET part = 'q' WHERE part = 'p' AND id >= 10")
+    (verdict,) = verify_plan(plan, store=bench.store, emit=print)
+    assert not verdict.ok
+    assert verdict.problems[0].startswith("MMC710: partition `p` counts 5 rows, ")

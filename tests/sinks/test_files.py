@@ -217,6 +217,14 @@ def test_leftovers_of_a_killed_attempt_go_with_the_manifest(format_: str, tmp_pa
 
 
 @pytest.mark.parametrize("format_", FORMATS)
+def test_rows_of_a_partition_are_counted(format_: str, tmp_path: Path) -> None:
+    folder = target(tmp_path, format_)
+    assert folder.count_partitions(SCHEMA, ["p"]) == [0]
+    fill(folder)
+    assert folder.count_partitions(SCHEMA, ["q", "p"]) == [0, 40]
+
+
+@pytest.mark.parametrize("format_", FORMATS)
 def test_an_orphan_part_is_counted(format_: str, tmp_path: Path) -> None:
     """An import of the folder would read it, so it must not be overlooked."""
     folder = target(tmp_path, format_)

@@ -55,6 +55,11 @@ class MemoryTarget:
         assert collection == self.collection
         return len(self.rows)
 
+    def count_partitions(self, collection: Collection, partitions: Sequence[str]) -> list[int]:
+        assert collection == self.collection
+        held = [row.get("partition") for row in self.rows]
+        return [held.count(name) for name in partitions]
+
     def read_back(
         self, collection: Collection, columns: Sequence[str], keys: pa.Array | None, batch_rows: int
     ) -> Iterable[pa.RecordBatch]:
@@ -89,14 +94,18 @@ class Migration:
     digest: str = "full"
     quarantined: dict[str, Rows] = field(default_factory=dict)
     """Rows of a split that were bad in another column than the key."""
+    partitions: tuple[str, ...] = ()
+    """Of the splits, in their order."""
     reads: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
 
     @property
     def splits(self) -> list[Split]:
-        return [
-            Split(f"{number:05}", (Extent((), 0, len(rows), "row", len(rows), 1),), len(rows), 1)
-            for number, rows in enumerate(self.sent)
-        ]
+        made = []
+        for number, rows in enumerate(self.sent):
+            extent = Extent((), 0, len(rows), "row", len(rows), 1)
+            partition = self.partitions[number] if self.partitions else ""
+            made.append(Split(f"{number:05}", (extent,), len(rows), 1, partition))
+        return made
 
     @property
     def copy(self) -> CopySplits:

@@ -28,6 +28,7 @@ def verify(
     done: list[DoneSplit] | None = None,
     events: list[Event] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    partitions_before: dict[str, int] | None = None,
 ) -> Verified:
     seen = [] if events is None else events
     return verify_step(
@@ -39,6 +40,7 @@ def verify(
         read_split=migration.read_split,
         emit=seen.append,
         should_stop=should_stop,
+        partitions_before=partitions_before,
     )
 
 
@@ -392,3 +394,49 @@ def test_any_accident_is_found(data: Any) -> None:
     found = verify(migration, target)
     assert not found.ok
     assert any(f"id = {victim}:" in problem for problem in found.problems)
+
+
+def in_partitions(mode: Mode = Mode.FAIL) -> tuple[Migration, MemoryTarget]:
+    """Sixty rows: 20 in no partition that is named, 30 in `p` by two splits, 10 in `q`."""
+    sent = [make_rows(0, 20), make_rows(20, 15), make_rows(35, 10), make_rows(45, 15)]
+    parts = ("", "p", "q", "p")
+    migration = Migration(sent, mode=mode, partitions=parts)
+    rows = [
+        {**row, "partition": part} for split, part in zip(sent, parts, strict=True) for row in split
+    ]
+    return migration, MemoryTarget(migration.collection, rows)
+
+
+def test_rows_in_another_partition_than_their_own_are_told() -> None:
+    migration, target = in_partitions()
+    assert verify(migration, target).ok
+    target.rows[35]["partition"] = "p"
+    found = verify(migration, target)
+    assert not found.ok
+    assert found.digest_found == found.digest_expected
+    assert found.problems == (
+        "MMC710: partition `p` counts 31 rows, 30 were expected",
+        "MMC710: partition `q` counts 9 rows, 10 were expected",
+    )
+    assert not migration.reads, "no row differs, so none has to be looked for in the source"
+
+
+@pytest.mark.parametrize("mode", [Mode.APPEND, Mode.UPSERT])
+def test_rows_of_before_count_in_their_partition(mode: Mode) -> None:
+    migration, target = in_partitions(mode)
+    migration.before = 5
+    target.rows += [{**row, "partition": "q"} for row in make_rows(1000, 5)]
+    assert verify(migration, target, partitions_before={"p": 0, "q": 5}).ok
+    target.rows[35]["partition"] = "p"
+    moved = verify(migration, target, partitions_before={"p": 0, "q": 5})
+    lines = ["MMC710: partition `p` counts 31 rows, 30 were expected"]
+    if mode is Mode.APPEND:
+        lines.append("MMC710: partition `q` counts 14 rows, 15 were expected")
+    assert moved.problems == tuple(lines)
+
+
+def test_partitions_are_not_counted_where_no_count_is_asked_for() -> None:
+    migration, target = in_partitions()
+    migration.count = "off"
+    target.rows[35]["partition"] = "p"
+    assert verify(migration, target).ok

@@ -44,12 +44,12 @@ def nulls_to_fields(draft: Draft) -> Iterator[Diagnostic]:
 
 def vectors_not_finite(draft: Draft) -> Iterator[Diagnostic]:
     """MMC313: NaN or infinity was sampled in a vector."""
-    for _, field, mapping, seen in _mapped(draft):
+    for collection, field, mapping, seen in _mapped(draft):
         if seen.non_finite and mapping.field.type.is_vector:
             yield draft.finding(
                 "MMC313",
-                f"`{field.to}`: NaN or infinity in {seen.non_finite:,} of {seen.rows:,} "
-                "sampled rows",
+                f"`{collection.to}.{field.to}`: NaN or infinity in {seen.non_finite:,} of "
+                f"{seen.rows:,} sampled rows",
                 field.at,
                 severity=Severity.WARNING,
                 hint=f"Milvus takes finite vectors only{_or_quarantine(draft)}",

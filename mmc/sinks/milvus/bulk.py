@@ -38,7 +38,14 @@ _LOOK_SECONDS = 0.5
 
 
 class ImportCalls(Protocol):
-    """The import interface of one server, by gRPC or REST. Paths are the server's."""
+    """The import interface of one server, by gRPC or REST. Paths are the server's.
+
+    Attributes:
+        memory_seconds: a task is listed at least so long after it was asked for.
+    """
+
+    @property
+    def memory_seconds(self) -> float: ...
 
     def submit(
         self, collection: str, partition: str, groups: Sequence[Sequence[str]], key: str
@@ -133,6 +140,11 @@ class BulkTarget:
         part = PartSplitWriter(place.url, place.storage, step, split, place.key)
         return StagedWriter(part, step.collection, self._dialect)
 
+    @property
+    def memory_seconds(self) -> float:
+        """A task is listed at least so long after it was asked for."""
+        return self._calls.memory_seconds
+
     def submit(self, copy: CopySplits, groups: Sequence[FileGroup], key: str) -> str:
         """Asks for one import: see `mmc.spi.Importer.submit`."""
         place = StagingPlace.of(copy)
@@ -204,6 +216,10 @@ class BulkTarget:
     def count(self, collection: Collection) -> int:
         """Exact count(*) over the whole collection at strong consistency."""
         return self._rows.count(collection)
+
+    def count_partitions(self, collection: Collection, partitions: Sequence[str]) -> list[int]:
+        """Exact count(*) of each partition at strong consistency."""
+        return self._rows.count_partitions(collection, partitions)
 
     def read_back(
         self,

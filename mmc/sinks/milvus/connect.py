@@ -163,11 +163,7 @@ class Connection:
         The parameters go as one JSON value, which every version reads. MilvusClient sends each as a
         key of its own, and Milvus Lite 3.2 drops those: HNSW would be built without its M.
         """
-        defaults = self.dialect.index_defaults.get(index.type, {})
-        params: dict[str, Any] = {
-            "index_type": index.type,
-            "params": {**defaults, **dict(index.params)},
-        }
+        params: dict[str, Any] = {"index_type": index.type, "params": dict(index.params)}
         if index.metric:
             params["metric_type"] = str(index.metric)
         with translated(f"create index {index.type} on {collection}.{field}"):

@@ -8,11 +8,11 @@ types), so `compile` must.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from mmc.errors import TargetError
 from mmc.facts import Capabilities
+from mmc.sinks.milvus import scalars
 from mmc.sinks.milvus.importable import V2_3, V2_4, V2_5, V2_6, V2_6_24, Imports
 from mmc.types import ELEMENTS
 
@@ -32,13 +32,11 @@ _INDEXES_2_3 = frozenset(
         "DISKANN",
         "BIN_FLAT",
         "BIN_IVF_FLAT",
-        "Trie",
-        "STL_SORT",
     }
 )
-_INDEXES_2_4 = _INDEXES_2_3 | {"SPARSE_INVERTED_INDEX", "SPARSE_WAND", "INVERTED"}
-_INDEXES_2_5 = _INDEXES_2_4 | {"BITMAP", "HNSW_SQ", "HNSW_PQ", "HNSW_PRQ"}
-_INDEXES_2_6 = _INDEXES_2_5 | {"IVF_RABITQ", "NGRAM"}
+_INDEXES_2_4 = _INDEXES_2_3 | {"SPARSE_INVERTED_INDEX", "SPARSE_WAND"}
+_INDEXES_2_5 = _INDEXES_2_4 | {"HNSW_SQ", "HNSW_PQ", "HNSW_PRQ"}
+_INDEXES_2_6 = _INDEXES_2_5 | {"IVF_RABITQ"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +56,6 @@ class Dialect:
         json_objects: JSON documents are objects or null; anything else is refused.
         largest_key: largest int64 key whose row can be found. Milvus 2.3 counts the row with the
             key 2**63-1, but no query returns it.
-        index_defaults: parameters that this version refuses to do without, with the values that
-            later ones take by themselves; filled in where an index does not say them.
         page_bytes: most bytes of values asked for in one page when reading back.
         page_rows: most rows of such a page.
         imports: how it imports files, None where it does not.
@@ -72,7 +68,6 @@ class Dialect:
     positive_sparse: bool = False
     json_objects: bool = False
     largest_key: int = 2**63 - 1
-    index_defaults: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     page_bytes: int = 32 * 2**20
     page_rows: int = 16_384
     imports: Imports | None = None
@@ -94,9 +89,9 @@ LITE = Dialect(
                 "IVF_FLAT",
                 "IVF_SQ8",
                 "SPARSE_INVERTED_INDEX",
-                "INVERTED",
             }
         ),
+        scalar_indexes=scalars.LITE,
     ),
     json_as_string=True,
     insert_replaces=True,
@@ -108,6 +103,17 @@ LITE = Dialect(
     page_rows=65_536,
 )
 
+_LISTS = (("nlist", 128),)
+_INDEX_DEFAULTS = (
+    ("BIN_IVF_FLAT", _LISTS),
+    ("HNSW", (("M", 30), ("efConstruction", 360))),
+    ("IVF_FLAT", _LISTS),
+    ("IVF_PQ", (("nbits", 8), *_LISTS)),
+    ("IVF_SQ8", _LISTS),
+    ("SCANN", _LISTS),
+)
+"""Knowhere's own, since 2.5. The `m` of IVF_PQ depends on the data and has none."""
+
 _V2_3 = Capabilities(
     types=_SCALARS | {"float_vector", "binary_vector"},
     elements=_ELEMENTS,
@@ -115,39 +121,43 @@ _V2_3 = Capabilities(
     defaults=False,
     vector_fields=1,
     index_types=_INDEXES_2_3,
+    scalar_indexes=scalars.V2_3,
+    index_defaults=_INDEX_DEFAULTS,
+    index_needs=(("IVF_PQ", ("m",)),),
+    max_fields=64,
+    max_partitions=4096,
 )
 _V2_4 = replace(
     _V2_3,
     types=_V2_3.types | {"float16_vector", "bfloat16_vector", "sparse_float_vector"},
     vector_fields=4,
     index_types=_INDEXES_2_4,
+    scalar_indexes=scalars.V2_4,
 )
-_V2_5 = replace(_V2_4, nullable=True, defaults=True, vector_fields=10, index_types=_INDEXES_2_5)
-_V2_6 = replace(_V2_5, types=_V2_5.types | {"int8_vector"}, index_types=_INDEXES_2_6)
+_V2_5 = replace(
+    _V2_4,
+    nullable=True,
+    defaults=True,
+    vector_fields=10,
+    index_types=_INDEXES_2_5,
+    scalar_indexes=scalars.V2_5,
+    index_defaults=(),
+    index_needs=(),
+    max_partitions=1024,
+)
+_V2_6 = replace(
+    _V2_5,
+    types=_V2_5.types | {"int8_vector"},
+    index_types=_INDEXES_2_6,
+    scalar_indexes=scalars.V2_6,
+)
 _V3_0 = replace(_V2_6, nullable_vectors=True)
 
-_LISTS = {"nlist": 128}
-_INDEX_DEFAULTS = {
-    "HNSW": {"M": 30, "efConstruction": 360},
-    "IVF_FLAT": _LISTS,
-    "IVF_SQ8": _LISTS,
-    "IVF_PQ": {**_LISTS, "nbits": 8},
-    "SCANN": _LISTS,
-    "BIN_IVF_FLAT": _LISTS,
-}
-"""Knowhere's own, since 2.5. The `m` of IVF_PQ depends on the data and has none."""
-
-_D2_3 = Dialect(
-    _V2_3,
-    json_objects=True,
-    largest_key=2**63 - 2,
-    index_defaults=_INDEX_DEFAULTS,
-    imports=V2_3,
-)
+_D2_3 = Dialect(_V2_3, json_objects=True, largest_key=2**63 - 2, imports=V2_3)
 
 SERVERS: tuple[tuple[tuple[int, ...], Dialect], ...] = (
     ((2, 3), _D2_3),
-    ((2, 4), Dialect(_V2_4, index_defaults=_INDEX_DEFAULTS, imports=V2_4)),
+    ((2, 4), Dialect(_V2_4, imports=V2_4)),
     ((2, 5), Dialect(_V2_5, imports=V2_5)),
     ((2, 6), Dialect(_V2_6, imports=V2_6)),
     ((2, 6, 24), Dialect(_V2_6, imports=V2_6_24)),

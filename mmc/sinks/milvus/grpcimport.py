@@ -26,6 +26,9 @@ class GrpcImports:
     `default`, and it sends the request again when the connection breaks.
     """
 
+    memory_seconds = 86_400.0
+    """`rootCoord.importTaskRetention`."""
+
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 

@@ -125,11 +125,16 @@ def import_capabilities(server: Capabilities, imports: Imports) -> Capabilities:
         keyed_replay=False,
         whole_files=False,
         auto_id=True,
+        auto_text_id=False,
         nullable=server.nullable and any(one.nullable for one in imports.formats),
         max_batch_bytes=_BATCH_BYTES,
         imports=True,
         formats=tuple(one.name for one in imports.formats),
         format_types=tuple(sorted((one.name, tuple(sorted(one.types))) for one in imports.formats)),
+        format_elements=tuple(
+            sorted((one.name, tuple(sorted(one.elements))) for one in imports.formats)
+        ),
+        format_nulls=tuple(one.name for one in imports.formats if one.nullable),
         files_per_import=imports.files,
         index_first=imports.index_first,
     )

@@ -6,6 +6,8 @@ What makes a replay harmless: rows have keys, and a later attempt upserts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NoReturn
 
 import pyarrow as pa
@@ -29,6 +31,9 @@ from mmc.sinks.milvus.schema import differences, to_schema
 from mmc.sinks.milvus.writer import InsertWriter
 from mmc.spi import WrittenSplit
 from mmc.types import Collection, Index
+
+COUNTS_IN_FLIGHT = 16
+"""A strong read waits half a second for the server's clock, whatever it reads (2.3.5)."""
 
 
 class InsertTarget:
@@ -154,7 +159,15 @@ class InsertTarget:
 
     def count(self, collection: Collection) -> int:
         """Exact count(*) over the whole collection at strong consistency."""
-        return count(self._connection, collection.name)
+        return count(self._connection, collection)
+
+    def count_partitions(self, collection: Collection, partitions: Sequence[str]) -> list[int]:
+        """Exact count(*) of each partition at strong consistency."""
+        if self._connection.dialect.capabilities.embedded:
+            return [count(self._connection, collection, one) for one in partitions]
+        with ThreadPoolExecutor(COUNTS_IN_FLIGHT) as pool:
+            ask = partial(count, self._connection, collection)
+            return list(pool.map(ask, partitions))
 
     def read_back(
         self,

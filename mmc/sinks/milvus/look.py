@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmc.facts import TargetCollection
 from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.errors import translated
 from mmc.sinks.milvus.schema import from_description, to_index
-from mmc.types import Collection, Index
+from mmc.types import Collection, Index, TypeKind
 
 
 def look(connection: Connection, names: Sequence[str]) -> tuple[TargetCollection, ...]:
@@ -21,8 +22,9 @@ def look(connection: Connection, names: Sequence[str]) -> tuple[TargetCollection
             there = connection.client.has_collection(name, timeout=connection.timeout)
         if there:
             schema, _ = describe(connection, name)
-            held = rows(connection, name)
-            found.append(TargetCollection(schema, held, indexes(connection, name)))
+            open_ = connection.dialect.capabilities.embedded or loaded(connection, name)
+            held = count(connection, schema) if open_ else stored(connection, name)
+            found.append(TargetCollection(schema, held, indexes(connection, name), open_))
     return tuple(found)
 
 
@@ -45,17 +47,15 @@ def describe(connection: Connection, name: str) -> tuple[Collection, tuple[str, 
     return from_description(description, partitions)
 
 
-def rows(connection: Connection, name: str) -> int:
-    """Exact where the collection can be asked; what the server has stored of it where it is not
-    loaded: an apply that was killed before its load, or a collection that is only kept.
+def stored(connection: Connection, name: str) -> int:
+    """Rows that the server has stored, for a collection that is not loaded: an apply that was
+    killed before its load, or a collection that is only kept.
 
-    What is stored has deleted rows and repeats too, and lacks what was not flushed yet.
+    It has deleted rows and repeats too, and lacks what was not flushed yet.
     """
-    if connection.dialect.capabilities.embedded or loaded(connection, name):
-        return count(connection, name)
     with translated(f"look at {name}"):
-        stored = connection.client.get_collection_stats(name, timeout=connection.timeout)
-    return int(stored["row_count"])
+        stats = connection.client.get_collection_stats(name, timeout=connection.timeout)
+    return int(stats["row_count"])
 
 
 def loaded(connection: Connection, name: str) -> bool:
@@ -64,17 +64,28 @@ def loaded(connection: Connection, name: str) -> bool:
     return str(state.name) == "Loaded"
 
 
-def count(connection: Connection, name: str) -> int:
-    """Exact count(*) at strong consistency.
-
-    Never per partition: with a partition and no filter, Milvus Lite counts the whole collection.
-    """
-    with translated(f"count {name}"):
+def count(connection: Connection, collection: Collection, partition: str = "") -> int:
+    """Exact count(*) at strong consistency, of the whole collection or of one partition."""
+    name = collection.name
+    where: dict[str, Any] = {"partition_names": [partition]} if partition else {}
+    with translated(f"count {name}{f' ({partition})' if partition else ''}"):
         answer = connection.client.query(
             name,
-            filter="",
+            filter=_every_row(connection, collection) if partition else "",
             output_fields=["count(*)"],
             consistency_level="Strong",
             timeout=connection.timeout,
+            **where,
         )
     return int(answer[0]["count(*)"])
+
+
+def _every_row(connection: Connection, collection: Collection) -> str:
+    """A filter that every row passes. Milvus Lite counts the whole collection where a partition is
+    named without a filter; Milvus 2.3 does not read the least int64.
+    """
+    if not connection.dialect.capabilities.embedded:
+        return ""
+    key = collection.primary
+    least = '""' if key.type.kind is TypeKind.VARCHAR else str(-(2**63))
+    return f"{key.name} >= {least}"

@@ -35,6 +35,9 @@ class RestImports:
         keys: the server knows the header Idempotency-Key (2.6.24, 3.0.2).
     """
 
+    memory_seconds = 10_800.0
+    """`dataCoord.import.taskRetention`."""
+
     def __init__(self, address: Address, token: str, *, keys: bool) -> None:
         if not address.uri.startswith(("http://", "https://")):
             raise TargetError(

@@ -51,6 +51,7 @@ class _Seen:
     names: dict[str, list[str]] = made(default_factory=dict)
     unmapped: dict[str, str] = made(default_factory=dict)
     missing: list[str] = made(default_factory=list)
+    missing_vectors: list[str] = made(default_factory=list)
     opened: list[str] = made(default_factory=list)
 
     def leave(self, kind: str, path: str) -> None:
@@ -87,7 +88,7 @@ class _Reader:
             yield from self.members(mapping["properties"], path, below)
 
     def _opens(self, path: str, mapping: Mapping[str, Any]) -> bool:
-        if mapping.get("type") == NESTED or not mapping.get("properties"):
+        if mapping.get("type") == NESTED or not _parsed(mapping):
             return False
         named = any(name == path or name.startswith(f"{path}.") for name in self.flatten)
         return named or any(_vectors(mapping, through_nested=False))
@@ -118,6 +119,8 @@ class _Reader:
             return None
         if es_type != "constant_keyword" and self._is_missing(path):
             self.seen.missing.append(path)
+            if es_type in _OPENED_BY:
+                self.seen.missing_vectors.append(path)
             return None
         if path in self.targets and not self.stored.holds(path):
             return None
@@ -205,7 +208,8 @@ def read_mapping(
         for name in mappings.get(section) or {}:
             seen.leave(section, name)
     whole = on_source(mappings, source_mode)
-    lost = [] if any(found.is_error for found in whole) else on_excluded(seen.missing)
+    disabled = any(found.is_error for found in whole)
+    lost = [] if disabled else on_excluded(seen.missing, seen.missing_vectors)
     return Mapped(
         fields=fields,
         notes=tuple(_notes(mappings, fields, seen, engine)),
@@ -229,6 +233,11 @@ def _notes(
         )
 
 
+def _parsed(mapping: Mapping[str, Any]) -> bool:
+    """Whether the mapping knows members of an object."""
+    return bool(mapping.get("properties")) and said(mapping.get("enabled")) != "false"
+
+
 def _is_object(mapping: Mapping[str, Any]) -> bool:
     return mapping.get("type", "object") in (*OBJECTS, NESTED)
 
@@ -239,7 +248,7 @@ def _vectors(mapping: Mapping[str, Any], *, through_nested: bool) -> Iterator[st
         if not _is_object(member):
             if member["type"] in _OPENED_BY:
                 yield name
-        elif through_nested or member.get("type") != NESTED:
+        elif _parsed(member) and (through_nested or member.get("type") != NESTED):
             for below in _vectors(member, through_nested=through_nested):
                 yield f"{name}.{below}"
 

@@ -4,12 +4,13 @@ their columns, types widened where that is exact, else MMC458.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from mmc.diagnostics import Diagnostic
 from mmc.sources.elasticsearch.column import Column
+from mmc.sources.elasticsearch.dates import DEFAULT
 from mmc.sources.elasticsearch.kinds import widened, width
 from mmc.sources.elasticsearch.mapped import Mapped, MappedField
 from mmc.sources.elasticsearch.mapping import read_mapping
@@ -51,24 +52,24 @@ def read_mappings(
     return merge(list(zip(names, each, strict=True))), tuple(each)
 
 
-def own_columns(merged: Mapped, own: Mapped) -> tuple[Column, ...]:
-    """The merged columns as documents of one of the indices are decoded: with its own date
-    formats and its own constants.
+def own_columns(columns: Sequence[Column], own: Mapped) -> tuple[Column, ...]:
+    """Merged columns as documents of one of the indices are decoded: with its own date formats and
+    its own constants.
     """
     by_path = {field.column.path: field.column for field in own.fields}
     made = []
-    for field in merged.fields:
-        mine = by_path.get(field.column.path)
-        formats = mine.formats if mine is not None else ()
-        constant = mine.constant if mine is not None else None
-        made.append(replace(field.column, formats=formats, constant=constant))
+    for column in columns:
+        mine = by_path.get(column.path)
+        if mine is not None and mine.kind is column.kind:
+            column = replace(column, formats=mine.formats, constant=mine.constant)
+        made.append(column)
     return tuple(made)
 
 
 def merge(mapped: Sequence[tuple[str, Mapped]]) -> Mapped:
     """Union of the columns, in the order in which the indices, given by name, have them first.
 
-    Where two have date formats or constants that differ, `own_columns` has each one's.
+    A constant that differs is none of the merged column: `own_columns` has each index's.
     """
     fields: dict[str, MappedField] = {}
     holders: dict[str, list[tuple[str, str]]] = {}
@@ -86,7 +87,7 @@ def merge(mapped: Sequence[tuple[str, Mapped]]) -> Mapped:
     clashes = [_clash(path, holders[path], others) for path, others in misfits.items()]
     return Mapped(
         fields=tuple(fields.values()),
-        notes=tuple(dict.fromkeys(note for _, one in mapped for note in one.notes)),
+        notes=tuple(_notes(mapped)),
         problems=(*_named(mapped), *clashes, *_overlaps(holders)),
         opened=tuple(dict.fromkeys(path for _, one in mapped for path in one.opened)),
     )
@@ -95,16 +96,18 @@ def merge(mapped: Sequence[tuple[str, Mapped]]) -> Mapped:
 def _union(one: MappedField, other: MappedField) -> MappedField | None:
     a, b = one.column, other.column
     kind = widened(a.kind, b.kind)
-    if kind is None or a.dim != b.dim:
+    formats = _formats(a.formats, b.formats)
+    if kind is None or a.dim != b.dim or formats is None:
         return None
     index, note = _index(one, other)
-    notes = (*one.note.split("; "), *other.note.split("; "), note)
+    constant = "" if a.constant == b.constant else "null where a document relies on the constant"
+    notes = (*one.note.split("; "), *other.note.split("; "), note, constant)
     types = (*one.es_type.split(", "), *other.es_type.split(", "))
     column = replace(
         a,
         kind=kind,
         many=a.many or b.many,
-        formats=tuple(dict.fromkeys((*a.formats, *b.formats))),
+        formats=formats,
         constant=a.constant if a.constant == b.constant else None,
     )
     return MappedField(
@@ -116,6 +119,16 @@ def _union(one: MappedField, other: MappedField) -> MappedField | None:
         bytes_hint=width(kind, a.dim),
         copied=one.copied and other.copied,
     )
+
+
+def _formats(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Date formats that read the values of both alike: the first that fits decides, so one list
+    has to begin with the other. `2024` is a year to one format and an epoch to the next.
+    """
+    if one == other:
+        return one
+    short, long = sorted((one or DEFAULT, other or DEFAULT), key=len)
+    return long if long[: len(short)] == short else None
 
 
 def _index(one: MappedField, other: MappedField) -> tuple[Index | None, str]:
@@ -130,7 +143,10 @@ def _index(one: MappedField, other: MappedField) -> tuple[Index | None, str]:
 
 
 def _type(field: MappedField) -> str:
-    return field.es_type + (f" of {field.column.dim} dimensions" if field.column.dim else "")
+    column = field.column
+    if column.dim:
+        return f"{field.es_type} of {column.dim} dimensions"
+    return field.es_type + (f" ({'||'.join(column.formats)})" if column.formats else "")
 
 
 def _clash(path: str, held: list[tuple[str, str]], others: list[tuple[str, str]]) -> Diagnostic:
@@ -152,6 +168,16 @@ def _overlaps(holders: Mapping[str, list[tuple[str, str]]]) -> list[Diagnostic]:
                 found.append(_clash(path, held, [(holders[below][0][0], f"an object (`{below}`)")]))
                 break
     return found
+
+
+def _notes(mapped: Sequence[tuple[str, Mapped]]) -> Iterator[str]:
+    """Notes of all as they are; others with the indices that they are of."""
+    names: dict[str, list[str]] = {}
+    for name, one in mapped:
+        for note in one.notes:
+            names.setdefault(note, []).append(name)
+    for note, of in names.items():
+        yield note if len(of) == len(mapped) else f"in {listed(of)}: {note}"
 
 
 def _named(mapped: Sequence[tuple[str, Mapped]]) -> list[Diagnostic]:

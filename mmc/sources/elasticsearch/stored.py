@@ -76,15 +76,23 @@ def on_source(mappings: Mapping[str, Any], mode: str) -> list[Diagnostic]:
     return []
 
 
-def on_excluded(paths: Collection[str]) -> list[Diagnostic]:
+def on_excluded(paths: Collection[str], vectors: Collection[str]) -> list[Diagnostic]:
+    """Findings on fields that `_source` leaves out, by `includes` and `excludes`.
+
+    Args:
+        vectors: those of the paths that are vectors: a collection without them is of no use.
+    """
     if not paths:
         return []
+    severity = Severity.ERROR if vectors else Severity.WARNING
+    names = listed([*vectors, *(path for path in paths if path not in vectors)])
     return [
         Diagnostic(
             "MMC455",
-            f"`_source` does not keep {listed(paths)}: the values cannot be read back",
-            hint="index the documents again, from where they came, without `excludes` and"
-            " `includes` in the mapping's `_source`",
+            f"`_source` does not keep {names}: the values cannot be read",
+            severity,
+            hint="index the documents again, from where they came, without `includes` and"
+            " `excludes` in the mapping's `_source`",
         )
     ]
 
@@ -96,15 +104,26 @@ def on_unmapped(places: Mapping[str, str]) -> list[Diagnostic]:
         places: path of an object ("" the root) -> its setting that lets such values in.
     """
     return [
-        Diagnostic(
-            "MMC457",
-            f"`{setting}` {f'in `{path}`' if path else 'at the root'}: documents may have values"
-            " that the mapping does not name, which become no column",
-            Severity.WARNING,
-            hint="name them (PUT <index>/_mapping) and plan again to have them",
-        )
-        for path, setting in places.items()
+        _inside(path, setting) if path else _at_root(setting) for path, setting in places.items()
     ]
+
+
+def _at_root(setting: str) -> Diagnostic:
+    return Diagnostic(
+        "MMC457",
+        f"the mapping has `{setting}`: documents may hold fields that it does not name",
+        Severity.WARNING,
+        hint="those that the sample shows become JSON columns; raise sample.rows to see more",
+    )
+
+
+def _inside(path: str, setting: str) -> Diagnostic:
+    return Diagnostic(
+        "MMC457",
+        f"`{path}` has `{setting}`: values in it that the mapping does not name become no column",
+        Severity.WARNING,
+        hint="name them in the mapping (PUT <index>/_mapping) and plan again to have them",
+    )
 
 
 def said(value: Any) -> str:

@@ -167,11 +167,7 @@ def test_binary_vectors_and_text_keys_by_partition(target: BulkTarget, tmp_path:
     assert [task.rows for task in tasks] == [rows.num_rows for rows in sent]
     assert [task.id for task in target.find_tasks(copy)] == ids
     ready(target, collection, Index("BIN_FLAT", Metric.HAMMING))
-    for rows, name in zip(sent, FORMATS, strict=True):
-        answer = target._connection.client.query(
-            collection.name, filter="", output_fields=["count(*)"], partition_names=[name]
-        )
-        assert answer[0]["count(*)"] == rows.num_rows
+    assert target.count_partitions(collection, FORMATS) == [rows.num_rows for rows in sent]
     assert target.count(collection) == sum(rows.num_rows for rows in sent)
     assert found_digest(target, collection) == digest_of(collection, sent)
 
@@ -364,6 +360,9 @@ def test_what_it_can_take(config: Config, tmp_path: Path) -> None:
     assert types["parquet"] == types["json"] == types["numpy"] | {"array"} == able.types
     for kind in ("float16_vector", "sparse_float_vector"):
         assert kind not in able.types
+    elements = {name: set(kinds) for name, kinds in able.format_elements}
+    assert elements["parquet"] - elements["json"] == {"double"}
+    assert able.format_nulls == () and not able.auto_text_id
 
 
 def test_milvus_lite_imports_nothing(tmp_path: Path) -> None:

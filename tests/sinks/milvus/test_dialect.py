@@ -56,6 +56,9 @@ def test_the_table_ascends_and_only_gains() -> None:
     for (_, older), (_, newer) in pairwise(SERVERS):
         assert older.capabilities.types <= newer.capabilities.types
         assert older.capabilities.index_types <= newer.capabilities.index_types
+        gained = dict(newer.capabilities.scalar_indexes)
+        for name, types in older.capabilities.scalar_indexes:
+            assert set(types) <= set(gained[name]), name
 
 
 def test_what_each_line_gains() -> None:
@@ -68,6 +71,8 @@ def test_what_each_line_gains() -> None:
     assert not v24.defaults and v25.defaults
     assert "int8_vector" not in v25.types and "int8_vector" in v26.types
     assert not v26.nullable_vectors and v30.nullable_vectors
+    assert v23.index_defaults and v24.index_defaults and not v25.index_defaults
+    assert (v24.max_partitions, v25.max_partitions, v25.max_fields) == (4096, 1024, 64)
     for one in (v23, v24, v25, v26, v30):
         assert one.varchar_unit == "bytes"
         assert one.keyed_replay and not one.auto_id and not one.embedded

@@ -168,8 +168,20 @@ def test_partitions(tmp_path: Path) -> None:
         names = ["p", "q"]
         stats = [target._client.get_partition_stats("c", name)["row_count"] for name in names]
         assert stats == [2, 1]
+        assert target.count_partitions(collection, names) == [2, 1]
         with pytest.raises(TargetError, match="nowhere"):
             write(target, collection, one, partition="nowhere")
+
+
+@pytest.mark.parametrize("key", ["int64", "varchar(9)"])
+def test_every_key_of_a_partition_is_counted(tmp_path: Path, key: str) -> None:
+    collection = small(key, partitions=("p",))
+    keys = [-(2**63), 0, 2**63 - 1] if key == "int64" else ["", "\0", "é"]
+    with open_lite(tmp_path) as target:
+        target.ensure(create_step(collection))
+        write(target, collection, small_rows(collection, keys[:2]), partition="p")
+        write(target, collection, small_rows(collection, keys[2:]))
+        assert target.count_partitions(collection, ["p", "_default"]) == [2, 1]
 
 
 def test_partition_key(tmp_path: Path) -> None:

@@ -12,13 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from mmc.compile.indexfit import misfit, with_defaults
 from mmc.errors import TargetError
 from mmc.io.arrow import canonical_schema
 from mmc.plan.model import BuildIndex, LoadCollection, Mode
+from mmc.sinks.milvus.dialect import version_of
 from mmc.sinks.milvus.insert import InsertTarget
 from mmc.sinks.milvus_insert import MilvusInsertSink
 from mmc.spi import Config
-from mmc.types import Collection, Index, Metric
+from mmc.types import Collection, FieldType, Index, Metric
 from tests.servers.milvus_lite import create_step
 from tests.servers.milvus_server import MilvusServer
 from tests.sinks.milvus.collections import (
@@ -34,6 +36,7 @@ from tests.sinks.milvus.collections import (
 from tests.sinks.milvus.test_round_trip import VALUES
 
 FLAT = Index("FLAT", Metric.L2)
+SERVER = version_of("v2.3.5").dialect.capabilities
 OBJECTS = [text for text in VALUES["json"] if text.strip()[0] in "{n"]
 METAS = ["{}", '{"x":1,"y":[1,null,{"z":"é😀"}],"f":1.0}', '{"":0,"n":123456789012345678901}']
 
@@ -154,14 +157,9 @@ def test_partitions(target: InsertTarget, config: Config) -> None:
         write(target, collection, small_rows(collection, [4]), partition="nowhere")
     ready(target, collection)
     assert target.count(collection) == 3
-    for partition, count in (("p", 2), ("q", 1), ("_default", 0)):
-        answer = target._client.query(
-            collection.name,
-            output_fields=["count(*)"],
-            partition_names=[partition],
-            consistency_level="Strong",
-        )
-        assert answer[0]["count(*)"] == count, partition
+    assert target.count_partitions(collection, ["p", "q", "_default"]) == [2, 1, 0]
+    with pytest.raises(TargetError, match="nowhere"):
+        target.count_partitions(collection, ["p", "nowhere"])
     (seen,) = MilvusInsertSink().inspect(config, [collection.name]).collections
     assert seen.schema == collection
 
@@ -184,7 +182,7 @@ def test_a_collection_that_is_not_loaded(target: InsertTarget, config: Config) -
     write(target, collection, small_rows(collection, [1, 2]))
     target._client.flush(collection.name)
     (seen,) = MilvusInsertSink().inspect(config, [collection.name]).collections
-    assert seen.rows == 2
+    assert (seen.rows, seen.loaded) == (2, False)
     with pytest.raises(TargetError, match="not loaded") as caught:
         target.count(collection)
     assert "load the collection first" in caught.value.hint
@@ -286,6 +284,7 @@ def test_indexes_come_back_as_they_were_made(
     target: InsertTarget, config: Config, vector: str, wanted: Index
 ) -> None:
     collection = indexed(target, vector)
+    assert misfit(wanted, FieldType.parse(vector), SERVER, key=False) is None
     target._connection.create_index(collection.name, "v", wanted)
     target._connection.create_index(collection.name, "t", Index("Trie"))
     target._connection.create_index(collection.name, "n", Index("STL_SORT"))
@@ -305,9 +304,13 @@ def test_parameters_that_2_3_cannot_do_without(
     target: InsertTarget, config: Config, said: Index, made: Index
 ) -> None:
     collection = indexed(target, "float_vector(8)")
-    target._connection.create_index(collection.name, "v", said)
+    with pytest.raises(TargetError, match=f"create index {said.type}") as caught:
+        target._connection.create_index(collection.name, "v", said)
+    assert caught.value.code == "MMC507"
+    planned = with_defaults(said, SERVER)
+    target._connection.create_index(collection.name, "v", planned)
     (seen,) = MilvusInsertSink().inspect(config, [collection.name]).collections
-    assert seen.indexes == (("v", made),)
+    assert seen.indexes == (("v", made),) == (("v", planned),)
 
 
 @pytest.mark.parametrize(
@@ -315,10 +318,6 @@ def test_parameters_that_2_3_cannot_do_without(
     [
         ("v", index("FLAT", "JACCARD")),
         ("v", index("BIN_FLAT", "HAMMING")),
-        ("v", index("INVERTED")),
-        ("v", index("IVF_PQ", "L2", m=3)),
-        ("t", index("INVERTED")),
-        ("n", index("Trie")),
     ],
 )
 def test_indexes_that_the_server_refuses(target: InsertTarget, place: str, wanted: Index) -> None:
@@ -326,6 +325,49 @@ def test_indexes_that_the_server_refuses(target: InsertTarget, place: str, wante
     with pytest.raises(TargetError, match=f"create index {wanted.type}") as caught:
         target._connection.create_index(collection.name, place, wanted)
     assert caught.value.code == "MMC507"
+
+
+@pytest.mark.parametrize(
+    ("vector", "wanted"),
+    [
+        ("float_vector(8)", index("IVF_PQ", "L2", nlist=4, nbits=8)),
+        ("float_vector(8)", index("IVF_PQ", "L2", nlist=4, nbits=8, m=3)),
+        ("float_vector(7)", index("SCANN", "L2", nlist=4)),
+        ("float_vector(8)", index("HNSW_SQ", "L2", M=8, efConstruction=50)),
+        ("float_vector(8)", index("INVERTED")),
+        ("binary_vector(16)", index("BIN_IVF_FLAT", "SUBSTRUCTURE", nlist=4)),
+        ("binary_vector(16)", index("BIN_IVF_FLAT", "SUPERSTRUCTURE", nlist=4)),
+    ],
+)
+def test_indexes_that_the_plan_refuses_as_the_server_does(
+    target: InsertTarget, vector: str, wanted: Index
+) -> None:
+    collection = indexed(target, vector)
+    with pytest.raises(TargetError, match=f"create index {wanted.type}"):
+        target._connection.create_index(collection.name, "v", wanted)
+    assert misfit(wanted, FieldType.parse(vector), SERVER, key=False) is not None
+
+
+def test_scalar_indexes_that_the_server_builds(target: InsertTarget) -> None:
+    """What the plan takes from the table of this version is what the server builds, no more."""
+    kinds = ["bool", "int8", "int16", "int32", "int64", "float", "double", "varchar(9)", "json"]
+    kinds += ["array<int64>(3)", "array<varchar(9)>(3)"]
+    fields = [field(f"f{number}", kind) for number, kind in enumerate(kinds)]
+    collection = named(
+        Collection("", (field("id", "int64", primary_key=True), *fields, small().fields[2]))
+    )
+    target.ensure(create_step(collection))
+    for type_ in ("AUTOINDEX", "BITMAP", "INVERTED", "STL_SORT", "Trie"):
+        wanted = Index(type_)
+        for one in fields:
+            fits = misfit(wanted, one.type, SERVER, key=False) is None
+            try:
+                target._connection.create_index(collection.name, one.name, wanted)
+            except TargetError:
+                assert not fits, (type_, one)
+            else:
+                assert fits, (type_, one)
+                target._client.drop_index(collection.name, one.name)
 
 
 @pytest.mark.slow
