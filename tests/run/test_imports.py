@@ -326,9 +326,7 @@ def test_an_old_request_that_the_server_still_lists_is_adopted(rig: Rig) -> None
     exact(rig)
 
 
-def test_splits_that_were_asked_for_out_of_order(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_splits_that_were_asked_for_out_of_order(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.begin().staged(rig.splits[1])  # of two workers the second was first; then killed
     submit = rig.server.submit
 

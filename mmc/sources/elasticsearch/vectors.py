@@ -72,7 +72,8 @@ def dimension(field: Mapping[str, Any]) -> int:
 def read_vector(field: Mapping[str, Any], dim: int) -> Vector | None:
     """The field as a vector of `dim`; None where its elements are of a type that is not known."""
     elastic = field["type"] == "dense_vector"
-    element = str(field.get("element_type" if elastic else "data_type", "float"))
+    # OpenSearch 2.19 answers `BYTE` where `byte` was sent.
+    element = str(field.get("element_type" if elastic else "data_type", "float")).lower()
     kind = _KINDS.get(element)
     if kind is None:
         return None
