@@ -164,6 +164,7 @@ class InsertTarget:
     def count_partitions(self, collection: Collection, partitions: Sequence[str]) -> list[int]:
         """Exact count(*) of each partition at strong consistency."""
         if self._connection.dialect.capabilities.embedded:
+            self._load_embedded(collection)
             return [count(self._connection, collection, one) for one in partitions]
         with ThreadPoolExecutor(COUNTS_IN_FLIGHT) as pool:
             ask = partial(count, self._connection, collection)
@@ -176,16 +177,17 @@ class InsertTarget:
         keys: pa.Array | None,
         batch_rows: int,
     ) -> Iterator[pa.RecordBatch]:
-        """Rows as canonical batches; see `mmc.spi.Target.read_back`.
-
-        An embedded collection is loaded first: after a new start it is not, once it has an index.
-        """
+        """Rows as canonical batches; see `mmc.spi.Target.read_back`."""
         if self._connection.dialect.capabilities.embedded:
-            with translated(f"load {collection.name}"):
-                self._client.load_collection(collection.name, timeout=self._connection.long_timeout)
+            self._load_embedded(collection)
         if keys is None:
             return read_all(self._connection, collection, columns, batch_rows)
         return read_keys(self._connection, collection, columns, keys, batch_rows)
+
+    def _load_embedded(self, collection: Collection) -> None:
+        """After a new start an embedded collection is not loaded, once it has an index."""
+        with translated(f"load {collection.name}"):
+            self._client.load_collection(collection.name, timeout=self._connection.long_timeout)
 
 
 def _check_index(step: BuildIndex, there: Index) -> None:
