@@ -18,8 +18,7 @@ from mmc.sources.elasticsearch.dates import unreadable
 from mmc.sources.elasticsearch.decode import Page
 from mmc.sources.elasticsearch.indices import Group, Index
 from mmc.sources.elasticsearch.mapped import Mapped, MappedField
-from mmc.sources.elasticsearch.mapping import read_mapping
-from mmc.sources.elasticsearch.merging import merge
+from mmc.sources.elasticsearch.merging import own_columns, read_mappings
 from mmc.sources.elasticsearch.pieces import (
     PIT,
     SCROLL,
@@ -47,7 +46,7 @@ def describe(
 ) -> SourceCollection:
     """Looks at the indices behind one name as one collection. Raises SourceError."""
     options = connection.options
-    mapped, known = _mapping(connection, server, group)
+    mapped, each, known = _mapping(connection, server, group)
     found = [_found(connection, server, index) for index in group.indices]
     seen = Seen()
     for page in _sampled(connection, found, sample):
@@ -58,11 +57,12 @@ def describe(
     per_doc = seen.size / seen.docs if seen.docs else 1024.0
     columns = [field.column for field in fields]
     extents: list[Extent] = []
-    for place, shards, docs in found:
+    for (place, shards, docs), own in zip(found, each, strict=True):
+        here = own_columns(columns, own)
         for shard in shards:
-            extents += shard_extents(replace(place, shard=shard.number), shard, columns, per_doc)
+            extents += shard_extents(replace(place, shard=shard.number), shard, here, per_doc)
         if not shards and docs:
-            extents.append(whole_extent(place, docs, columns, per_doc))
+            extents.append(whole_extent(place, docs, here, per_doc))
     evidence = _evidence(seen, columns, tokens)
     rows = sum(docs for _, _, docs in found)
     return SourceCollection(
@@ -80,26 +80,23 @@ def describe(
     )
 
 
-def _mapping(connection: Connection, server: Server, group: Group) -> tuple[Mapped, set[str]]:
-    made = []
+def _mapping(
+    connection: Connection, server: Server, group: Group
+) -> tuple[Mapped, tuple[Mapped, ...], set[str]]:
+    """The columns of all indices, those of each, and every top-level name of a mapping."""
+    told = []
+    modes = {}
     known: set[str] = set()
     for index in group.indices:
-        told = connection.get(path_of(index.name, "_mapping"))[index.name]["mappings"]
+        mappings = connection.get(path_of(index.name, "_mapping"))[index.name]["mappings"]
         settings = connection.get(path_of(index.name, "_settings"), {"flat_settings": True})
         mode = settings[index.name]["settings"].get("index.mapping.source.mode", "")
-        made.append(
-            (
-                index.name,
-                read_mapping(
-                    told,
-                    flatten=connection.options.flatten,
-                    engine=server.engine,
-                    source_mode=str(mode).lower(),
-                ),
-            )
-        )
-        known.update(name.partition(".")[0] for name in told.get("properties", {}))
-    return merge(made), known
+        modes[index.name] = str(mode).lower()
+        told.append((index.name, mappings))
+        known.update(name.partition(".")[0] for name in mappings.get("properties", {}))
+    flatten = connection.options.flatten
+    merged, each = read_mappings(told, flatten=flatten, engine=server.engine, source_modes=modes)
+    return merged, each, known
 
 
 def _found(
