@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
+import simdjson
 
 from mmc.io.arrow import data_type
 from mmc.sources.elasticsearch.column import Column, Kind
-from mmc.sources.elasticsearch.dates import instant
-from mmc.sources.elasticsearch.points import point
+from mmc.sources.elasticsearch.dates import instant, instants
+from mmc.sources.elasticsearch.documents import LISTS, Several, plain
+from mmc.sources.elasticsearch.points import point, points
 from mmc.types import ArrowType
 
 _NULL = type(None)
 _BITS = {Kind.INT8: 8, Kind.INT16: 16, Kind.INT32: 32, Kind.INT64: 64}
+_DIGITS = {Kind.DATE: 3, Kind.DATE_NANOS: 9}
 _PLAIN: dict[Kind, set[type]] = {
     Kind.TEXT: {str, _NULL},
     Kind.BOOL: {bool, _NULL},
@@ -33,6 +36,10 @@ _PLAIN: dict[Kind, set[type]] = {
 """Types of values that Arrow takes as they are, ranges apart."""
 _EXACT = 1 << 53
 _MOST = float(np.finfo(np.float32).max)
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_DOUBLE_INSIDE = re.compile(rb"[0-9][.e]")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,102 +51,164 @@ class Misfit:
     value: Any
 
 
-def build(
-    column: Column, listed: Sequence[Any], tokens: Mapping[str, int] | None
-) -> tuple[pa.Array, list[Misfit]]:
+def build(column: Column, cells: Sequence[Any]) -> tuple[pa.Array, list[Misfit]]:
     """The column, null where a document has no value, and where its value does not fit.
 
+    A list of one is its value, an empty one is null, and lists in lists are one list, as they are
+    to Elasticsearch.
+
     Args:
-        listed: one decoded JSON value a document; bytes are JSON text.
-        tokens: numbers of the tokens of sparse vectors; None: the tokens are numbers.
+        cells: one value a document, as `documents` finds them.
     """
     type_ = data_type(ArrowType.parse(column.arrow))
-    if not column.many and set(map(type, listed)) <= _PLAIN.get(column.kind, set()):
-        made = _fast(column.kind, listed, type_)
-        if made is not None:
-            return made, []
-    one = _one(column, tokens)
-    taken: list[Any] = []
+    if column.many:
+        return _lists(column.kind, column.formats, cells, type_)
+    whole = column.kind in (Kind.JSON, Kind.POINT)
     misfits: list[Misfit] = []
-    for row, value in enumerate(listed):
-        try:
-            taken.append(_many(value, one) if column.many else _single(value, one, column.kind))
-        except ValueError as error:
-            taken.append(None)
-            misfits.append(Misfit(row, str(error), value))
-    return pa.array(taken, type_), misfits
+    kinds = set(map(type, cells))
+    if whole or not kinds.isdisjoint((*LISTS, Several)):
+        taken = []
+        for row, value in enumerate(cells):
+            try:
+                taken.append(value if whole else one_of(plain(value)))
+            except ValueError as error:
+                taken.append(None)
+                misfits.append(Misfit(row, str(error), value))
+    else:
+        taken = list(cells)
+    made, wrong = _elements(column.kind, column.formats, taken, type_)
+    misfits += [Misfit(row, reason, cells[row]) for row, reason in wrong]
+    return made, sorted(misfits, key=lambda misfit: misfit.row)
 
 
-def _fast(kind: Kind, listed: Sequence[Any], type_: pa.DataType) -> pa.Array | None:
-    """None where a value is out of range, which only one by one tells."""
-    try:
-        made = pa.array(listed, pa.float64() if kind is Kind.FLOAT else type_)
-    except (pa.ArrowInvalid, OverflowError):
-        return None
-    if kind is Kind.FLOAT:
-        largest = np.abs(made.fill_null(0).to_numpy()).max(initial=0)
-        return made.cast(pa.float32()) if largest <= _MOST else None
-    return made
-
-
-def _many(value: Any, one: Callable[[Any], Any]) -> Any:
-    if value is None:
-        return None
-    listed = value if isinstance(value, list) else [value]
-    flat: list[Any] = []
-    for item in listed:
-        if isinstance(item, list):
-            flat += item
-        else:
-            flat.append(item)
-    if any(item is None for item in flat):
-        raise ValueError("a null inside a list")
-    return [one(item) for item in flat]
-
-
-def _single(value: Any, one: Callable[[Any], Any], kind: Kind) -> Any:
-    if isinstance(value, list) and kind not in (Kind.JSON, Kind.POINT):
+def one_of(value: Any) -> Any:
+    """The one value of a list, or what is no list. Raises ValueError where it has several."""
+    while isinstance(value, list):
         if len(value) > 1:
             raise ValueError("a list where the sample has single values: see source.arrays")
         value = value[0] if value else None
-    return None if value is None else one(value)
+    return value
 
 
-def _one(column: Column, tokens: Mapping[str, int] | None) -> Callable[[Any], Any]:
-    """Makes one value. Raises ValueError with the reason."""
-    match column.kind:
+def _lists(
+    kind: Kind, formats: tuple[str, ...], cells: Sequence[Any], type_: pa.DataType
+) -> tuple[pa.Array, list[Misfit]]:
+    flat: list[Any] = []
+    rows: list[int] = []
+    counts = [0] * len(cells)
+    absent = np.zeros(len(cells), np.bool_)
+    misfits: dict[int, Misfit] = {}
+    for row, value in enumerate(cells):
+        if value is None:
+            absent[row] = True
+            continue
+        items = _items(kind, value)
+        if None in items:
+            misfits[row] = Misfit(row, "a null inside a list", value)
+            continue
+        flat += items
+        counts[row] = len(items)
+        rows += [row] * len(items)
+    values, wrong = _elements(kind, formats, flat, type_.value_type)
+    for at, reason in wrong:
+        misfits.setdefault(rows[at], Misfit(rows[at], reason, cells[rows[at]]))
+    absent[list(misfits)] = True
+    offsets = np.zeros(len(cells) + 1, np.int32)
+    np.cumsum(counts, out=offsets[1:])
+    made = pa.ListArray.from_arrays(
+        pa.array(offsets), values, type=type_, mask=pa.array(absent) if absent.any() else None
+    )
+    return made, [misfits[row] for row in sorted(misfits)]
+
+
+def _items(kind: Kind, value: Any) -> list[Any]:
+    """Elements of what a document has for a column of lists."""
+    value = plain(value)
+    if kind is Kind.POINT:
+        return points(value)
+    if not isinstance(value, list):
+        return [value]
+    if kind is Kind.JSON or not any(isinstance(item, list) for item in value):
+        return value
+    return [inner for item in value for inner in _items(kind, item)]
+
+
+def _elements(
+    kind: Kind, formats: tuple[str, ...], values: list[Any], type_: pa.DataType
+) -> tuple[pa.Array, list[tuple[int, str]]]:
+    """The values as an array, and number and reason of those that do not fit: they are null."""
+    if set(map(type, values)) <= _PLAIN.get(kind, set()):
+        made = _fast(kind, values, type_)
+    else:
+        made = instants(values, formats, _DIGITS[kind]) if kind in _DIGITS else None
+    if made is not None:
+        return made, []
+    one = _one(kind, formats)
+    taken: list[Any] = []
+    wrong: list[tuple[int, str]] = []
+    for at, value in enumerate(values):
+        try:
+            taken.append(None if value is None else one(value))
+        except ValueError as error:
+            taken.append(None)
+            wrong.append((at, str(error)))
+    return pa.array(taken, type_), wrong
+
+
+def _fast(kind: Kind, values: list[Any], type_: pa.DataType) -> pa.Array | None:
+    """None where a value is out of range, which only one by one tells."""
+    try:
+        made = pa.array(values, pa.float64() if kind is Kind.FLOAT else type_)
+    except (pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
+        return None
+    if kind in (Kind.FLOAT, Kind.DOUBLE):
+        largest = np.abs(made.fill_null(0).to_numpy(zero_copy_only=False)).max(initial=0)
+        if not largest <= (_MOST if kind is Kind.FLOAT else np.finfo(np.float64).max):
+            return None
+    return made.cast(type_)
+
+
+def _one(kind: Kind, formats: tuple[str, ...]) -> Callable[[Any], Any]:
+    """Makes one value, not null. Raises ValueError with the reason."""
+    match kind:
         case Kind.TEXT:
             return _text
         case Kind.BOOL:
             return _bool
         case Kind.FLOAT | Kind.DOUBLE:
-            return lambda value: _float(value, column.kind)
+            return lambda value: _float(value, kind)
         case Kind.DATE | Kind.DATE_NANOS:
-            digits = 3 if column.kind is Kind.DATE else 9
-            return lambda value: instant(value, column.formats, digits)
+            return lambda value: instant(plain(value), formats, _DIGITS[kind])
         case Kind.JSON:
             return _json
         case Kind.POINT:
-            return point
-        case Kind.SPARSE:
-            return lambda value: _sparse(value, tokens)
-        case kind:
+            return lambda value: point(plain(value))
+        case _:
             return lambda value: _integer(value, _BITS[kind])
 
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
-        return value
-    if isinstance(value, (dict, list)):
+        return _whole_characters(value)
+    if not isinstance(value, (bool, int, float)):
         raise ValueError("an object or a list in a text field")
-    return json.dumps(value)
+    return _json(value)
+
+
+def _whole_characters(text: str) -> str:
+    # Only a page that Python's decoder reads has them: simdjson refuses `\ud800` by itself.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("half a character (a lone surrogate)") from None
+    return text
 
 
 def _bool(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    if value in ("true", "false", ""):
-        return bool(value == "true")
+    if isinstance(value, str) and value in ("true", "false", ""):
+        return value == "true"
     raise ValueError("neither true nor false")
 
 
@@ -147,13 +216,12 @@ def _integer(value: Any, bits: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError("no number in an integer field")
     if isinstance(value, str):
-        try:
+        if len(value) < 40 and _INTEGER.fullmatch(value):
             value = int(value)
-        except ValueError:
-            try:
-                value = float(value)
-            except ValueError:
-                raise ValueError("a text that is no number") from None
+        elif _NUMBER.fullmatch(value):
+            value = float(value)
+        else:
+            raise ValueError("a text that is no number")
     if isinstance(value, float):
         if not math.isfinite(value) or value != int(value):
             raise ValueError("a fraction in an integer field")
@@ -168,10 +236,12 @@ def _integer(value: Any, bits: int) -> int:
 def _float(value: Any, kind: Kind) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError("no number in a number field")
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise ValueError("a text that is no number")
     try:
         made = float(value)
-    except (ValueError, OverflowError):
-        raise ValueError("a text that is no number") from None
+    except OverflowError:
+        made = math.inf
     if not math.isfinite(made) or (kind is Kind.FLOAT and abs(made) > _MOST):
         raise ValueError("a number outside the range of the field")
     if isinstance(value, int) and int(made) != value:
@@ -180,23 +250,15 @@ def _float(value: Any, kind: Kind) -> float:
 
 
 def _json(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode()
+    """Compact JSON. Integers have every digit, other numbers are doubles in Python's notation."""
+    if isinstance(value, (simdjson.Object, simdjson.Array)):
+        text = bytes(value.mini)
+        # Its doubles are written otherwise than Python's decoder and encoder would.
+        if not _DOUBLE_INSIDE.search(text):
+            return text.decode()
     try:
-        return orjson.dumps(value).decode()
-    except TypeError:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _sparse(value: Any, tokens: Mapping[str, int] | None) -> list[tuple[int, float]]:
-    if not isinstance(value, dict):
-        raise ValueError("no object of token and weight")
-    made: dict[int, float] = {}
-    for token, weight in value.items():
-        number = int(token) if tokens is None and token.isdecimal() else (tokens or {}).get(token)
-        if number is None:
-            raise ValueError("a token that source.tokens does not number")
-        if number in made:
-            raise ValueError("two tokens of one number")
-        made[number] = _float(weight, Kind.FLOAT)
-    return sorted(made.items())
+        return _whole_characters(_ENCODER.encode(plain(value)))
+    except ValueError as error:
+        if "JSON compliant" not in str(error):
+            raise
+        raise ValueError("a number outside the range of a double") from None

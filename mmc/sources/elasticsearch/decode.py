@@ -18,11 +18,13 @@ import simdjson
 
 from mmc.io.arrow import Flaw
 from mmc.sources.elasticsearch.builders import Misfit, build
-from mmc.sources.elasticsearch.column import ID, INDEX, METADATA, ROUTING, Column, Kind
-from mmc.sources.elasticsearch.sample import values
+from mmc.sources.elasticsearch.column import METADATA, Column, Kind
+from mmc.sources.elasticsearch.documents import Reader, plain
+from mmc.sources.elasticsearch.sparsecolumn import sparse
 from mmc.sources.elasticsearch.vectorcolumn import VECTORS, vectors
 
 _SHOWN = 60
+_BARE = "a document without `_source`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,107 +65,58 @@ class Page:
         """The documents as columns. `tokens` numbers those of sparse vectors; None: they are
         numbers.
         """
-        found: list[list[Any]] = [[] for _ in columns]
-        wanted = [(column, column.path.split("."), found[n]) for n, column in enumerate(columns)]
-        inside = any(column.path not in METADATA for column in columns)
-        numbers: list[int] = []
-        for n, hit in enumerate(self._hits):
-            numbers.append(hit.get("_seq_no", n))
-            source = hit.get("_source") if inside else None
-            dotted = source is not None and any("." in name for name in source.keys())  # noqa: SIM118
-            plain = _plain(source) if dotted else None
-            for column, parts, into in wanted:
-                if column.path in METADATA:
-                    into.append(hit.get(column.path))
-                elif source is None:
-                    into.append(None)
-                else:
-                    into.append(_value(source, plain, column, parts))
+        if not columns:
+            raise ValueError("no column is wanted")
+        count = self.count
+        found: dict[str, list[Any]] = {column.path: [None] * count for column in columns}
+        above = {path: found[path] for path in METADATA if path in found}
+        reader = Reader({path: cells for path, cells in found.items() if path not in above})
+        inside = len(above) < len(found)
+        places = np.arange(count, dtype=np.int64)
+        bare: list[int] = []
+        for row, hit in enumerate(self._hits):
+            source = None
+            for name in hit:
+                if name == "_source":
+                    source = hit[name] if inside else None
+                elif name == "_seq_no":
+                    places[row] = hit[name]
+                elif name in above:
+                    above[name][row] = hit[name]
+            if source is not None:
+                reader.read(source, row)
+            elif inside:
+                bare.append(row)
         arrays: list[pa.Array] = []
         flaws: list[Flaw] = []
-        for column, listed in zip(columns, found, strict=True):
-            if column.constant is not None:
-                listed = [column.constant if value is None else value for value in listed]
-            array, misfits = _column(column, listed, tokens)
+        for column in columns:
+            array, misfits = _column(column, found[column.path], tokens)
             arrays.append(array)
             flaws += [
                 Flaw(misfit.row, column.path, misfit.reason, _shown(misfit.value))
                 for misfit in misfits
             ]
-        names = [column.path for column in columns]
-        if not columns:
-            raise ValueError("no column is wanted")
-        batch = pa.RecordBatch.from_arrays(arrays, names=names)
-        return Decoded(batch, np.array(numbers, np.int64), tuple(flaws))
+            if column.path not in METADATA:
+                flaws += [
+                    Flaw(row, column.path, "a document without `_source`", "") for row in bare
+                ]
+        batch = pa.RecordBatch.from_arrays(arrays, names=list(found))
+        return Decoded(batch, places, tuple(flaws))
 
 
 def _column(
-    column: Column, listed: list[Any], tokens: Mapping[str, int] | None
+    column: Column, cells: list[Any], tokens: Mapping[str, int] | None
 ) -> tuple[pa.Array, list[Misfit]]:
-    if column.path in (ROUTING, INDEX, ID):
-        return pa.array(listed, pa.string()), []
+    if column.constant is not None:
+        cells = [column.constant if value is None else value for value in cells]
     if column.kind in VECTORS:
-        return vectors(column, listed)
-    return build(column, listed, tokens)
-
-
-def _value(source: Any, plain: Any, column: Column, parts: Sequence[str]) -> Any:
-    """What a document has at the path of a column: proxies for vectors, JSON bytes for JSON."""
-    if plain is not None:
-        return _gathered(plain, column)
-    at = source
-    for part in parts:
-        if isinstance(at, (simdjson.Object, dict)):
-            at = at.get(part)
-        elif at is None:
-            return None
-        else:
-            return _gathered(_plain(source), column)
-    if column.kind is Kind.JSON:
-        return bytes(at.mini) if isinstance(at, (simdjson.Object, simdjson.Array)) else at
-    if column.kind in VECTORS:
-        return at
-    return _plain(at)
-
-
-def _gathered(plain: Any, column: Column) -> Any:
-    """The value from a document that writes names with dots, or objects in lists."""
-    path = column.path
-    found = [value for value in values(plain, path) if value is not None]
-    if column.kind is Kind.JSON:
-        prefix = f"{path}."
-        members = {
-            key[len(prefix) :]: value for key, value in plain.items() if key.startswith(prefix)
-        }
-        if members:
-            whole = dict(found[0]) if found and isinstance(found[0], dict) else {}
-            return {**whole, **_nested(members)}
-    if len(found) <= 1:
-        return found[0] if found else None
-    return [item for value in found for item in (value if isinstance(value, list) else [value])]
-
-
-def _nested(members: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted names as objects."""
-    made: dict[str, Any] = {}
-    for name, value in members.items():
-        *above, last = name.split(".")
-        at = made
-        for part in above:
-            at = at.setdefault(part, {})
-        at[last] = value
-    return made
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, simdjson.Object):
-        return value.as_dict()
-    if isinstance(value, simdjson.Array):
-        return value.as_list()
-    return value
+        return vectors(column, cells)
+    if column.kind is Kind.SPARSE:
+        return sparse(cells, tokens)
+    return build(column, cells)
 
 
 def _shown(value: Any) -> str:
-    value = _plain(value)
-    text = value.decode() if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False)
+    text = json.dumps(plain(value), ensure_ascii=False)
+    text = text.encode(errors="backslashreplace").decode()
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

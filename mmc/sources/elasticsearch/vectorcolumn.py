@@ -11,6 +11,7 @@ import simdjson
 
 from mmc.sources.elasticsearch.builders import Misfit
 from mmc.sources.elasticsearch.column import Column, Kind
+from mmc.sources.elasticsearch.documents import Several
 
 VECTORS = frozenset({Kind.VECTOR, Kind.BYTE_VECTOR, Kind.BIT_VECTOR})
 
@@ -41,6 +42,8 @@ def vectors(column: Column, listed: list[Any]) -> tuple[pa.Array, list[Misfit]]:
 
 def _numbers(kind: Kind, value: Any, width: int) -> np.ndarray[Any, Any]:
     """Raises ValueError with the reason."""
+    if isinstance(value, Several):
+        raise ValueError("several vectors in one document")
     if isinstance(value, str):
         return _text(kind, value, width)
     if not isinstance(value, (simdjson.Array, list)):
@@ -54,6 +57,8 @@ def _numbers(kind: Kind, value: Any, width: int) -> np.ndarray[Any, Any]:
             if not {type(item) for item in value} <= {int, float}:
                 raise ValueError("a vector with what is no number")
             numbers = np.array(value, np.float64)
+        elif len(value) and isinstance(value[0], simdjson.Array):
+            raise ValueError("a vector with a list inside")
         else:
             numbers = np.frombuffer(value.as_buffer(of_type="d"), np.float64)
     except TypeError:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mmc.sources.elasticsearch.dates import instant, unreadable
+from mmc.sources.elasticsearch.dates import instant, instants, unreadable
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,16 @@ from mmc.sources.elasticsearch.dates import instant, unreadable
         ("29.2.2024", ("d.M.yyyy",), 3, 1709164800000),
         ("20240229", ("basic_date",), 3, 1709164800000),
         ("2024-02-29", ("yyyy/MM/dd", "yyyy-MM-dd"), 3, 1709164800000),
+        (2024, (), 3, 1704067200000),
+        (2024, ("epoch_millis", "year"), 3, 2024),
+        (1709210096e3, (), 3, 1709210096000),
+        ("29/Feb/2024:13:34:56 +0100", ("dd/MMM/yyyy:HH:mm:ss Z",), 3, 1709210096000),
+        ("Thu Feb 29 2024", ("EEE MMM dd yyyy",), 3, 1709164800000),
+        ("2/29/24 12:34:56 PM", ("M/d/yy h:mm:ss a",), 3, 1709210096000),
+        ("2/29/24 12:34:56 AM", ("M/d/yy h:mm:ss a",), 3, 1709166896000),
+        ("2024-02-29", ("yyyy-MM-dd['T'HH:mm:ss]",), 3, 1709164800000),
+        ("2024-02-29T12:34:56", ("8uuuu-MM-dd['T'HH:mm:ss]",), 3, 1709210096000),
+        ("2024-060", ("strict_ordinal_date",), 3, 1709164800000),
     ],
 )
 def test_an_instant(value: Any, formats: tuple[str, ...], digits: int, wanted: int) -> None:
@@ -43,6 +53,10 @@ def test_an_instant(value: Any, formats: tuple[str, ...], digits: int, wanted: i
         ({}, ()),
         ("2024/02/29", ("yyyy-MM-dd",)),
         ("12:30", ("strict_date_optional_time",)),
+        ("2023-366", ("ordinal_date",)),
+        ("29/Fev/2024", ("dd/MMM/yyyy",)),
+        ("2/29/24 13:34 PM", ("M/d/yy h:mm a",)),
+        ("２０２４", ()),
     ],
 )
 def test_what_is_no_date(value: Any, formats: tuple[str, ...]) -> None:
@@ -58,4 +72,44 @@ def test_formats_that_are_not_read_are_named() -> None:
         "basic_date",
     )
     assert unreadable(known) == ()
-    assert unreadable(("week_date", "EEE MMM d", "yyyy")) == ("week_date", "EEE MMM d")
+    assert unreadable(("week_date", "EEE MMM d", "yyyy", "yyyy{MM}")) == (
+        "week_date",
+        "EEE MMM d",
+        "yyyy{MM}",
+    )
+
+
+@pytest.mark.parametrize("digits", [3, 9])
+@pytest.mark.parametrize("formats", [(), ("epoch_second",), ("strict_date_optional_time_nanos",)])
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["2024-02-29T12:34:56.789Z", None, "1969-12-31T23:59:59.5+01:00"],
+        ["2024-02-29T12:34:56.789123Z", None, "1969-12-31T23:59:59.9999Z"],
+        ["2024-02-29T12:34:56.789123", "2024-02-29"],
+        ["2024-02-29T12:34:56", "2024-02-29T12:34:56Z"],
+        ["2024", "1709210096789"],
+        ["2300-01-01T00:00:00.1234567Z"],
+        [1709210096, None, -12345678],
+        [1709210096, 2024],
+        [1 << 62],
+        ["2024-02-29", 1709210096],
+    ],
+)
+def test_a_column_at_once_is_as_value_by_value(
+    values: list[Any], formats: tuple[str, ...], digits: int
+) -> None:
+    made = instants(values, formats, digits)
+    if made is not None:
+        assert str(made.type) == ("timestamp[ms]" if digits == 3 else "timestamp[ns]")
+        assert made.cast("int64").to_pylist() == [
+            None if value is None else instant(value, formats, digits) for value in values
+        ]
+
+
+def test_what_is_common_is_taken_at_once() -> None:
+    iso = ["2024-02-29T12:34:56.789Z", None]
+    assert instants(iso, (), 3) is not None
+    assert instants(["2024-02-29T12:34:56.789123"], (), 3) is not None
+    assert instants([1709210096789, None], (), 3) is not None
+    assert instants(iso, ("yyyy-dd-MM", "strict_date_optional_time"), 3) is None

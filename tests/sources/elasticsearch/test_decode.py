@@ -131,6 +131,105 @@ def test_objects_in_a_list_give_a_list(way: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "source",
+    [
+        {"a": {"b": {"c": 1}}},
+        {"a": {"b.c": 1}},
+        {"a.b": {"c": 1}},
+        {"a.b.c": 1},
+        {"a.b.c": 1, "a": {"b": {"d": 2}}},
+        {"a": [{"d": 2}, {"b.c": 1}]},
+        {"a.b.c": 1, "a": {"b": {"c": None}}},
+    ],
+)
+def test_a_name_is_found_wherever_its_dots_are(way: str, source: dict[str, Any]) -> None:
+    made = decoded(way, Column("a.b.c", Kind.INT64), source)
+    assert made.batch.column(0).to_pylist() == [1]
+    assert not made.flaws
+
+
+def test_json_is_assembled_without_loss(way: str) -> None:
+    sources = [
+        ({"a": {"b": {"x": 1}}, "a.b.y": 2}, {"b": {"x": 1, "y": 2}}),
+        ({"a.b": 1, "a.b.c": 2}, {"b": [1, {"c": 2}]}),
+        ({"a": {"q.r": 1}}, {"q.r": 1}),
+    ]
+    made = decoded(way, Column("a", Kind.JSON), *(given for given, _ in sources))
+    assert [json.loads(text) for text in made.batch.column(0).to_pylist()] == [
+        wanted for _, wanted in sources
+    ]
+    inner = decoded(way, Column("a.b", Kind.JSON), {"a": [{"b.z": 1}, {"b": {"z": 2}}]})
+    assert inner.batch.column(0).to_pylist() == ['[{"z":1},{"z":2}]']
+
+
+def test_json_is_the_same_text_either_way(way: str) -> None:
+    control = "".join(map(chr, range(32)))
+    given = [
+        {"a": 1e22, "b": 1e-7, "c": [1.5, -0.0, 1e15]},
+        control + '\x7f"\\/é€😀',
+        1e-7,
+        [],
+        True,
+    ]
+    wanted = [json.dumps(value, ensure_ascii=False, separators=(",", ":")) for value in given]
+    assert values_of(way, Kind.JSON, *given) == (wanted, [])
+    assert values_of(way, Kind.JSON, [1, "x"], many=True)[0] == [["1", '"x"']]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "reason"),
+    [
+        (Kind.JSON, '{"a": 1e999}', "a number outside the range of a double"),
+        (Kind.TEXT, "1e999", "a number outside the range of a double"),
+        (Kind.DOUBLE, "1e999", "a number outside the range of the field"),
+        (Kind.TEXT, r'"\ud800"', "half a character (a lone surrogate)"),
+        (Kind.JSON, r'{"a": "\ud800"}', "half a character (a lone surrogate)"),
+    ],
+)
+def test_what_only_one_decoder_reads_is_a_flaw(kind: Kind, text: str, reason: str) -> None:
+    body = f'{{"hits": {{"hits": [{{"_source": {{"f": {text}}}}}]}}}}'
+    made = Page.parse(body.encode()).decode([Column("f", kind)], None)
+    assert made.batch.column(0).to_pylist() == [None]
+    assert [flaw.reason for flaw in made.flaws] == [reason]
+
+
+def test_a_document_without_source_is_a_flaw(way: str) -> None:
+    body = {"hits": {"hits": [{"_id": "x"}]}, "other": BIG if way == "python" else 1}
+    page = Page.parse(json.dumps(body).encode())
+    made = page.decode([Column("_id", Kind.TEXT), Column("f", Kind.TEXT)], None)
+    assert [(flaw.row, flaw.column, flaw.reason) for flaw in made.flaws] == [
+        (0, "f", "a document without `_source`")
+    ]
+    assert page.decode([Column("_id", Kind.TEXT)], None).flaws == ()
+
+
+@pytest.mark.parametrize("text", ["1_000", " 12 ", "١", "nan", ""])
+@pytest.mark.parametrize("kind", [Kind.INT64, Kind.DOUBLE])
+def test_a_number_in_a_text_is_read_as_strictly_as_by_the_server(
+    way: str, kind: Kind, text: str
+) -> None:
+    assert values_of(way, kind, text) == ([None], ["a text that is no number"])
+
+
+def test_lists_in_lists_are_one_list(way: str) -> None:
+    assert values_of(way, Kind.INT32, [[1, 2], [[3]]], many=True) == ([[1, 2, 3]], [])
+    assert values_of(way, Kind.TEXT, [["x"]], [[]]) == (["x", None], [])
+
+
+def test_one_bad_element_is_one_flaw_of_its_row(way: str) -> None:
+    found = values_of(way, Kind.INT8, [1], [300, "x", 2], [3], many=True)
+    assert found == ([[1], None, [3]], ["an integer outside 8 bits"])
+
+
+def test_vectors_of_several_objects_are_not_joined(way: str) -> None:
+    made = decoded(
+        way, Column("a.v", Kind.VECTOR, dim=4), {"a": [{"v": [1, 2]}, {"v": [3, 4]}]}, {"a": {}}
+    )
+    assert made.batch.column(0).to_pylist() == [None, None]
+    assert [flaw.reason for flaw in made.flaws] == ["several vectors in one document"]
+
+
+@pytest.mark.parametrize(
     ("kind", "dim", "given", "wanted"),
     [
         (Kind.VECTOR, 2, [0.1, 2], [0.10000000149011612, 2.0]),
@@ -171,6 +270,25 @@ def test_sparse_vectors(way: str) -> None:
     assert values_of(way, Kind.SPARSE, {"9": 1.5}) == ([[(9, 1.5)]], [])
     reasons = values_of(way, Kind.SPARSE, {"sea": 1.0}, tokens=table)[1]
     assert reasons == ["a token that source.tokens does not number"]
+    dotted = decoded(way, Column("s", Kind.SPARSE), {"s.5": 1.5, "s.3": 2}, {})
+    assert dotted.batch.column(0).to_pylist() == [[(3, 2.0), (5, 1.5)], None]
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"4294967295": 1}, "a token that is no number of a dimension"),
+        ({"sea": 1}, "a token that is no number of a dimension"),
+        ({"٣": 1}, "a token that is no number of a dimension"),
+        ({"7": 1, "007": 2}, "two tokens of one number"),
+        ({"7": "x"}, "a weight that is no number, or that a float cannot hold"),
+        ({"7": 1e39}, "a weight that is no number, or that a float cannot hold"),
+        (5, "no object of token and weight"),
+    ],
+)
+def test_a_bad_sparse_vector_spoils_its_row_only(way: str, given: Any, reason: str) -> None:
+    found = values_of(way, Kind.SPARSE, {"2": 1, "1": 0.5}, given, {}, {"9": 2})
+    assert found == ([[(1, 0.5), (2, 1.0)], None, [], [(9, 2.0)]], [reason])
 
 
 @pytest.mark.parametrize(
@@ -187,11 +305,17 @@ def test_every_form_of_a_point(way: str, given: Any) -> None:
     assert values_of(way, Kind.POINT, given)[0] == ['{"lat":52.5,"lon":13.25}']
 
 
-def test_a_geohash_is_the_middle_of_its_cell(way: str) -> None:
-    (text,), _ = values_of(way, Kind.POINT, "ezs42")
-    found = json.loads(text)
-    assert abs(found["lat"] - 42.605) < 0.01
-    assert abs(found["lon"] + 5.603) < 0.01
+def test_a_geohash_is_the_corner_that_the_index_takes(way: str) -> None:
+    (text,), _ = values_of(way, Kind.POINT, "drt5")
+    assert json.loads(text) == {"lat": 42.71484375, "lon": -71.71875}
+
+
+def test_points_in_columns_of_lists(way: str) -> None:
+    given = [[1, 2], [[1, 2], [3, 4]], ["2,1", {"lat": 4, "lon": 3}], []]
+    one, two = '{"lat":2.0,"lon":1.0}', '{"lat":4.0,"lon":3.0}'
+    found = values_of(way, Kind.POINT, *given, many=True)
+    assert found == ([[one], [one, two], [one, two], []], [])
+    assert values_of(way, Kind.POINT, [[1, 2], [3, 4]])[0] == [f"[{one},{two}]"]
 
 
 def test_a_constant_stands_where_a_document_has_none(way: str) -> None:

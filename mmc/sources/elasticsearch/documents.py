@@ -1,0 +1,118 @@
+"""Documents of a page walked once each: every wanted value into the cells of its column.
+
+A name with dots means what objects mean: `{"a.b": 1}` is `{"a": {"b": 1}}`, and both may stand in
+one document. A value below a list of objects is found once an object. Values stay what the parser
+gives: proxies of simdjson, or the lists and dicts of Python's decoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import simdjson
+
+OBJECTS = (simdjson.Object, dict)
+LISTS = (simdjson.Array, list)
+
+
+class Several(list[Any]):
+    """Values that one document has at one path, in order; not a list that it writes there."""
+
+
+class _Node:
+    """A name of a path: the cells of the column that ends here, and the names below."""
+
+    __slots__ = ("below", "cells")
+
+    def __init__(self) -> None:
+        self.cells: list[Any] | None = None
+        self.below: dict[str, _Node] = {}
+
+
+class Reader:
+    """Fills cells, by row; what a document does not have, or has as null, is left as it is."""
+
+    def __init__(self, found: Mapping[str, list[Any]]) -> None:
+        """`found`: the cells of a column by its dotted path."""
+        self._root = _Node()
+        for path, cells in found.items():
+            node = self._root
+            for part in path.split("."):
+                node = node.below.setdefault(part, _Node())
+            node.cells = cells
+
+    def read(self, source: Any, row: int) -> None:
+        """Reads one `_source`."""
+        _walk(self._root.below, source, row)
+
+
+def _walk(wanted: dict[str, _Node], source: Any, row: int) -> None:
+    names = list(source)
+    # One look at all names together: a test of each costs more than the walk.
+    if "." in "\n".join(names):
+        source = _unfolded(wanted, source, names)
+        names = list(source)
+    for name in names:
+        node = wanted.get(name)
+        if node is None:
+            continue
+        value = source[name]
+        if value is None:
+            continue
+        cells = node.cells
+        if cells is not None:
+            before = cells[row]
+            cells[row] = value if before is None else _joined(before, value)
+        if node.below:
+            _descend(node.below, value, row)
+
+
+def _descend(wanted: dict[str, _Node], value: Any, row: int) -> None:
+    if isinstance(value, OBJECTS):
+        _walk(wanted, value, row)
+    elif isinstance(value, LISTS):
+        for item in value:
+            _descend(wanted, item, row)
+
+
+def _unfolded(wanted: dict[str, _Node], source: Any, names: list[str]) -> dict[str, Any]:
+    """The wanted members of an object, those with dotted names as objects."""
+    made: dict[str, Any] = {}
+    for name in names:
+        head, *rest = name.split(".")
+        if head not in wanted:
+            continue
+        value = source[name]
+        for part in reversed(rest):
+            value = {part: value}
+        made[head] = _merged(made[head], value) if head in made else value
+    return made
+
+
+def _merged(one: Any, other: Any) -> Any:
+    if one is None or other is None:
+        return one if other is None else other
+    if not (isinstance(one, OBJECTS) and isinstance(other, OBJECTS)):
+        return _joined(one, other)
+    made = {name: one[name] for name in one}
+    for name in other:
+        made[name] = _merged(made[name], other[name]) if name in made else other[name]
+    return made
+
+
+def _joined(before: Any, value: Any) -> Several:
+    return Several([*(before if isinstance(before, Several) else [before]), value])
+
+
+def plain(value: Any) -> Any:
+    """The value without proxies."""
+    if isinstance(value, simdjson.Object):
+        return value.as_dict()
+    if isinstance(value, simdjson.Array):
+        return value.as_list()
+    if isinstance(value, dict):
+        return {name: plain(member) for name, member in value.items()}
+    if isinstance(value, Several):
+        return [plain(item) for item in value]
+    return value

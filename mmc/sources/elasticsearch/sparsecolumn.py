@@ -1,0 +1,98 @@
+"""Sparse vectors of a page: objects of token and weight into one map column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mmc.sources.elasticsearch.builders import Misfit, one_of
+from mmc.sources.elasticsearch.documents import plain
+
+_LARGEST = 2**32 - 2
+"""Of the dimensions of a sparse vector in Milvus."""
+_DECIMAL = re.compile(r"[0-9]{1,10}")
+_TYPE = pa.map_(pa.uint32(), pa.float32())
+
+
+def sparse(cells: list[Any], tokens: Mapping[str, int] | None) -> tuple[pa.Array, list[Misfit]]:
+    """map<uint32, float>, indices ascending; null where a document has none, or none that fits.
+
+    Args:
+        tokens: numbers of tokens; None: the tokens are numbers, in decimal digits.
+    """
+    objects: list[dict[str, Any]] = []
+    absent = np.zeros(len(cells), np.bool_)
+    misfits: list[Misfit] = []
+    for row, value in enumerate(cells):
+        taken: Any = None
+        try:
+            taken = one_of(plain(value))
+            if taken is not None and not isinstance(taken, dict):
+                raise ValueError("no object of token and weight")
+        except ValueError as error:
+            misfits.append(Misfit(row, str(error), value))
+            taken = None
+        absent[row] = taken is None
+        objects.append(taken or {})
+    pairs = _pairs(objects, tokens)
+    if pairs is None:
+        for row, members in enumerate(objects):
+            if _pairs([members], tokens) is None:
+                misfits.append(Misfit(row, _reason(members, tokens), cells[row]))
+                objects[row], absent[row] = {}, True
+        pairs = _pairs(objects, tokens)
+        assert pairs is not None
+    offsets = np.zeros(len(objects) + 1, np.int32)
+    np.cumsum([len(members) for members in objects], out=offsets[1:])
+    keys, weights = map(pa.array, pairs)
+    made = pa.MapArray.from_arrays(
+        pa.array(offsets), keys, weights, type=_TYPE, mask=pa.array(absent)
+    )
+    return made, sorted(misfits, key=lambda misfit: misfit.row)
+
+
+def _pairs(
+    objects: list[dict[str, Any]], tokens: Mapping[str, int] | None
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]] | None:
+    """Indices and weights of all the objects in order; None where any does not fit."""
+    given = list(chain.from_iterable(members.values() for members in objects))
+    if not set(map(type, given)) <= {int, float}:
+        return None
+    try:
+        numbers = np.array(_numbers(chain.from_iterable(objects), tokens), np.int64)
+        weights = np.array(given, np.float64)
+    except (TypeError, OverflowError):
+        return None
+    with np.errstate(over="ignore"):
+        narrow = weights.astype(np.float32)
+    rows = np.repeat(np.arange(len(objects)), [len(members) for members in objects])
+    order = np.lexsort((numbers, rows))
+    numbers = numbers[order]
+    twice = (np.diff(numbers) == 0) & (np.diff(rows) == 0)
+    outside = (numbers < 0) | (numbers > _LARGEST)
+    if outside.any() or twice.any() or not np.isfinite(narrow).all():
+        return None
+    return numbers.astype(np.uint32), narrow[order]
+
+
+def _numbers(names: Iterable[str], tokens: Mapping[str, int] | None) -> list[int | None]:
+    if tokens is not None:
+        return list(map(tokens.get, names))
+    return [int(name) if _DECIMAL.fullmatch(name) else None for name in names]
+
+
+def _reason(members: dict[str, Any], tokens: Mapping[str, int] | None) -> str:
+    found = _numbers(members, tokens)
+    if any(number is None or not 0 <= number <= _LARGEST for number in found):
+        if tokens is None:
+            return "a token that is no number of a dimension"
+        return "a token that source.tokens does not number"
+    if len(set(found)) < len(found):
+        return "two tokens of one number"
+    return "a weight that is no number, or that a float cannot hold"
