@@ -189,14 +189,23 @@ class ImportTask:
 class Importer(Target, Protocol):
     """A target that imports staged files. `writer` stages; nothing is in the collection before an
     import is completed, and then all rows of its files are, at once.
+
+    Attributes:
+        memory_seconds: how long the server lists a task at least, from the time that it was asked
+            for.
     """
+
+    @property
+    def memory_seconds(self) -> float: ...
 
     def check_staging(self, copy: CopySplits) -> None:
         """Writes, reads and removes a small file in the staging place, and has the server look for
-        one there.
+        it where the collection is there. Called before the collection is made or replaced, and
+        again before it is copied into.
 
         Raises:
-            TargetError: it cannot be written, or the server does not see it.
+            TargetError: it cannot be written, or the server does not see it, or files cannot carry
+                a field.
         """
 
     def submit(self, copy: CopySplits, groups: Sequence[FileGroup], key: str) -> str:

@@ -80,11 +80,11 @@ def forget(run: str, state: str, output: Output) -> int:
     """Remove what is recorded of RUN. The target is not touched."""
 
     def body(out: Out) -> int:
+        from mmc.run.clean import forget_run
         from mmc.state.store import Store
 
         with Store.open(state, make=False) as store:
-            found = store.run(run)
-            store.forget(found.run)
+            found = forget_run(store, run, emit=out)
         out.line(f"Forgot run {found.run} ({found.plan_name}). Its target is as it was.")
         return 0
 

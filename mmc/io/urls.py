@@ -156,19 +156,27 @@ def exists(url: str, storage: Storage = NO_STORAGE) -> bool:
         raise reading_failed(url, error) from None
 
 
-def delete(urls: Iterable[str], storage: Storage = NO_STORAGE) -> None:
-    """Removes files; one that is not there is no error. Raises TargetError."""
+def delete(urls: Iterable[str], storage: Storage = NO_STORAGE) -> list[str]:
+    """Removes files, and gives those that were there: one that is not is no error. Where the
+    credentials may not look at a file, it is removed and not given. Raises TargetError.
+    """
+    gone: list[str] = []
     folders: set[Path] = set()
     for url in urls:
         try:
             if is_local(url):
                 path = local_path(url)
-                path.unlink(missing_ok=True)
                 folders.add(path.parent)
+                path.unlink()
+                gone.append(url)
             else:
                 system, remote = filesystem(url, storage)
                 abandon_uploads(system, remote)
+                # S3 deletes what is not there without a word.
+                there = system.isfile(remote)
                 system.rm_file(remote)
+                if there:
+                    gone.append(url)
         except FileNotFoundError:
             continue
         except world_errors() as error:
@@ -176,6 +184,7 @@ def delete(urls: Iterable[str], storage: Storage = NO_STORAGE) -> None:
     for folder in folders:
         if folder.is_dir():
             sync_folder(folder)
+    return gone
 
 
 def list_files(url: str, storage: Storage = NO_STORAGE) -> list[tuple[str, int]]:

@@ -1,14 +1,28 @@
-"""Removes what a run left in its staging place: exactly the files that it recorded."""
+"""Gives up what a run left: its staged files, or all that is recorded of it. Not while an apply of
+it is running, which holds the lease of the target.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from mmc.errors import StateError
+from mmc.events import Emit, Event
 from mmc.run.staging import StagingPlace
-from mmc.state.store import Store
+from mmc.state.lease import Lease
+from mmc.state.store import Run, Store
 
 
-def clean_run(store: Store, run: str, *, force: bool = False) -> tuple[str, ...]:
-    """Deletes the staged files of a run and gives their URLs; files imported in place stay.
+def _untold(event: Event) -> None:
+    """Takes the notes of a lease that nobody wants to hear."""
+
+
+def clean_run(
+    store: Store, run: str, *, force: bool = False, emit: Emit = _untold
+) -> tuple[str, ...]:
+    """Deletes the staged files of a run, also half-written ones, and gives the URLs of those that
+    were there; files imported in place stay.
 
     Args:
         run: its id, or what only it begins with.
@@ -16,23 +30,57 @@ def clean_run(store: Store, run: str, *, force: bool = False) -> tuple[str, ...]
 
     Raises:
         StateError: no such run, or it is not complete and still needs its files.
+        LeaseHeld: it is not complete, and its target is being written: by its own apply, or by
+            another.
         TargetError: they cannot be deleted.
     """
-    found = store.run(run)
-    if not found.status.complete and not force:
+    known = store.run(run)
+    if not known.status.complete and not force:
         raise StateError(
-            f"run {found.run} is {found.status} and needs its staged files to go on",
+            f"run {known.run} is {known.status} and needs its staged files to go on",
             hint="apply its plan again; or --force, which also forgets the run",
             code="MMC644",
         )
+    with _alone(store, known, emit) as found:
+        removed = _remove_staged(store, found)
+        if not found.status.complete:
+            store.forget(found.run)
+    return removed
+
+
+def forget_run(store: Store, run: str, *, emit: Emit = _untold) -> Run:
+    """Removes all that is recorded of a run, and gives what it was. The target stays as it is.
+
+    Raises:
+        StateError: no such run.
+        LeaseHeld: it is not complete, and its target is being written.
+    """
+    with _alone(store, store.run(run), emit) as found:
+        store.forget(found.run)
+    return found
+
+
+@contextmanager
+def _alone(store: Store, run: Run, emit: Emit) -> Iterator[Run]:
+    """The run, while nobody applies it: a complete one is never applied again."""
+    if run.status.complete:
+        yield run
+        return
+    with Lease(store.database, run.target_key, emit) as lease:
+        found = store.run(run.run)
+        lease.check()
+        yield found
+
+
+def _remove_staged(store: Store, run: Run) -> tuple[str, ...]:
     removed: list[str] = []
-    for copy in store.plan_of(found.run).copies:
+    for copy in store.plan_of(run.run).copies:
         if copy.staging is None or not copy.staging.key:
             continue
-        files = [file.path for record in store.splits(found.run, copy.id) for file in record.files]
         place = StagingPlace.of(copy)
-        place.remove(files)
-        removed += [place.url_of(path) for path in files]
-    if not found.status.complete:
-        store.forget(found.run)
+        records = store.splits(run.run, copy.id)
+        files = [file.path for record in records for file in record.files]
+        begun = [record.split for record in records if not record.done]
+        gone = place.remove([*files, *place.left_over(copy, begun)])
+        removed += [place.url_of(path) for path in gone]
     return tuple(removed)

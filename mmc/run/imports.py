@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final
 
 from mmc.errors import TargetBusy, TargetError
 from mmc.events import Emit, ImportAsked, ImportDone, ImportProgress
@@ -40,17 +40,6 @@ POLL_SECONDS: Final = (0.1, 0.5)
 """Between looks at the tasks: first, and longest."""
 
 
-class RememberingImporter(Importer, Protocol):
-    """An importer that says how long it lists a task at least.
-
-    Attributes:
-        memory_seconds: from the time that the task was asked for.
-    """
-
-    @property
-    def memory_seconds(self) -> float: ...
-
-
 class Imports:
     """The requests of one ImportFiles step, over all attempts of a run.
 
@@ -63,7 +52,7 @@ class Imports:
         self,
         step: ImportFiles,
         copy: CopySplits,
-        target: RememberingImporter,
+        target: Importer,
         ledger: Ledger,
         *,
         emit: Emit,
@@ -164,6 +153,9 @@ class Imports:
             if not sure and (found := self._find(record)):
                 return found, True
             sure = False
+            # This process may have been suspended since the intent was noted, and another may have
+            # asked meanwhile.
+            self._kept(self._ledger.held())
             try:
                 return self._target.submit(self._copy, groups, key), False
             finally:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, assert_never, cast
+from typing import TypeVar, assert_never
 
 from mmc.errors import LeaseLost, StateError, Stopped
 from mmc.events import (
@@ -42,7 +42,6 @@ from mmc.plan.model import (
 from mmc.run import preflight
 from mmc.run.copying import Copying
 from mmc.run.executors.local import LocalExecutor
-from mmc.run.imports import Imports, RememberingImporter
 from mmc.run.inspect import inspect_again, route_of
 from mmc.run.keys import check_keys
 from mmc.run.labels import label_of
@@ -50,13 +49,12 @@ from mmc.run.pace import call
 from mmc.run.proof import PARTITIONS_BEFORE, ROWS_BEFORE, copy_of, recorded, verify_copied
 from mmc.run.proof import verify_plan as verify_plan
 from mmc.run.report import RunReport, report_of
-from mmc.run.staging import StagingPlace
+from mmc.run.staged import StagedCopies
 from mmc.run.stop import StopFlag, ending_of
 from mmc.run.targets import OpenTargets
 from mmc.secrets import REDACTOR
 from mmc.spi import Target
 from mmc.state.lease import Lease
-from mmc.state.ledger import Ledger
 from mmc.state.store import Run, RunStatus, SplitRecord, Store
 from mmc.types import JsonValue
 
@@ -218,7 +216,17 @@ class _Apply:
             should_stop=self._should_stop,
             go_on=self._go_on,
         )
-        self._imports: dict[str, Imports] = {}
+        self._staged = StagedCopies(
+            plan,
+            run.run,
+            store,
+            lease,
+            self._targets,
+            self._copying,
+            emit=emit,
+            should_stop=self._should_stop,
+            go_on=self._go_on,
+        )
 
     def carry_out(self) -> RunStatus:
         done = [record for record in self._store.splits(self._run.run) if record.done]
@@ -235,22 +243,28 @@ class _Apply:
             )
         )
         before = self._store.steps(self._run.run)
-        good = True
+        ended = {id_ for id_, record in before.items() if record.done}
+        good, checked = True, False
         for step in self._plan.steps:
             self._go_on()
             if isinstance(step, RemoveStaged) and not good:
                 continue  # kept, to be looked at: the verification found differences
             label = label_of(step)
             self._emit(self._started(step, label, done))
-            if step.id in before and before[step.id].done:
+            if step.id in ended:
                 self._emit(StepDone(step.id, step.kind, label, 0.0, skipped=True))
                 continue
+            if isinstance(step, CreateCollection) and not checked:
+                self._staged.check(ended)
+                checked = True
             began = time.monotonic()
             self._store.step_begun(self._run.run, step.id, step.kind)
             outcome = self._carry_out(step)
             self._store.step_done(self._run.run, step.id, outcome.result, done=outcome.ok)
             self._emit(StepDone(step.id, step.kind, label, time.monotonic() - began))
             good = good and outcome.ok
+            if outcome.ok:
+                ended.add(step.id)
         self._lease.check()
         if not good:
             return RunStatus.FAILED
@@ -283,11 +297,11 @@ class _Apply:
             case CheckKeys():
                 return _Outcome({"rows": self._check_keys(step)})
             case CopySplits():
-                self._copy(step)
+                self._staged.copy(step)
             case ImportFiles():
-                return _Outcome({"rows": self._import(step)})
+                return _Outcome({"rows": self._staged.finish(step)})
             case RemoveStaged():
-                return _Outcome({"files": self._remove(step)})
+                return _Outcome({"files": self._staged.remove(step)})
             case BuildIndex():
                 target = self._targets.of(step.collection)
                 self._call(label_of(step), lambda: target.build_index(step))
@@ -324,56 +338,6 @@ class _Apply:
             emit=self._emit,
             should_stop=self._should_stop,
         )
-
-    def _copy(self, step: CopySplits) -> None:
-        """Copies; where the files are to be imported, asks for each as soon as it is staged."""
-        following = next(
-            (it for it in self._plan.steps if isinstance(it, ImportFiles) and it.copy == step.id),
-            None,
-        )
-        if following is None:
-            self._copying.copy(step, lambda record: None)
-            return
-        target = self._importer(step)
-        what = f"check staging of {step.collection.name}"
-        self._call(what, lambda: target.check_staging(step))
-        self._copying.copy(step, self._imports_of(following).staged)
-
-    def _import(self, step: ImportFiles) -> int:
-        imports = self._imports_of(step)
-        for record in self._store.splits(self._run.run, step.copy):
-            imports.staged(record)
-        return imports.finish()
-
-    def _imports_of(self, step: ImportFiles) -> Imports:
-        if step.id not in self._imports:
-            copy = copy_of(self._plan, step.copy)
-            lease = (self._lease.key, self._lease.owner)
-            self._imports[step.id] = Imports(
-                step,
-                copy,
-                self._importer(copy),
-                Ledger(self._store.database, self._run.run, step.id, lease),
-                emit=self._emit,
-                kept=self._kept,
-                should_stop=self._should_stop,
-                check_stop=self._go_on,
-            )
-        return self._imports[step.id]
-
-    def _importer(self, copy: CopySplits) -> RememberingImporter:
-        return cast("RememberingImporter", self._targets.by_route(copy.route))
-
-    def _kept(self, ours: bool) -> None:
-        if not ours:
-            self._lease.lose("another process took it over")
-        self._lease.check()
-
-    def _remove(self, step: RemoveStaged) -> int:
-        copy = copy_of(self._plan, step.copy)
-        files = [file.path for done in self._copying.written(copy) for file in done.files]
-        self._call(label_of(step), lambda: StagingPlace.of(copy).remove(files))
-        return len(files)
 
     def _call(self, what: str, function: Callable[[], T]) -> T:
         return call(what, function, emit=self._emit, should_stop=self._should_stop)

@@ -6,13 +6,12 @@ Knows URLs and plans; sends nothing to Milvus.
 from __future__ import annotations
 
 import re
-import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mmc.errors import SourceError, TargetError
-from mmc.io import urls
+from mmc.io import layout, urls
 from mmc.plan.model import CopySplits
 
 NO_ROWS = '{"rows":[]}'
@@ -83,14 +82,18 @@ class StagingPlace:
         )
         return tuple(dict.fromkeys(match[1] for match in found))
 
-    def remove(self, files: Sequence[str]) -> None:
-        """Deletes files of ours, and folders of ours that are empty then. Raises TargetError."""
+    def remove(self, files: Iterable[str]) -> tuple[str, ...]:
+        """Deletes files of ours, and folders of ours that are empty then; gives the files that were
+        there. Raises TargetError.
+        """
+        files = list(files)
         if foreign := [path for path in files if not self._is_ours(path)]:
             raise ValueError(f"{foreign[0]} is not below the key of the plan")
-        found = sorted(set(files))
-        urls.delete((urls.join_url(self.url, path) for path in found), self.storage)
+        named = {self.url_of(path): path for path in sorted(set(files))}
+        gone = urls.delete(named, self.storage)
         if urls.is_local(self.url):
-            self._remove_empty(found)
+            self._remove_empty(list(named.values()))
+        return tuple(named[url] for url in gone)
 
     def _is_ours(self, path: str) -> bool:
         steps = path.split("/")
@@ -104,13 +107,34 @@ class StagingPlace:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
 
+    @property
+    def _probe(self) -> str:
+        return f"{self.key}/{self.directory}/check.json"
+
+    def left_over(self, copy: CopySplits, begun: Iterable[str]) -> list[str]:
+        """Paths of all that attempts which were killed may have left and that no record names: a
+        probe, and files of the splits that were begun, whole or half-written.
+        """
+        assert copy.layout is not None
+        paths = [self._probe]
+        for split in begun:
+            part = f"{self.key}/{self.directory}/{layout.part_name(copy.layout.format, split)}"
+            if copy.layout.format == "numpy":
+                names = layout.column_names(copy.collection)
+                paths += [f"{part}/{name}.npy" for name in names]
+            else:
+                paths.append(part)
+        halves = [f"{path}.partial" for path in paths] if urls.is_local(self.url) else []
+        return paths + halves
+
     def probe(self) -> str:
-        """Writes a file without rows and reads it back; gives its path.
+        """Writes a file without rows and reads it back; gives its path. It has one name for all
+        attempts, so that the next one removes what a killed one left.
 
         Raises:
             TargetError: the place cannot be written or read (MMC541).
         """
-        path = f"{self.key}/{self.directory}/check-{secrets.token_hex(4)}.json"
+        path = self._probe
         url = urls.join_url(self.url, path)
         with _staging():
             urls.write_text(url, NO_ROWS, self.storage)

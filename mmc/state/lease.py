@@ -92,7 +92,8 @@ class Lease:
     """Our lease on a target, while the `with` block lasts.
 
     Args:
-        target: what is written to.
+        target: what is written to, or its key as a run recorded it: a relative path is another
+            place in another folder.
         clock: gives the time, aware, in UTC.
         heartbeat: renew in a thread every third of the time to live; tests renew by hand.
     """
@@ -100,17 +101,19 @@ class Lease:
     def __init__(
         self,
         database: Database,
-        target: Endpoint,
+        target: Endpoint | str,
         emit: Emit,
         *,
         ttl: float = TTL_SECONDS,
         clock: Clock = lambda: datetime.now(UTC),
         heartbeat: bool = True,
     ) -> None:
-        self.key = target_key(target)
+        self.key = target if isinstance(target, str) else target_key(target)
         self.owner = f"{os.getpid()}-{_started(os.getpid()) or 0}-{secrets.token_hex(8)}"
         self._database = database
-        self._target = target_identity(target)
+        self._target = (
+            f"target {target[:12]}" if isinstance(target, str) else target_identity(target)
+        )
         self._emit = emit
         self._ttl = timedelta(seconds=ttl)
         self._clock = clock
@@ -209,7 +212,7 @@ class Lease:
             Diagnosed(
                 Diagnostic(
                     "MMC621" if expired else "MMC622",
-                    f"took over the lease on {self._target} from {holder}: "
+                    f"took over the lease on {holder.target} from {holder}: "
                     + ("it had expired" if expired else "that process is gone"),
                     Severity.NOTE,
                 )
@@ -249,7 +252,7 @@ class Lease:
             ) from None
         left = max(0, round((holder.expires_at - now).total_seconds()))
         raise LeaseHeld(
-            f"{self._target} is being written by {holder}",
+            f"{holder.target} is being written by {holder}",
             hint="wait for it, or stop it. If it is gone, its lease ends"
             f" in {left} s; `mmc state unlock` ends it now",
             code="MMC620",

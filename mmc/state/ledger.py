@@ -67,6 +67,16 @@ class Ledger:
         self._run, self._step = run, step
         self._lease = lease
 
+    def held(self) -> bool:
+        """Whether the lease is ours now."""
+        with self._database.reading() as connection:
+            return self._owner(connection) == self._lease[1]
+
+    def _owner(self, connection: sa.Connection, *, lock: bool = False) -> str | None:
+        found = sa.select(leases.c.owner).where(leases.c.lease == self._lease[0])
+        owner: str | None = connection.execute(found.with_for_update() if lock else found).scalar()
+        return owner
+
     def records(self) -> list[ImportRecord]:
         """All requests, by id."""
         return self._read(self._mine)
@@ -132,12 +142,8 @@ class Ledger:
         )
 
     def _write(self, statement: Any) -> bool:
-        key, owner = self._lease
         with self._database.writing() as connection:
-            held = connection.execute(
-                sa.select(leases.c.owner).where(leases.c.lease == key).with_for_update()
-            ).scalar()
-            if held != owner:
+            if self._owner(connection, lock=True) != self._lease[1]:
                 return False
             if not connection.execute(statement).rowcount:
                 raise StateError(

@@ -60,7 +60,7 @@ def test_put_read_overwrite_list_delete(store: Bucket, folder: str) -> None:
     assert whole(f"{folder}/a b/é+%41.parquet2", store) == b""
     assert names(folder, store) == ["a b/é+%41.parquet", "a b/é+%41.parquet2"]
     assert urls.expand(f"{folder}/a b/*.parquet", store.storage) == [url]
-    urls.delete([url, f"{folder}/never"], store.storage)
+    assert urls.delete([f"{folder}/a b", url, f"{folder}/never"], store.storage) == [url]
     assert names(folder, store) == ["a b/é+%41.parquet2"]
 
 

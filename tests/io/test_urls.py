@@ -107,7 +107,8 @@ def test_list_and_delete(place: tuple[str, dict[str, JsonValue]]) -> None:
         urls.write_text(urls.join_url(base, name), name, storage)
     assert urls.list_files(base, storage) == [("3", 1), ("x/.2", 4), ("x/1", 3)]
     gone = [urls.join_url(base, name) for name in ("x/1", "never", "3")]
-    urls.delete(gone, storage)
+    assert urls.delete(gone, storage) == [gone[0], gone[2]]
+    assert urls.delete(gone, storage) == []
     assert urls.list_files(base, storage) == [("x/.2", 4)]
 
 

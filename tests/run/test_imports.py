@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from mmc.run.imports import Imports
 from mmc.run.stop import StopFlag
 from mmc.spi import FileGroup, FileRecord, ImportTask, TaskState
 from mmc.state.ledger import ImportRecord, ImportStatus, Ledger
-from mmc.state.sql import Database
+from mmc.state.sql import Database, leases
 from mmc.state.store import SplitRecord
 from tests.fakes import schema
 
@@ -157,10 +158,6 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
 
 def made(path: Path) -> Database:
     """A store whose lease is ours."""
-    from datetime import datetime
-
-    from mmc.state.sql import leases
-
     database = Database(f"sqlite:///{path}")
     time = datetime(2030, 1, 1)
     with database.writing() as connection:
@@ -339,10 +336,23 @@ def test_splits_that_were_asked_for_out_of_order(rig: Rig, monkeypatch: pytest.M
     exact(rig)
 
 
+def calendar_of(rig: Rig, patch: pytest.MonkeyPatch) -> None:
+    """Has the times of the ledger go by the rig's clock too."""
+
+    class Calendar(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+            return datetime(2030, 1, 1, tzinfo=tz) + timedelta(seconds=rig.now)
+
+    patch.setattr(module, "datetime", Calendar)
+    patch.setattr("mmc.state.ledger.datetime", Calendar)
+
+
 def test_a_send_without_answer_is_given_time_to_appear_from_its_end(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SETTLE_SECONDS", 5.0)
+    calendar_of(rig, monkeypatch)
     submit = rig.server.submit
     late: list[tuple[float, tuple[Any, ...]]] = []
 
@@ -455,6 +465,30 @@ def test_who_lost_the_lease_asks_for_nothing(rig: Rig) -> None:
         rig.once()
     assert rig.server.tasks_ == []
     assert rig.records() == []
+
+
+def test_a_process_that_was_suspended_before_it_asked(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease was taken over meanwhile, by one that looked for a task, found none, and asked."""
+    monkeypatch.setattr(rig, "files", 5)
+    intend = Ledger.intend
+
+    def suspended(ledger: Ledger, *arguments: Any) -> bool:
+        monkeypatch.undo()
+        monkeypatch.setattr(module, "SETTLE_SECONDS", 0.0)
+        kept = intend(ledger, *arguments)
+        with rig.database.writing() as connection:
+            connection.execute(leases.update().values(owner="another"))
+        other = Rig(rig.database, rig.server, rig.splits, files=5, owner="another")
+        assert other.once() == 60
+        return kept
+
+    monkeypatch.setattr(Ledger, "intend", suspended)
+    with pytest.raises(LeaseLost):
+        rig.once()
+    assert rig.server.asked == 1
+    exact(rig)
 
 
 def test_a_stop_ends_the_waiting(rig: Rig) -> None:

@@ -86,12 +86,20 @@ def test_waits_double_up_to_the_longest() -> None:
     assert max(clock.slept) <= SLICE_SECONDS
 
 
-def test_jitter_takes_a_random_part_of_the_wait() -> None:
+def test_jitter_takes_up_to_half_of_the_wait_away() -> None:
     events: list[Event] = []
     parts = iter([0.0, 0.5, 0.25])
     run(Script(*busy(3)), events, Clock(), random=lambda: next(parts))
     waits = [event.wait_seconds for event in events if isinstance(event, Retrying)]
-    assert waits == [0.0, 1.0, 1.0]
+    assert waits == [0.5, 1.5, 2.5]
+
+
+def test_what_is_tried_again_has_a_minute_at_least() -> None:
+    """A restarted server that is busy needs it; however the random parts fall."""
+    clock = Clock()
+    with pytest.raises(TargetBusy):
+        call("x", Script(*busy(99)), emit=[].append, sleep=clock, random=lambda: 0.0)
+    assert 60 < sum(clock.slept) < 62
 
 
 def test_the_last_error_is_raised_when_attempts_are_used_up() -> None:

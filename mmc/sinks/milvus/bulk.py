@@ -91,19 +91,22 @@ class BulkTarget:
 
     def check_staging(self, copy: CopySplits) -> None:
         """Writes, reads and removes a file without rows below the plan's key, and has the server
-        read it where that takes no time. Files that are imported in place are not checked.
+        read it where that takes no time and the collection, also an old one that is to be replaced,
+        is there. A place whose files are imported where they lie is not written to.
 
         Raises:
-            TargetError: the place cannot be written (MMC541), or the server does not see it
-                (MMC542), or no server could (MMC546).
+            TargetError: a field is of a type that such files cannot bring in (MMC510), the place
+                cannot be written (MMC541), or the server does not see it (MMC542), or no server
+                could (MMC546).
         """
+        self._refuse_types(copy)
         place = StagingPlace.of(copy)
         root = place.on_server("")
         if not place.key:
             return
         path = place.probe()
         try:
-            reason = self._calls.see(copy.collection.name, place.on_server(path))
+            reason = self._seen(copy.collection.name, place.on_server(path))
         finally:
             place.remove_probe(path)
         if reason:
@@ -115,6 +118,28 @@ class BulkTarget:
                 code="MMC542" if unseen else "MMC543",
             )
 
+    def _seen(self, name: str, path: str) -> str:
+        """Why the server cannot read a file without rows; "" where it can, or cannot be asked."""
+        connection = self._connection
+        if not connection.has_database:
+            return ""
+        with translated(f"look for collection {name}"):
+            there = connection.client.has_collection(name, timeout=connection.timeout)
+        return self._calls.see(name, path) if there else ""
+
+    def _refuse_types(self, copy: CopySplits) -> None:
+        assert copy.layout is not None
+        format_ = self._imports.format(copy.layout.format)
+        for field in copy.collection.fields:
+            if not format_.carries(field):
+                null = "nullable " if field.nullable else ""
+                raise TargetError(
+                    f"{copy.collection.name}.{field.name}: Milvus {self._connection.version.text} "
+                    f"imports no {null}{field.type} from {format_.name} files",
+                    hint="take another load.staging.format, or load.route: insert",
+                    code="MMC510",
+                )
+
     def writer(
         self, step: CopySplits, split: Split, *, replay: bool
     ) -> StagedWriter | InPlaceWriter:
@@ -123,18 +148,8 @@ class BulkTarget:
         Raises:
             TargetError: a field is of a type that such files cannot bring in (MMC510).
         """
+        self._refuse_types(step)
         place = StagingPlace.of(step)
-        assert step.layout is not None
-        format_ = self._imports.format(step.layout.format)
-        for field in step.collection.fields:
-            if not format_.carries(field):
-                null = "nullable " if field.nullable else ""
-                raise TargetError(
-                    f"{step.collection.name}.{field.name}: Milvus {self._connection.version.text} "
-                    f"imports no {null}{field.type} from {format_.name} files",
-                    hint="take another load.staging.format, or load.route: insert",
-                    code="MMC510",
-                )
         if step.write == "in_place":
             return InPlaceWriter(place, step, split, self._dialect)
         part = PartSplitWriter(place.url, place.storage, step, split, place.key)

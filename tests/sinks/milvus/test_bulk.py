@@ -18,6 +18,7 @@ from mmc.io.arrow import canonical_schema
 from mmc.plan.model import BuildIndex, CopySplits, Layout, LoadCollection, Split, Staging
 from mmc.run.staging import StagingPlace
 from mmc.sinks.milvus.bulk import BulkTarget
+from mmc.sinks.milvus.grpcimport import GrpcImports
 from mmc.sinks.milvus_bulk import MilvusBulkSink
 from mmc.spi import Config, FileGroup, FileRecord, ImportTask, TaskState
 from mmc.types import Collection, Index, Metric
@@ -294,11 +295,38 @@ def test_types_that_files_cannot_bring(
 ) -> None:
     fields = (field("id", "int64", primary_key=True), field("x", kind))
     copy = copy_of(named(Collection("", fields)), format_, tmp_path)
-    with pytest.raises(
-        TargetError, match=rf"Milvus 2\.3\.5 imports no .* from {format_}"
-    ) as caught:
-        target.writer(copy, Split("00000", (), 1, 0), replay=False)
-    assert caught.value.code == "MMC510"
+    for act in (
+        lambda: target.check_staging(copy),
+        lambda: target.writer(copy, Split("00000", (), 1, 0), replay=False),
+    ):
+        with pytest.raises(
+            TargetError, match=rf"Milvus 2\.3\.5 imports no .* from {format_}"
+        ) as caught:
+            act()
+        assert caught.value.code == "MMC510"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_staging_place_is_tried_before_the_collection_is_there(
+    target: BulkTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(GrpcImports, "see", lambda _, name, path: asked.append(name) or "")
+    collection = named(small())
+    copy = copy_of(collection, "parquet", tmp_path)
+    target.check_staging(copy)
+    assert asked == []
+    target.ensure(create_step(collection))
+    target.check_staging(copy)
+    assert asked == [collection.name]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_staging_place_is_tried_before_the_database_is_there(
+    milvus_server: MilvusServer, tmp_path: Path
+) -> None:
+    with MilvusBulkSink().open(options(milvus_server.uri, "not_yet_there")) as target:
+        target.check_staging(copy_of(small(), "parquet", tmp_path))
 
 
 def test_a_staging_place_is_tried(target: BulkTarget, tmp_path: Path) -> None:

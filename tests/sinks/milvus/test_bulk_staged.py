@@ -10,6 +10,7 @@ import pytest
 
 from mmc.errors import TargetError
 from mmc.facts import Extent
+from mmc.io import urls
 from mmc.io.hashed import sha256_of
 from mmc.plan.model import CopySplits, Layout, Split, Staging
 from mmc.run.staging import StagingPlace, server_path
@@ -110,8 +111,8 @@ def test_staged_files_are_removed_with_our_folders(tmp_path: Path, format_: str)
     assert len(paths) == (6 if format_ == "numpy" else 2)
     place.remove(paths[: len(paths) // 2])
     assert all((tmp_path / path).exists() for path in paths[len(paths) // 2 :])
-    place.remove(paths)
-    place.remove(paths)
+    assert place.remove(paths) == tuple(sorted(paths[len(paths) // 2 :]))
+    assert place.remove(paths) == ()
     assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
 
 
@@ -130,6 +131,7 @@ def test_trying_a_local_place(tmp_path: Path) -> None:
     place = StagingPlace.of(_copy(str(tmp_path / "new")))
     path = place.probe()
     assert (tmp_path / "new" / path).read_text() == '{"rows":[]}'
+    assert place.probe() == path  # as after a kill: nothing is left of the first
     place.remove_probe(path)
     assert list((tmp_path / "new").iterdir()) == []
 
@@ -148,8 +150,10 @@ def test_trying_a_bucket(bucket: Bucket) -> None:
     place = StagingPlace.of(replace(copy, staging=staging))
     path = place.probe()
     assert place.on_server(path) == f"files/{path}"
+    assert StagingPlace.of(replace(copy, staging=staging)).probe() == path  # as after a kill
     place.remove_probe(path)
     place.remove_probe(path)
+    assert urls.list_files(bucket.url, bucket.storage) == []
     missing = replace(staging, url="s3://no-such-bucket-here/files")
     with pytest.raises(TargetError, match="no-such-bucket-here") as caught:
         StagingPlace.of(replace(copy, staging=missing)).probe()

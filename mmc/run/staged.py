@@ -1,0 +1,117 @@
+"""The part of an apply that goes by staged files: tries the staging places, copies into them, has
+the server import what lies there, and removes it. Knows targets by the seam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TypeVar, cast
+
+from mmc.events import Emit
+from mmc.plan.model import CopySplits, ImportFiles, Plan, RemoveStaged
+from mmc.run.copying import Copying
+from mmc.run.imports import Imports
+from mmc.run.labels import label_of
+from mmc.run.pace import call
+from mmc.run.proof import copy_of
+from mmc.run.staging import StagingPlace
+from mmc.run.targets import OpenTargets
+from mmc.spi import Importer
+from mmc.state.lease import Lease
+from mmc.state.ledger import Ledger
+from mmc.state.store import Store
+
+T = TypeVar("T")
+
+
+class StagedCopies:
+    """Carries out CopySplits, ImportFiles and RemoveStaged for one attempt of a run.
+
+    Args:
+        go_on: raises when the run is to stop or the lease is lost; `should_stop` only tells.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        run: str,
+        store: Store,
+        lease: Lease,
+        targets: OpenTargets,
+        copying: Copying,
+        *,
+        emit: Emit,
+        should_stop: Callable[[], bool],
+        go_on: Callable[[], None],
+    ) -> None:
+        self._plan, self._run = plan, run
+        self._store, self._lease = store, lease
+        self._targets, self._copying = targets, copying
+        self._emit, self._should_stop, self._go_on = emit, should_stop, go_on
+        self._imports: dict[str, Imports] = {}
+        self._following = {step.copy: step for step in plan.steps if isinstance(step, ImportFiles)}
+
+    def check(self, done: Collection[str]) -> None:
+        """Tries the staging place of every copy that is not done. Before a collection is made: one
+        that is replaced is dropped then, and its rows cannot be had back.
+
+        Raises:
+            TargetError: a place cannot be used, or files of a copy cannot carry its fields.
+        """
+        for copy in self._plan.copies:
+            if copy.id in self._following and copy.id not in done:
+                self._check(copy)
+
+    def _check(self, copy: CopySplits) -> None:
+        target = self._importer(copy)
+        what = f"check staging of {copy.collection.name}"
+        self._call(what, lambda: target.check_staging(copy))
+
+    def copy(self, step: CopySplits) -> None:
+        """Copies; where the files are to be imported, asks for each as soon as it is staged."""
+        following = self._following.get(step.id)
+        if following is None:
+            self._copying.copy(step, lambda record: None)
+            return
+        self._check(step)
+        self._copying.copy(step, self._imports_of(following).staged)
+
+    def finish(self, step: ImportFiles) -> int:
+        """Has the rest imported, and waits for all; gives the rows. Raises TargetError."""
+        imports = self._imports_of(step)
+        for record in self._store.splits(self._run, step.copy):
+            imports.staged(record)
+        return imports.finish()
+
+    def remove(self, step: RemoveStaged) -> int:
+        """Removes what the copy staged; gives the number of files. Raises TargetError."""
+        copy = copy_of(self._plan, step.copy)
+        files = [file.path for done in self._copying.written(copy) for file in done.files]
+        return len(self._call(label_of(step), lambda: StagingPlace.of(copy).remove(files)))
+
+    def _imports_of(self, step: ImportFiles) -> Imports:
+        if step.id not in self._imports:
+            copy = copy_of(self._plan, step.copy)
+            lease = (self._lease.key, self._lease.owner)
+            self._imports[step.id] = Imports(
+                step,
+                copy,
+                self._importer(copy),
+                Ledger(self._store.database, self._run, step.id, lease),
+                emit=self._emit,
+                kept=self._kept,
+                should_stop=self._should_stop,
+                check_stop=self._go_on,
+            )
+        return self._imports[step.id]
+
+    def _importer(self, copy: CopySplits) -> Importer:
+        return cast("Importer", self._targets.by_route(copy.route))
+
+    def _kept(self, ours: bool) -> None:
+        if not ours:
+            self._lease.lose("another process took it over")
+        self._lease.check()
+
+    def _call(self, what: str, function: Callable[[], T]) -> T:
+        return call(what, function, emit=self._emit, should_stop=self._should_stop)

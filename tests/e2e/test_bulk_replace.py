@@ -1,0 +1,83 @@
+"""A collection that an import is to replace: it is dropped only when its rows can come in."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmc.cli.main import run
+from tests.e2e.mmc_command import mmc
+from tests.e2e.test_bulk import ROWS, _name, _parquet, _spec, _verified
+from tests.servers.milvus_server import MilvusServer
+from tests.servers.s3 import s3_bucket
+
+REPLACE = ("--yes", "--allow-replace")
+
+
+@pytest.fixture
+def name(tmp_path: Path, milvus_server: MilvusServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An old collection of ROWS rows; the source has the same rows and one less."""
+    import pyarrow.parquet as pq
+
+    monkeypatch.chdir(tmp_path)
+    # Imports of other tests may be before ours on the same server.
+    monkeypatch.setattr("mmc.sinks.milvus.grpcimport.VERDICT_SECONDS", 60.0)
+    name = _name()
+    source = _parquet(tmp_path, name)
+    _spec(tmp_path, milvus_server, source)
+    mmc(tmp_path, "plan", "spec.yaml", "-o", "old.json")
+    mmc(tmp_path, "apply", "old.json")
+    table = pq.read_table(tmp_path / source["path"])
+    pq.write_table(table.slice(1), tmp_path / source["path"])
+    return name
+
+
+def _replace(folder: Path, server: MilvusServer, name: str, **staging: Any) -> None:
+    source = {"type": "files", "path": f"{name}.parquet"}
+    _spec(folder, server, source, load={"mode": "replace"}, **staging)
+    mmc(folder, "plan", "spec.yaml", "-o", "plan.json")
+
+
+def _count(server: MilvusServer, name: str) -> int:
+    from pymilvus import MilvusClient
+
+    with closing(MilvusClient(server.uri, dedicated=True)) as client:
+        found = client.query(
+            name, filter="", output_fields=["count(*)"], consistency_level="Strong"
+        )
+        return int(found[0]["count(*)"])
+
+
+def test_staging_that_the_server_does_not_see(
+    tmp_path: Path,
+    milvus_server: MilvusServer,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with s3_bucket() as bucket:
+        storage = {**bucket.storage}
+        for option in ("key", "secret"):
+            monkeypatch.setenv(f"MMC_TEST_{option.upper()}", str(storage[option]))
+            storage[option] = {"secret": f"env:MMC_TEST_{option.upper()}"}
+        _replace(tmp_path, milvus_server, name, url=f"{bucket.url}/files", storage=storage)
+        assert run(["apply", *REPLACE, "plan.json"]) == 1
+    assert "MMC542" in capsys.readouterr().err
+    assert _count(milvus_server, name) == ROWS
+
+
+def test_staging_that_cannot_be_written(
+    tmp_path: Path, milvus_server: MilvusServer, name: str
+) -> None:
+    (tmp_path / "taken").touch()
+    _replace(tmp_path, milvus_server, name, url=str(tmp_path / "taken"))
+    assert "MMC541" in mmc(tmp_path, "apply", *REPLACE, "plan.json", code=1).err
+    assert _count(milvus_server, name) == ROWS
+    # Nothing was begun: another plan may go on from here.
+    _replace(tmp_path, milvus_server, name)
+    verified = _verified(mmc(tmp_path, "apply", *REPLACE, "plan.json", "--json"))
+    assert (verified["ok"], verified["rows_found"]) == (True, ROWS - 1)
+    assert not list((tmp_path / "staging").iterdir())

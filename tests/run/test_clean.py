@@ -1,0 +1,140 @@
+"""Giving a run up: what is removed of its staged files, what stays, and not while it is applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mmc.cli.main import run as command
+from mmc.errors import LeaseHeld, StateError
+from mmc.events import Event
+from mmc.plan.model import CopySplits, Layout, Plan, Split, Staging
+from mmc.run.clean import clean_run, forget_run
+from mmc.spi import FileRecord
+from mmc.state.lease import Lease, holders
+from mmc.state.store import RunStatus, SplitRecord, Store
+from tests.servers.milvus_lite import copy_step
+from tests.sinks.milvus.collections import small
+from tests.state import plans
+
+EVENTS: list[Event] = []
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(f"sqlite:///{tmp_path}/state.db") as opened:
+        yield opened
+
+
+def copy_into(folder: Path, format_: str, key: str = "5ab1") -> CopySplits:
+    step = copy_step(small(), "file")
+    splits = tuple(Split(f"0000{number}", (), 2, 0) for number in range(3))
+    staging = Staging(str(folder), key=key)
+    return replace(step, splits=splits, layout=Layout(format_, "c"), staging=staging)
+
+
+def killed(store: Store, folder: Path, format_: str = "parquet") -> tuple[Plan, str]:
+    """A run whose first split is done; its second was begun, the third not."""
+    copy = copy_into(folder, format_)
+    plan = replace(plans.plan(), steps=(copy,))
+    run = store.begin_run(plan).run
+    for split in ("00000", "00001"):
+        store.split_begun(run, copy.id, split)
+    name = "5ab1/c/part-00000.parquet"
+    record = SplitRecord(copy.id, "00000", True, files=(FileRecord(name, 1, "", 2),))
+    store.split_done(run, record)
+    return plan, run
+
+
+def put(folder: Path, *paths: str) -> list[str]:
+    for path in paths:
+        file = folder / "5ab1/c" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    return sorted(str(folder / "5ab1/c" / path) for path in paths)
+
+
+def test_all_that_killed_attempts_left_is_removed_and_counted(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "staging"
+    _, run = killed(store, folder)
+    ours = put(
+        folder, "part-00000.parquet", "part-00001.parquet", "part-00001.parquet.partial",
+        "check.json", "check.json.partial",
+    )  # fmt: skip
+    theirs = put(folder, "part-00002.parquet", "part-00009.parquet.partial", "check-me.json")
+    assert sorted(clean_run(store, run, force=True)) == ours
+    assert sorted(str(file) for file in folder.rglob("*") if file.is_file()) == sorted(theirs)
+    assert store.list_runs() == [] and holders(store.database) == []
+
+
+def test_half_a_numpy_part_is_removed_with_its_folder(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "staging"
+    _, run = killed(store, folder, "numpy")
+    ours = put(folder, "part-00001/id.npy", "part-00001/v.npy.partial")
+    assert sorted(clean_run(store, run, force=True)) == ours
+    assert not (folder / "5ab1").exists()
+
+
+def test_files_that_are_not_there_are_not_counted(store: Store, tmp_path: Path) -> None:
+    _, run = killed(store, tmp_path / "staging")
+    store.finish_run(run, RunStatus.APPLIED)
+    put(tmp_path / "staging", "part-00000.parquet", "check.json")
+    assert len(clean_run(store, run)) == 2
+    assert clean_run(store, run) == ()
+    assert [found.run for found in store.list_runs()] == [run]
+
+
+def test_files_imported_in_place_stay(store: Store, tmp_path: Path) -> None:
+    plan = replace(plans.plan(), steps=(copy_into(tmp_path, "parquet", key=""),))
+    put(tmp_path, "check.json")
+    assert clean_run(store, store.begin_run(plan).run, force=True) == ()
+    assert (tmp_path / "5ab1/c/check.json").exists()
+
+
+@pytest.mark.parametrize("act", ["clean", "forget"])
+def test_a_run_that_is_being_applied_is_left_alone(
+    store: Store, tmp_path: Path, act: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "staging"
+    plan, run = killed(store, folder)
+    files = put(folder, "part-00000.parquet", "part-00001.parquet.partial")
+    arguments = {"clean": ["clean", run, "--force"], "forget": ["state", "forget", run]}[act]
+    with Lease(store.database, plan.target, EVENTS.append):
+        with pytest.raises(LeaseHeld, match=r"milvus http://milvus:19530 is being written"):
+            clean_run(store, run, force=True) if act == "clean" else forget_run(store, run)
+        assert command([*arguments, "--state", f"sqlite:///{tmp_path}/state.db"]) == 5
+        assert "MMC620" in capsys.readouterr().err
+    assert [str(file) for file in sorted(folder.rglob("*")) if file.is_file()] == files
+    assert [found.run for found in store.list_runs()] == [run]
+    assert command([*arguments, "--state", f"sqlite:///{tmp_path}/state.db"]) == 0
+    assert store.list_runs() == []
+
+
+def test_a_run_that_ended_while_the_lease_was_taken_is_kept(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, run = killed(store, tmp_path / "staging")
+    enter = Lease.__enter__
+
+    def late(lease: Lease) -> Lease:
+        store.finish_run(run, RunStatus.APPLIED)
+        return enter(lease)
+
+    monkeypatch.setattr(Lease, "__enter__", late)
+    put(tmp_path / "staging", "part-00000.parquet")
+    assert len(clean_run(store, run, force=True)) == 1
+    assert [found.status for found in store.list_runs()] == [RunStatus.APPLIED]
+
+
+def test_a_complete_run_waits_for_nobody(store: Store, tmp_path: Path) -> None:
+    plan, run = killed(store, tmp_path / "staging")
+    store.finish_run(run, RunStatus.APPLIED)
+    with Lease(store.database, plan.target, EVENTS.append):
+        clean_run(store, run)
+        forget_run(store, run)
+    assert store.list_runs() == []
+    with pytest.raises(StateError, match="no run"):
+        forget_run(store, run)
