@@ -146,6 +146,7 @@ CODES: dict[str, str] = {
     "MMC342": "no type fits",
     "MMC343": "no cast fits",
     "MMC344": "column gives way",
+    "MMC345": "another type is taken",
     "MMC350": "key type",
     "MMC351": "no primary key",
     "MMC352": "cannot be null",

@@ -25,6 +25,8 @@ class Evidence:
         min_value, max_value: of integers.
         non_finite: NaN or infinity among floats and vectors.
         examples: a few short values, as text, for preview and messages.
+        non_objects: JSON documents that are neither an object nor null, where the source counts
+            them.
     """
 
     rows: int = 0
@@ -35,6 +37,7 @@ class Evidence:
     max_value: int | None = None
     non_finite: int = 0
     examples: tuple[str, ...] = ()
+    non_objects: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class SourceField:
         index: index the source has on the field, in Milvus's terms, carried over unless the spec
             says otherwise.
         note: one line for the plan: where the type or index comes from, or what the mapping loses.
+        on_request: becomes a field only where the spec names it: what the source knows beside the
+            values of a row.
         declared: the whole Milvus field where the source states it (a manifest, another Milvus):
             type with its lengths, primary key, nullable, default, partition key.
     """
@@ -71,6 +76,7 @@ class SourceField:
     evidence: Evidence = Evidence()
     note: str = ""
     declared: Field | None = None
+    on_request: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +176,7 @@ class Capabilities:
             later versions take by themselves).
         index_needs: (type of index, parameters that it is refused without and that have no such
             value).
+        json_objects: JSON documents are objects or null; anything else is refused.
         imports: rows go in by importing files, which a ledger makes harmless to repeat.
         formats: of the files it takes.
         format_types: (format, names of the types that its files can carry).
@@ -202,6 +209,7 @@ class Capabilities:
     index_defaults: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
     index_needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
     max_batch_bytes: int = 16 * 2**20
+    json_objects: bool = False
     formats: tuple[str, ...] = ()
     format_types: tuple[tuple[str, tuple[str, ...]], ...] = ()
     format_elements: tuple[tuple[str, tuple[str, ...]], ...] = ()

@@ -91,6 +91,7 @@ NAMED = [
     ("list<double>", "array<float>(4)", "round"),
     ("list<timestamp[us]>", "array<int64>(4)", "epoch_s"),
     ("string", "int64", "epoch_ms"),
+    ("string", "varchar(64)", "wkt"),
     ("timestamp[us]", "int64", "epoch_s"),
     ("timestamp[ns]", "int64", "epoch_us"),
     ("string", "json", "json"),

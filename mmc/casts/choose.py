@@ -139,7 +139,7 @@ def _to_bool(source: ArrowType) -> Ways:
 def _to_varchar(source: ArrowType) -> Ways:
     head = source.kind
     if head in TEXT:
-        return Ways("fits")
+        return Ways("fits", ("wkt",))
     if head in BINARY:
         return Ways("utf8", ("base64", "hex"))
     if head == "timestamp" or head in DATES or head in TIMES:

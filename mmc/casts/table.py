@@ -63,6 +63,7 @@ CASTS: Mapping[str, Cast] = _table(
     ("iso", _CHECKED, "written as ISO 8601 text; years outside 1..9999 are bad rows"),
     ("json", _CHECKED, "written as JSON text; NaN and infinity are bad rows"),
     ("json_text", _CHECKED, "JSON text is kept as it is; text that is not JSON is a bad row"),
+    ("wkt", _CHECKED, "shapes in JSON are written as WKT; what is no shape is a bad row"),
     (
         "array",
         _CHECKED,

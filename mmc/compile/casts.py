@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mmc.casts import Refused, choose, infer
+from mmc.compile.adapt import instead
 from mmc.compile.draft import CollectionDraft, Draft, FieldDraft
-from mmc.diagnostics import Diagnostic
+from mmc.diagnostics import Diagnostic, Severity
 from mmc.plan.model import Mode
 from mmc.spec.checks import with_type
 from mmc.spec.models import field_type
@@ -54,6 +55,19 @@ def _assign(
         if isinstance(inferred, Refused):
             findings.append(_refused(draft, field, inferred, "MMC342", "type"))
             return None
+        other = instead(field, inferred, draft.able(collection))
+        if other is not None:
+            findings.append(
+                draft.finding(
+                    "MMC345",
+                    f"`{field.to}` becomes {other.type}: {other.reason}",
+                    field.place("type"),
+                    severity=Severity.NOTE,
+                    hint=other.hint,
+                )
+            )
+            field = replace(field, note="; ".join(filter(None, (field.note, other.note))))
+            inferred = other.type
         wanted = _wide_key(field, inferred)
     named = (field.spec.cast or "") if field.spec else ""
     cast = choose(source, wanted, wanted=named, json_text=json_text)

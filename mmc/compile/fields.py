@@ -67,6 +67,8 @@ def _map_one(
             continue
         if offered.name in replaced:
             fields += replaced[offered.name]
+        elif offered.on_request:
+            continue
         elif milvus_name(offered.name) in taken:
             if not (offered.unique and offered.key):
                 by = next(f for f in _all(replaced, made) if f.to == milvus_name(offered.name))

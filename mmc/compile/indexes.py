@@ -10,6 +10,7 @@ from mmc.compile.draft import CollectionDraft, Draft, Path
 from mmc.compile.indexfit import Misfit, misfit, with_defaults
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.plan.model import Mapping, Mode
+from mmc.spec.checks import INDEX_TYPES
 from mmc.spec.models import IndexSpec
 from mmc.types import FieldType, Index, Metric, TypeKind, freeze
 
@@ -44,10 +45,11 @@ def _choose(
         findings.append(
             draft.finding(
                 "MMC372",
-                f"`{mapping.field.name}`: the source's metric has no equal in Milvus",
+                f"`{mapping.field.name}`: the source's metric has no equal in Milvus, or is not"
+                " known",
                 at,
                 label=field.source.note if field is not None and field.source else "",
-                hint=f"settle it: index: {{type: {carried.type}, metric: L2}} (or IP, COSINE)",
+                hint=f"settle it: index: {{type: {_known(carried, type_)}, {_metrics(type_)}",
             )
         )
         return None
@@ -68,16 +70,18 @@ def _choose(
         findings.append(_metric_note(draft, at, mapping, metric))
         return Index(_default_type(type_), metric), "the source has no index"
     made = with_defaults(carried, able)
-    if found := misfit(made, type_, able, key=key):
+    foreign = carried.type not in INDEX_TYPES
+    found = None if foreign else misfit(made, type_, able, key=key)
+    if foreign or found is not None:
         instead = _default_type(type_)
-        reason = "" if found.key == "type" else f" ({found.reason})"
+        reason = f" ({found.reason})" if found is not None and found.key != "type" else ""
         findings.append(
             draft.finding(
                 "MMC370",
                 f"`{collection.to}.{mapping.field.name}`: the source's index {carried.type} is not"
-                f" built here{reason}: {instead} is",
+                f" built here{reason}: {instead} is, with the metric {carried.metric}",
                 at,
-                severity=Severity.NOTE,
+                severity=Severity.WARNING if foreign else Severity.NOTE,
                 hint="say index.type to choose another",
             )
         )
@@ -98,6 +102,16 @@ def _refused(
 
 def _says_metric(said: IndexSpec | str | None) -> bool:
     return isinstance(said, IndexSpec) and said.metric is not None
+
+
+def _known(carried: Index, type_: FieldType) -> str:
+    return carried.type if carried.type in INDEX_TYPES else _default_type(type_)
+
+
+def _metrics(type_: FieldType) -> str:
+    if type_.kind is TypeKind.BINARY_VECTOR:
+        return "metric: HAMMING} (or JACCARD)"
+    return "metric: L2} (or IP, COSINE)"
 
 
 def _default_metric(type_: FieldType) -> Metric:

@@ -5,6 +5,7 @@ must refuse.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 import uuid
@@ -180,6 +181,28 @@ def test_clean_keeps_what_a_run_needs_to_go_on(tmp_path: Path, milvus_server: Mi
     run = json.loads((tmp_path / "plan.json").read_text())["digest"][:12]
     assert "MMC644" in mmc(tmp_path, "clean", run, code=1).err
     assert _verified(mmc(tmp_path, "apply", "plan.json", "--json"))["rows_found"] == ROWS
+
+
+def test_a_run_is_given_up_only_when_nobody_applies_it(
+    tmp_path: Path, milvus_server: MilvusServer
+) -> None:
+    _spec(tmp_path, milvus_server, _parquet(tmp_path, _name()))
+    mmc(tmp_path, "plan", "spec.yaml", "-o", "plan.json")
+    run = json.loads((tmp_path / "plan.json").read_text())["digest"][:12]
+    process = start(tmp_path, "apply", "plan.json")
+    deadline = time.monotonic() + 30
+    while not _files_in(tmp_path / "staging") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGSTOP)
+    before = _files_in(tmp_path / "staging")
+    for given_up in (["clean", run, "--force"], ["state", "forget", run]):
+        assert f"is being written by process {process.pid}" in mmc(tmp_path, *given_up, code=5).err
+    assert _files_in(tmp_path / "staging") == before != []
+    process.kill()
+    process.communicate()
+    mmc(tmp_path, "clean", run, "--force")
+    assert _files_in(tmp_path / "staging") == []
+    assert "no run" in mmc(tmp_path, "state", "forget", run, code=1).err
 
 
 def test_append_by_import(tmp_path: Path, milvus_server: MilvusServer) -> None:

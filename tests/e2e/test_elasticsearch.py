@@ -201,6 +201,41 @@ def test_several_indices_behind_an_alias_are_one_collection(
     assert len(read_out(tmp_path)) == 50
 
 
+def test_index_and_routing_are_fields_where_the_spec_names_them(
+    tmp_path: Path, elasticsearch: Node
+) -> None:
+    docs: list[dict[str, Any]] = documents(20)
+    docs[0]["_routing"] = "here"
+    # Two documents of one id: only with its index is it a key.
+    make_index(elasticsearch, "e2e_meta1", docs)
+    make_index(elasticsearch, "e2e_meta2", docs[:3])
+    actions = [{"add": {"index": "e2e_meta*", "alias": "e2e_meta"}}]
+    elasticsearch.request("POST", "/_aliases", {"actions": actions})
+    fields = [
+        {"to": "id", "expr": "_index || '/' || _id", "type": "varchar(600)", "primary_key": True},
+        {"from": "_index", "to": "source_index", "type": "varchar(255)"},
+        {"from": "_routing", "to": "routing"},
+    ]
+    collections = [{"from": "e2e_meta", "fields": fields, "rest": "map"}]
+    file = spec(tmp_path, elasticsearch, "e2e_meta", FILES, collections=collections)
+    assert mmc(tmp_path, "apply", file, "--yes").code == 0
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    rows = [
+        row
+        for file in manifest["files"]
+        for row in pq.read_table(tmp_path / "out" / file["path"]).to_pylist()
+    ]
+    assert {row["id"] for row in rows} == {
+        *(f"e2e_meta1/doc-{n}" for n in range(20)),
+        *(f"e2e_meta2/doc-{n}" for n in range(3)),
+    }
+    assert len(rows) == 23
+    for row in rows:
+        assert row["id"] == f"{row['source_index']}/{row['_id']}"
+        assert row["routing"] == ("here" if row["_id"] == "doc-0" else None)
+        assert not row.keys() & {"_index", "_routing"}
+
+
 @pytest.mark.slow
 def test_a_node_killed_and_restarted_in_mid_run_loses_and_doubles_nothing(
     tmp_path: Path, own_elasticsearch: Any

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mmc.casts import Refused, element_cast
 from mmc.io.arrow import arrow_type
-from mmc.run.kernels import dense, jsontext, numbers, sparse, text, times
+from mmc.run.kernels import dense, jsontext, numbers, sparse, text, times, wkt
 from mmc.run.kernels.arrays import array_of, element_type, parse_array
 from mmc.run.kernels.faults import Casted, Fault, Kernel
 from mmc.types import DENSE_VECTORS, FieldType, TypeKind
@@ -109,6 +109,7 @@ KERNELS: Mapping[str, Kernel] = {
     "iso": times.iso,
     "json": _json,
     "json_text": jsontext.json_text,
+    "wkt": wkt.wkt,
     "array": lambda array, target: _array("array", array, target),
     "vector": dense.vector,
     "bytes": dense.raw_vector,

@@ -53,7 +53,8 @@ class Dialect:
             which no Milvus server does.
         reserved_keys: names that a dynamic field cannot have: the target would drop them silently.
         positive_sparse: sparse vectors keep only weights above zero; zeros vanish.
-        json_objects: JSON documents are objects or null; anything else is refused.
+        json_objects: refuse the JSON documents that `capabilities.json_objects` speaks of. Not in
+            imports: a document in a file is text.
         largest_key: largest int64 key whose row can be found. Milvus 2.3 counts the row with the
             key 2**63-1, but no query returns it.
         page_bytes: most bytes of values asked for in one page when reading back.
@@ -119,6 +120,7 @@ _V2_3 = Capabilities(
     elements=_ELEMENTS,
     nullable=False,
     defaults=False,
+    json_objects=True,
     vector_fields=1,
     index_types=_INDEXES_2_3,
     scalar_indexes=scalars.V2_3,
@@ -130,6 +132,7 @@ _V2_3 = Capabilities(
 _V2_4 = replace(
     _V2_3,
     types=_V2_3.types | {"float16_vector", "bfloat16_vector", "sparse_float_vector"},
+    json_objects=False,
     vector_fields=4,
     index_types=_INDEXES_2_4,
     scalar_indexes=scalars.V2_4,

@@ -128,6 +128,7 @@ def import_capabilities(server: Capabilities, imports: Imports) -> Capabilities:
         auto_text_id=False,
         nullable=server.nullable and any(one.nullable for one in imports.formats),
         max_batch_bytes=_BATCH_BYTES,
+        json_objects=False,
         imports=True,
         formats=tuple(one.name for one in imports.formats),
         format_types=tuple(sorted((one.name, tuple(sorted(one.types))) for one in imports.formats)),

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import SourceError
 from mmc.facts import Evidence, Extent, SourceCollection, SourceField
 from mmc.io.evidence import of_column
-from mmc.sources.elasticsearch.column import ID, Column, Kind
+from mmc.sources.elasticsearch.column import ID, INDEX, ROUTING, Column, Kind
 from mmc.sources.elasticsearch.connect import Connection, path_of
 from mmc.sources.elasticsearch.dates import unreadable
 from mmc.sources.elasticsearch.decode import Page
@@ -32,6 +33,7 @@ from mmc.sources.elasticsearch.pieces import (
 from mmc.sources.elasticsearch.sample import Seen, windows
 from mmc.sources.elasticsearch.server import Server, hidden_vectors
 from mmc.sources.elasticsearch.shards import Shard, extent_docs, measure, together
+from mmc.sources.elasticsearch.vectors import KnnSettings
 from mmc.spi import Sample
 
 _SAMPLE_PAGE = 1 << 20
@@ -85,17 +87,22 @@ def _mapping(
 ) -> tuple[Mapped, tuple[Mapped, ...], set[str]]:
     """The columns of all indices, those of each, and every top-level name of a mapping."""
     told = []
-    modes = {}
+    modes: dict[str, str] = {}
+    knn: dict[str, KnnSettings] = {}
     known: set[str] = set()
     for index in group.indices:
         mappings = connection.get(path_of(index.name, "_mapping"))[index.name]["mappings"]
         settings = connection.get(path_of(index.name, "_settings"), {"flat_settings": True})
-        mode = settings[index.name]["settings"].get("index.mapping.source.mode", "")
-        modes[index.name] = str(mode).lower()
+        settings = settings[index.name]["settings"]
+        modes[index.name] = str(settings.get("index.mapping.source.mode", "")).lower()
+        if server.engine == "opensearch":
+            knn[index.name] = KnnSettings.of(settings)
         told.append((index.name, mappings))
         known.update(name.partition(".")[0] for name in mappings.get("properties", {}))
     flatten = connection.options.flatten
-    merged, each = read_mappings(told, flatten=flatten, engine=server.engine, source_modes=modes)
+    merged, each = read_mappings(
+        told, flatten=flatten, engine=server.engine, source_modes=modes, knn=knn
+    )
     return merged, each, known
 
 
@@ -166,11 +173,13 @@ def _sampled(
 def _with_sample(
     fields: Sequence[MappedField], seen: Seen, arrays: frozenset[str], table: bool
 ) -> list[MappedField]:
-    """The fields as the documents show them: lists, and what no mapping names."""
+    """The fields as the documents show them: lists, what no mapping names, and metadata."""
     made = [MappedField(Column(ID, Kind.TEXT), "_id", "", None, "")]
     for field in fields:
         column = field.column
-        if column.kind is Kind.SPARSE and not table:
+        if column.kind is Kind.SPARSE and not table and _numbered(column.path, seen):
+            field = replace(field, note=f"{field.es_type}: the tokens are numbers of dimensions")
+        elif column.kind is Kind.SPARSE and not table:
             note = f"{field.es_type}: kept as JSON; source.tokens makes it a sparse vector"
             column = Column(column.path, Kind.JSON)
             field = replace(field, column=column, vector="", index=None, note=note)
@@ -185,7 +194,11 @@ def _with_sample(
         MappedField(Column(name, Kind.JSON), "", "", None, "not in the mapping: kept as JSON")
         for name in seen.unmapped
     ]
-    return made
+    return made + [MappedField(Column(name, Kind.TEXT), name) for name in (INDEX, ROUTING)]
+
+
+def _numbered(path: str, seen: Seen) -> bool:
+    return path in seen.present and path not in seen.worded
 
 
 def _evidence(
@@ -195,15 +208,17 @@ def _evidence(
     if not batches or not seen.docs:
         return {}
     table = pa.Table.from_batches(batches).combine_chunks()
-    return {
-        name: of_column(_one(table.column(name)), None)
-        for name in table.column_names
-        if not pa.types.is_fixed_size_list(table.schema.field(name).type)
-    } | {
-        name: Evidence(rows=len(table), nulls=table.column(name).null_count)
-        for name in table.column_names
-        if pa.types.is_fixed_size_list(table.schema.field(name).type)
-    }
+    return {column.path: _of_one(column, _one(table.column(column.path))) for column in columns}
+
+
+def _of_one(column: Column, values: pa.Array) -> Evidence:
+    if pa.types.is_fixed_size_list(values.type):
+        return Evidence(rows=len(values), nulls=values.null_count)
+    found = of_column(values, None)
+    if not column.json_text or column.many:
+        return found
+    other = pc.sum(pc.invert(pc.starts_with(values, "{"))).as_py()
+    return replace(found, non_objects=int(other or 0))
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
@@ -220,11 +235,12 @@ def _field(mapped: MappedField, evidence: Evidence, single: bool) -> SourceField
         vector=mapped.vector,
         key=key,
         unique=key and single,
-        nullable=not key,
+        nullable=column.path not in (ID, INDEX),
         json_text=column.json_text,
         index=mapped.index,
         evidence=evidence,
         note=mapped.note,
+        on_request=column.path in (INDEX, ROUTING),
     )
 
 

@@ -28,7 +28,7 @@ from mmc.sources.elasticsearch.stored import (
     on_unmapped,
     said,
 )
-from mmc.sources.elasticsearch.vectors import DENSE, dimension, read_vector
+from mmc.sources.elasticsearch.vectors import DENSE, KnnSettings, dimension, read_vector
 from mmc.types import Index, Metric
 
 _OPENED_BY = (*DENSE, *SPARSE)
@@ -66,6 +66,7 @@ class _Reader:
     stored: Stored
     targets: frozenset[str]
     seen: _Seen
+    knn: KnnSettings | None
 
     def members(
         self, properties: Mapping[str, Any], at: str, dynamic: str
@@ -151,7 +152,7 @@ class _Reader:
 
     def _vector(self, path: str, es_type: str, mapping: Mapping[str, Any]) -> MappedField | None:
         dim = dimension(mapping) or self.dims.get(path, 0)
-        vector = read_vector(mapping, dim)
+        vector = read_vector(mapping, dim, self.knn)
         if vector is None:
             element = mapping.get("element_type") or mapping.get("data_type")
             note = f"{es_type} of {element} is not known: kept as JSON"
@@ -183,6 +184,7 @@ def read_mapping(
     engine: str,
     source_mode: str = "",
     dims: Mapping[str, int] | None = None,
+    knn: KnnSettings | None = None,
 ) -> Mapped:
     """Columns of one concrete index.
 
@@ -193,11 +195,12 @@ def read_mapping(
         engine: "elasticsearch" or "opensearch".
         source_mode: setting `index.mapping.source.mode`, or "".
         dims: dimension of the vectors, by path, whose mapping has none.
+        knn: settings of an index of OpenSearch; None elsewhere.
     """
     properties = mappings.get("properties") or {}
     seen, stored = _Seen(), Stored(mappings)
     targets = frozenset(_copy_targets(properties))
-    reader = _Reader(flatten, engine, dims or {}, stored, targets, seen)
+    reader = _Reader(flatten, engine, dims or {}, stored, targets, seen, knn)
     dynamic = said(mappings.get("dynamic"))
     if said(mappings.get("enabled")) == "false":
         seen.unmapped[""] = "enabled: false"

@@ -15,6 +15,7 @@ from mmc.sources.elasticsearch.kinds import widened, width
 from mmc.sources.elasticsearch.mapped import Mapped, MappedField
 from mmc.sources.elasticsearch.mapping import read_mapping
 from mmc.sources.elasticsearch.stored import listed
+from mmc.sources.elasticsearch.vectors import KnnSettings
 from mmc.types import Index
 
 
@@ -25,11 +26,13 @@ def read_mappings(
     engine: str,
     source_modes: Mapping[str, str] | None = None,
     dims: Mapping[str, int] | None = None,
+    knn: Mapping[str, KnnSettings] | None = None,
 ) -> tuple[Mapped, tuple[Mapped, ...]]:
     """Columns of several indices as one, and of each.
 
     An object that is opened in one index is opened in all, so that its members are the same
-    columns everywhere. Arguments as of `read_mapping`; `source_modes` by name of the index.
+    columns everywhere. Arguments as of `read_mapping`; `source_modes` and `knn` by name of the
+    index.
     """
     modes = source_modes or {}
 
@@ -41,6 +44,7 @@ def read_mappings(
                 engine=engine,
                 source_mode=modes.get(name, ""),
                 dims=dims,
+                knn=(knn or {}).get(name),
             )
             for name, mapping in mappings
         ]

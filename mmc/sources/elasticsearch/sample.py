@@ -11,6 +11,7 @@ import orjson
 
 from mmc.sources.elasticsearch.column import METADATA, Kind
 from mmc.sources.elasticsearch.mapped import MappedField
+from mmc.sources.elasticsearch.sparsecolumn import is_dimension
 
 _WINDOWS = 12
 """Places that are looked at: each is a request."""
@@ -22,12 +23,17 @@ _WHOLE = frozenset(
 
 @dataclass(slots=True)
 class Seen:
-    """What the sampled documents showed."""
+    """What the sampled documents showed.
+
+    Attributes:
+        worded: paths of sparse vectors with a token that is no number of a dimension.
+    """
 
     docs: int = 0
     size: int = 0
     lists: set[str] = field(default_factory=set)
     present: set[str] = field(default_factory=set)
+    worded: set[str] = field(default_factory=set)
     unmapped: dict[str, None] = field(default_factory=dict)
     pages: list[bytes] = field(default_factory=list)
 
@@ -53,10 +59,18 @@ class Seen:
         found = list(values(source, path))
         if any(value is not None for value in found):
             self.present.add(path)
+        if mapped.column.kind is Kind.SPARSE and not all(map(_is_numbered, found)):
+            self.worded.add(path)
         if mapped.column.kind in _WHOLE:
             return
         if len(found) > 1 or any(isinstance(value, list) for value in found):
             self.lists.add(path)
+
+
+def _is_numbered(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_numbered, value))
+    return value is None or (isinstance(value, dict) and all(map(is_dimension, value)))
 
 
 def values(source: Any, path: str) -> Iterator[Any]:

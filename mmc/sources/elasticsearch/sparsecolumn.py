@@ -16,7 +16,8 @@ from mmc.sources.elasticsearch.documents import plain
 
 _LARGEST = 2**32 - 2
 """Of the dimensions of a sparse vector in Milvus."""
-_DECIMAL = re.compile(r"[0-9]{1,10}")
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
+"""Of one form only: `7` and `07` are two tokens, and may not become one dimension."""
 _TYPE = pa.map_(pa.uint32(), pa.float32())
 
 
@@ -74,11 +75,15 @@ def _pairs(
     rows = np.repeat(np.arange(len(objects)), [len(members) for members in objects])
     order = np.lexsort((numbers, rows))
     numbers = numbers[order]
-    twice = (np.diff(numbers) == 0) & (np.diff(rows) == 0)
     outside = (numbers < 0) | (numbers > _LARGEST)
-    if outside.any() or twice.any() or not np.isfinite(narrow).all():
+    if outside.any() or not np.isfinite(narrow).all():
         return None
     return numbers.astype(np.uint32), narrow[order]
+
+
+def is_dimension(token: str) -> bool:
+    """Whether a token is itself the number of a dimension."""
+    return _DECIMAL.fullmatch(token) is not None and int(token) <= _LARGEST
 
 
 def _numbers(names: Iterable[str], tokens: Mapping[str, int] | None) -> list[int | None]:
@@ -93,6 +98,4 @@ def _reason(members: dict[str, Any], tokens: Mapping[str, int] | None) -> str:
         if tokens is None:
             return "a token that is no number of a dimension"
         return "a token that source.tokens does not number"
-    if len(set(found)) < len(found):
-        return "two tokens of one number"
     return "a weight that is no number, or that a float cannot hold"

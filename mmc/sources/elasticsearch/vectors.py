@@ -42,13 +42,20 @@ _SPACES = {
     "hammingbit": Metric.HAMMING,
 }
 _CODES = {"int8": "8-bit codes", "int4": "4-bit codes", "bbq": "1-bit codes"}
+_NOT_INDEXED = "not indexed in the source"
+_UNKNOWN = Index("AUTOINDEX", None)
 _M, _EF, _NLIST = 16, 100, 4
 """What both take where a mapping does not say: m, ef_construction, nlist (OpenSearch)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """A dense vector field. `index` is None where it has none, or none that Milvus has."""
+    """A dense vector field.
+
+    Attributes:
+        index: None where the source has none. Its type is the source's own name where Milvus has
+            no such index, which `compile` sees; without a metric, the spec has to say one.
+    """
 
     kind: Kind
     dim: int
@@ -61,6 +68,22 @@ class Vector:
         return f"{_TEXTS[self.kind]}({self.dim})"
 
 
+@dataclass(frozen=True, slots=True)
+class KnnSettings:
+    """Of an index of OpenSearch: `index.knn`, without which knn_vector is only stored, and
+    `index.knn.space_type`, the metric of fields whose mapping has none ("": l2).
+    """
+
+    on: bool
+    space: str = ""
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> KnnSettings:
+        """`settings`: flat, as `GET <index>/_settings?flat_settings` answers."""
+        on = str(settings.get("index.knn", "false")).lower() == "true"
+        return cls(on, str(settings.get("index.knn.space_type") or ""))
+
+
 def dimension(field: Mapping[str, Any]) -> int:
     """Values of a vector (bits of one of bits); 0 where the mapping does not say: no document had
     one yet, or a trained model of OpenSearch knows it.
@@ -69,15 +92,21 @@ def dimension(field: Mapping[str, Any]) -> int:
     return said if isinstance(said, int) and said > 0 else 0
 
 
-def read_vector(field: Mapping[str, Any], dim: int) -> Vector | None:
-    """The field as a vector of `dim`; None where its elements are of a type that is not known."""
+def read_vector(
+    field: Mapping[str, Any], dim: int, knn: KnnSettings | None = None
+) -> Vector | None:
+    """The field as a vector of `dim`; None where its elements are of a type that is not known.
+
+    Args:
+        knn: what the settings of an index of OpenSearch say; None elsewhere.
+    """
     elastic = field["type"] == "dense_vector"
     # OpenSearch 2.19 answers `BYTE` where `byte` was sent.
     element = str(field.get("element_type" if elastic else "data_type", "float")).lower()
     kind = _KINDS.get(element)
     if kind is None:
         return None
-    index, notes = _dense(field, kind) if elastic else _knn(field, kind)
+    index, notes = _dense(field, kind) if elastic else _knn(field, kind, knn)
     if element == "bfloat16":
         notes.append("bfloat16 in the source: bfloat16_vector holds it in half the space")
     return Vector(kind, dim, index, "; ".join(notes))
@@ -87,22 +116,21 @@ def _dense(field: Mapping[str, Any], kind: Kind) -> tuple[Index | None, list[str
     options = field.get("index_options") or {}
     similarity = field.get("similarity")
     if not field.get("index", bool(similarity or options)):
-        return None, ["not indexed in the source"]
+        return None, [_NOT_INDEXED]
     bits = kind is Kind.BIT_VECTOR
     similarity = str(similarity or ("l2_norm" if bits else "cosine"))
     structure = str(options.get("type", "hnsw"))
     notes = [f"{structure}, {similarity} in the source index"]
     metric = Metric.HAMMING if bits else _SIMILARITIES.get(similarity)
     if metric is None:
-        return None, [*notes, _no_metric(similarity)]
+        return _UNKNOWN, [*notes, _no_metric(similarity)]
     if similarity == "dot_product" and kind is Kind.VECTOR:
         notes.append("dot_product is of vectors of length 1: IP ranks them the same")
     if similarity == "l2_norm" and bits:
         notes.append("l2_norm of bits ranks as HAMMING")
     codes, _, shape = structure.rpartition("_")
     if shape not in ("hnsw", "flat"):
-        said = f"Milvus has no {structure}: say index in the spec, with metric {metric}"
-        return None, [*notes, said]
+        return Index(structure, metric), notes
     if shape == "flat":
         params: dict[str, JsonValue] = {}
     else:
@@ -114,18 +142,27 @@ def _dense(field: Mapping[str, Any], kind: Kind) -> tuple[Index | None, list[str
     return index, notes + changed
 
 
-def _knn(field: Mapping[str, Any], kind: Kind) -> tuple[Index | None, list[str]]:
+def _knn(
+    field: Mapping[str, Any], kind: Kind, settings: KnnSettings | None
+) -> tuple[Index | None, list[str]]:
     if field.get("model_id"):
-        said = f"trained model {field['model_id']} of OpenSearch"
-        return None, [f"index by the {said}: say index in the spec, with its metric"]
+        said = f"index by the trained model {field['model_id']} of OpenSearch, with its metric"
+        return _UNKNOWN, [said]
     method = field.get("method") or {}
     space = method.get("space_type") or field.get("space_type")
-    space = str(space or ("hamming" if kind is Kind.BIT_VECTOR else "l2"))
+    on = settings is None or settings.on
+    if not (on or space):
+        return None, [f"{_NOT_INDEXED} (index.knn is false)"]
+    space = str(space or (settings.space if settings else "") or _space_of(kind))
+    engine = f" of {method['engine']}" if method.get("engine") else ""
     shape = str(method.get("name", "hnsw"))
-    notes = [f"{shape}, {space} in the source index"]
+    notes = [f"{shape}{engine}, {space} in the source index"]
     metric = _SPACES.get(space)
     if metric is None:
-        return None, [*notes, _no_metric(space)]
+        return _UNKNOWN, [*notes, _no_metric(space)]
+    if not on:
+        said = f"{_NOT_INDEXED} (index.knn is false): the metric is of its space_type"
+        return _default(kind, metric), [said]
     given = method.get("parameters") or {}
     params: dict[str, JsonValue] = {}
     if shape == "ivf":
@@ -133,12 +170,19 @@ def _knn(field: Mapping[str, Any], kind: Kind) -> tuple[Index | None, list[str]]
     elif shape == "hnsw":
         params = _hnsw(given.get("m"), given.get("ef_construction"))
     elif shape != "flat":
-        said = f"Milvus has no {shape}: say index in the spec, with metric {metric}"
-        return None, [*notes, said]
+        return Index(shape, metric), notes
     index, changed = _fitting(shape, metric, params, kind)
     if packed := _packed(field, given):
         notes.append(f"{packed} in the source, Milvus {index.type} searches the full vectors")
     return index, notes + changed
+
+
+def _space_of(kind: Kind) -> str:
+    return "hamming" if kind is Kind.BIT_VECTOR else "l2"
+
+
+def _default(kind: Kind, metric: Metric) -> Index:
+    return Index("BIN_FLAT" if kind is Kind.BIT_VECTOR else "AUTOINDEX", metric)
 
 
 def _packed(field: Mapping[str, Any], given: Mapping[str, Any]) -> str:

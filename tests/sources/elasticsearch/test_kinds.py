@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from mmc.sources.elasticsearch.column import Kind
+from mmc.casts import Cast, choose, infer
+from mmc.run.kernels import convert
+from mmc.sources.elasticsearch.column import Column, Kind
+from mmc.sources.elasticsearch.decode import Page
 from mmc.sources.elasticsearch.kinds import AS_JSON, SCALARS, kind_of, note_of, widened, width
+from mmc.types import ArrowType, FieldType
 
 
 def test_every_type_kept_as_json_says_so() -> None:
@@ -42,3 +48,22 @@ def test_width() -> None:
     assert width(Kind.BIT_VECTOR, 64) == 8
     assert width(Kind.DATE) == 8
     assert width(Kind.TEXT) == 0
+
+
+def test_an_unsigned_long_into_int64_where_the_spec_says_so() -> None:
+    """Text by itself; values above int64 are bad rows, the others exact."""
+    given = [0, 2**63 - 1, 2**63, 2**64 - 1, str(2**53 + 1), -1.0]
+    hits = [{"_id": str(n), "_source": {"n": value}} for n, value in enumerate(given)]
+    page = Page.parse(json.dumps({"hits": {"hits": hits}}).encode())
+    column = Column("n", kind_of("unsigned_long"))
+    batch = page.decode([column], None).batch
+    assert batch.column(0).to_pylist() == [*map(str, given)]
+    inferred = infer(ArrowType.parse(column.arrow), max_bytes=20)
+    assert str(inferred) == "varchar(64)"
+    target = FieldType.parse("int64")
+    chosen = choose(ArrowType.parse(column.arrow), target)
+    assert isinstance(chosen, Cast)
+    made = convert(chosen.name, batch.column(0), target)
+    bad = sorted(int(row) for fault in made.faults for row in fault.rows)
+    assert bad == [2, 3, 5]
+    assert [made.values[row].as_py() for row in (0, 1, 4)] == [0, 2**63 - 1, 2**53 + 1]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mmc.sources.elasticsearch.column import Kind
-from mmc.sources.elasticsearch.vectors import Vector, dimension, read_vector
+from mmc.sources.elasticsearch.vectors import KnnSettings, Vector, dimension, read_vector
+from mmc.spec.checks import INDEX_TYPES
 from mmc.types import FieldType, Index, Metric, freeze
 
 HNSW = {"M": 16, "efConstruction": 100}
@@ -61,10 +62,56 @@ def test_similarity(similarity: str, metric: Metric) -> None:
     assert made.index.metric is metric
 
 
-def test_a_structure_without_an_equal_is_left_to_the_spec() -> None:
-    made = dense(similarity="l2_norm", index_options={"type": "bbq_disk"})
-    assert made.index is None
-    assert "no bbq_disk: say index in the spec, with metric L2" in made.note
+@pytest.mark.parametrize(
+    "made",
+    [
+        dense(similarity="l2_norm", index_options={"type": "bbq_disk"}),
+        dense(similarity="l2_norm", index_options={"type": "of_tomorrow"}),
+        knn(method={"name": "of_tomorrow", "space_type": "l2"}),
+    ],
+)
+def test_a_structure_without_an_equal_keeps_its_name_and_metric(made: Vector) -> None:
+    assert made.index is not None
+    assert made.index.type not in INDEX_TYPES
+    assert made.index.metric is Metric.L2
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        dense(similarity="of_tomorrow"),
+        knn(space_type="linf"),
+        knn(method={"name": "hnsw", "engine": "nmslib", "space_type": "l1"}),
+        knn(model_id="m"),
+    ],
+)
+def test_a_metric_that_is_not_known_is_left_to_the_spec(made: Vector) -> None:
+    assert made.index is not None
+    assert made.index.metric is None
+
+
+def test_an_index_of_opensearch_without_knn() -> None:
+    off = KnnSettings.of({"index.number_of_shards": "1"})
+    assert off == KnnSettings(on=False)
+    plain = {"type": "knn_vector", "dimension": 64}
+    said = {**plain, "method": {"name": "hnsw", "space_type": "innerproduct"}}
+    for field, index in ((plain, None), (said, Index("AUTOINDEX", Metric.IP))):
+        made = read_vector(field, 64, off)
+        assert made is not None
+        assert made.index == index
+        assert "index.knn is false" in made.note
+    on = KnnSettings.of({"index.knn": "true", "index.knn.space_type": "cosinesimil"})
+    made = read_vector(plain, 64, on)
+    assert made is not None
+    assert made.index == Index("HNSW", Metric.COSINE, freeze(HNSW))
+    made = read_vector({**plain, "space_type": "l2"}, 64, on)
+    assert made is not None and made.index is not None
+    assert made.index.metric is Metric.L2
+
+
+def test_the_engine_of_opensearch_is_said() -> None:
+    made = knn(method={"name": "hnsw", "engine": "nmslib", "space_type": "l2"})
+    assert made.note.startswith("hnsw of nmslib, l2 in the source index")
 
 
 def test_not_indexed_is_said_or_is_the_default_of_old_versions() -> None:
