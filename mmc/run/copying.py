@@ -8,42 +8,28 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from mmc.events import Emit, SplitDone, SplitStarted
-from mmc.plan.model import CopySplits, Plan, Split
+from mmc.events import SplitDone, SplitStarted
+from mmc.plan.model import CopySplits, Split
+from mmc.run.attempt import Attempt
 from mmc.run.executors.local import LocalExecutor
 from mmc.run.executors.task import Finished, Task
 from mmc.run.split import too_many_errors
 from mmc.spi import WrittenSplit
-from mmc.state.lease import Lease
-from mmc.state.store import SplitRecord, Store
+from mmc.state.store import SplitRecord
 
 
 class Copying:
     """Copies for one attempt of a run.
 
-    Args:
-        go_on: raises when the run is to stop or the lease is lost; `should_stop` only tells.
-
     Attributes:
         quarantined: rows in quarantine, over the whole run.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        run: str,
-        store: Store,
-        lease: Lease,
-        executor: LocalExecutor,
-        *,
-        emit: Emit,
-        should_stop: Callable[[], bool],
-        go_on: Callable[[], None],
-    ) -> None:
-        self._plan, self._run = plan, run
-        self._store, self._lease = store, lease
+    def __init__(self, attempt: Attempt, executor: LocalExecutor) -> None:
+        self._attempt = attempt
         self._executor = executor
-        self._emit, self._should_stop, self._go_on = emit, should_stop, go_on
+        self._plan, self._store, self._emit = attempt.plan, attempt.store, attempt.emit
+        self._run = attempt.run.run
         self.quarantined = 0
 
     def copy(self, step: CopySplits, staged: Callable[[SplitRecord], None]) -> None:
@@ -63,7 +49,7 @@ class Copying:
                 record = self._record(step, finished)
                 done.add(record.split)
                 staged(record)
-        self._go_on()
+        self._attempt.go_on()
         if len(done) != len(step.splits):
             raise RuntimeError(f"{step.id}: {len(step.splits) - len(done)} splits were not copied")
 
@@ -72,7 +58,7 @@ class Copying:
         stop.
         """
         for split in pending:
-            if self._should_stop():
+            if self._attempt.should_stop():
                 return
             most = self._plan.rows.max_errors
             attempt = self._store.split_begun(self._run, step.id, split.id)
@@ -88,7 +74,7 @@ class Copying:
     def _record(self, step: CopySplits, finished: Finished) -> SplitRecord:
         """One transaction a split, and only while the lease is ours."""
         result = finished.result
-        self._lease.check()
+        self._attempt.lease.check()
         record = SplitRecord(
             step=step.id,
             split=finished.task.split.id,
@@ -103,8 +89,7 @@ class Copying:
             quarantine=result.quarantine,
             reasons=result.reasons,
         )
-        if not self._store.split_done(self._run, record, (self._lease.key, self._lease.owner)):
-            self._lease.lose("another process took it over")
+        self._attempt.keep(self._store.split_done(self._run, record, self._attempt.holder))
         self.quarantined += result.rows_quarantined
         self._emit(
             SplitDone(

@@ -8,7 +8,7 @@ There is no resume: applying a plan that was begun skips what is recorded as don
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,7 @@ from mmc.plan.model import (
     WriteManifest,
 )
 from mmc.run import preflight
+from mmc.run.attempt import Attempt
 from mmc.run.copying import Copying
 from mmc.run.executors.local import LocalExecutor
 from mmc.run.inspect import inspect_again, route_of
@@ -55,7 +56,7 @@ from mmc.run.targets import OpenTargets
 from mmc.secrets import REDACTOR
 from mmc.spi import Target
 from mmc.state.lease import Lease
-from mmc.state.store import Run, RunStatus, SplitRecord, Store
+from mmc.state.store import RunStatus, SplitRecord, Store
 from mmc.types import JsonValue
 
 T = TypeVar("T")
@@ -108,7 +109,8 @@ def apply_plan(
 
         try:
             with ExitStack() as stack:
-                outcome = _Apply(plan, run, store, emit, directory, stop, lease, stack).carry_out()
+                attempt = Attempt(plan, run, store, lease, emit, stop)
+                outcome = _Apply(attempt, directory, stack).carry_out()
         except LeaseLost:
             raise  # the run belongs to whoever holds the lease now
         except BaseException as error:
@@ -178,55 +180,23 @@ def _create(target: Target, step: CreateCollection, partitions: Sequence[str]) -
 class _Apply:
     """One attempt: carries out the steps that are not done."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        run: Run,
-        store: Store,
-        emit: Emit,
-        directory: Path,
-        stop: StopFlag,
-        lease: Lease,
-        stack: ExitStack,
-    ) -> None:
-        self._plan = plan
-        self._run = run
-        self._store = store
-        self._emit = emit
-        self._stop = stop
-        self._lease = lease
-        self._run_dir = directory / "runs" / run.run
-        self._targets = OpenTargets(plan, emit, stop, stack)
+    def __init__(self, attempt: Attempt, directory: Path, stack: ExitStack) -> None:
+        self._attempt = attempt
+        self._plan, self._run = attempt.plan, attempt.run
+        self._store, self._emit = attempt.store, attempt.emit
+        self._run_dir = directory / "runs" / attempt.run.run
+        self._targets = OpenTargets(attempt.plan, attempt.emit, attempt.stop, stack)
         executor = stack.enter_context(
             LocalExecutor(
-                plan,
+                attempt.plan,
                 open_target=self._targets.by_route,
                 run_dir=self._run_dir,
-                emit=emit,
-                should_stop=self._should_stop,
+                emit=attempt.emit,
+                should_stop=attempt.should_stop,
             )
         )
-        self._copying = Copying(
-            plan,
-            run.run,
-            store,
-            lease,
-            executor,
-            emit=emit,
-            should_stop=self._should_stop,
-            go_on=self._go_on,
-        )
-        self._staged = StagedCopies(
-            plan,
-            run.run,
-            store,
-            lease,
-            self._targets,
-            self._copying,
-            emit=emit,
-            should_stop=self._should_stop,
-            go_on=self._go_on,
-        )
+        self._copying = Copying(attempt, executor)
+        self._staged = StagedCopies(attempt, self._targets, self._copying)
 
     def carry_out(self) -> RunStatus:
         done = [record for record in self._store.splits(self._run.run) if record.done]
@@ -244,9 +214,11 @@ class _Apply:
         )
         before = self._store.steps(self._run.run)
         ended = {id_ for id_, record in before.items() if record.done}
-        good, checked = True, False
+        created = (step.id for step in self._plan.steps if isinstance(step, CreateCollection))
+        first_created = next((id_ for id_ in created if id_ not in ended), None)
+        good = True
         for step in self._plan.steps:
-            self._go_on()
+            self._attempt.go_on()
             if isinstance(step, RemoveStaged) and not good:
                 continue  # kept, to be looked at: the verification found differences
             label = label_of(step)
@@ -254,9 +226,8 @@ class _Apply:
             if step.id in ended:
                 self._emit(StepDone(step.id, step.kind, label, 0.0, skipped=True))
                 continue
-            if isinstance(step, CreateCollection) and not checked:
+            if step.id == first_created:
                 self._staged.check(ended)
-                checked = True
             began = time.monotonic()
             self._store.step_begun(self._run.run, step.id, step.kind)
             outcome = self._carry_out(step)
@@ -265,7 +236,7 @@ class _Apply:
             good = good and outcome.ok
             if outcome.ok:
                 ended.add(step.id)
-        self._lease.check()
+        self._attempt.lease.check()
         if not good:
             return RunStatus.FAILED
         return RunStatus.PARTIAL if self._copying.quarantined else RunStatus.APPLIED
@@ -293,7 +264,9 @@ class _Apply:
                 name = step.collection.name
                 copies = (copy for copy in self._plan.copies if copy.collection.name == name)
                 parts = [partition for copy in copies for partition in copy.partitions]
-                return _Outcome(self._call(label_of(step), lambda: _create(target, step, parts)))
+                return _Outcome(
+                    self._attempt.call(label_of(step), lambda: _create(target, step, parts))
+                )
             case CheckKeys():
                 return _Outcome({"rows": self._check_keys(step)})
             case CopySplits():
@@ -304,15 +277,17 @@ class _Apply:
                 return _Outcome({"files": self._staged.remove(step)})
             case BuildIndex():
                 target = self._targets.of(step.collection)
-                self._call(label_of(step), lambda: target.build_index(step))
+                self._attempt.call(label_of(step), lambda: target.build_index(step))
             case LoadCollection():
                 target = self._targets.of(step.collection)
-                self._call(label_of(step), lambda: target.load(step))
+                self._attempt.call(label_of(step), lambda: target.load(step))
             case WriteManifest():
                 target = self._targets.by_route(route_of(self._plan))
                 files = {copy.id: self._copying.written(copy) for copy in self._plan.copies}
                 digest = self._run.plan_digest
-                self._call(label_of(step), lambda: target.write_manifest(step, digest, files))
+                self._attempt.call(
+                    label_of(step), lambda: target.write_manifest(step, digest, files)
+                )
             case Verify():
                 verdict = verify_copied(
                     self._plan,
@@ -320,7 +295,7 @@ class _Apply:
                     recorded(self._store, self._run.run, self._plan, step),
                     self._targets,
                     self._emit,
-                    self._should_stop,
+                    self._attempt.should_stop,
                 )
                 self._emit(verdict)
                 return _Outcome(codec.to_json(verdict), verdict.ok)
@@ -336,16 +311,5 @@ class _Apply:
             appended_to=self._targets.by_route(copy.route) if step.existing else None,
             scratch=self._run_dir / "keys",
             emit=self._emit,
-            should_stop=self._should_stop,
+            should_stop=self._attempt.should_stop,
         )
-
-    def _call(self, what: str, function: Callable[[], T]) -> T:
-        return call(what, function, emit=self._emit, should_stop=self._should_stop)
-
-    def _should_stop(self) -> bool:
-        return self._stop() or self._lease.lost
-
-    def _go_on(self) -> None:
-        """Raises Stopped or LeaseLost."""
-        self._lease.check()
-        self._stop.check()

@@ -4,52 +4,31 @@ the server import what lies there, and removes it. Knows targets by the seam.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import TypeVar, cast
+from collections.abc import Collection
+from typing import cast
 
-from mmc.events import Emit
-from mmc.plan.model import CopySplits, ImportFiles, Plan, RemoveStaged
+from mmc.plan.model import CopySplits, ImportFiles, RemoveStaged
+from mmc.run.attempt import Attempt
 from mmc.run.copying import Copying
 from mmc.run.imports import Imports
 from mmc.run.labels import label_of
-from mmc.run.pace import call
 from mmc.run.proof import copy_of
 from mmc.run.staging import StagingPlace
 from mmc.run.targets import OpenTargets
 from mmc.spi import Importer
-from mmc.state.lease import Lease
 from mmc.state.ledger import Ledger
-from mmc.state.store import Store
-
-T = TypeVar("T")
 
 
 class StagedCopies:
-    """Carries out CopySplits, ImportFiles and RemoveStaged for one attempt of a run.
+    """Carries out CopySplits, ImportFiles and RemoveStaged for one attempt of a run."""
 
-    Args:
-        go_on: raises when the run is to stop or the lease is lost; `should_stop` only tells.
-    """
-
-    def __init__(
-        self,
-        plan: Plan,
-        run: str,
-        store: Store,
-        lease: Lease,
-        targets: OpenTargets,
-        copying: Copying,
-        *,
-        emit: Emit,
-        should_stop: Callable[[], bool],
-        go_on: Callable[[], None],
-    ) -> None:
-        self._plan, self._run = plan, run
-        self._store, self._lease = store, lease
+    def __init__(self, attempt: Attempt, targets: OpenTargets, copying: Copying) -> None:
+        self._attempt, self._plan = attempt, attempt.plan
         self._targets, self._copying = targets, copying
-        self._emit, self._should_stop, self._go_on = emit, should_stop, go_on
         self._imports: dict[str, Imports] = {}
-        self._following = {step.copy: step for step in plan.steps if isinstance(step, ImportFiles)}
+        self._following = {
+            step.copy: step for step in self._plan.steps if isinstance(step, ImportFiles)
+        }
 
     def check(self, done: Collection[str]) -> None:
         """Tries the staging place of every copy that is not done. Before a collection is made: one
@@ -65,7 +44,7 @@ class StagedCopies:
     def _check(self, copy: CopySplits) -> None:
         target = self._importer(copy)
         what = f"check staging of {copy.collection.name}"
-        self._call(what, lambda: target.check_staging(copy))
+        self._attempt.call(what, lambda: target.check_staging(copy))
 
     def copy(self, step: CopySplits) -> None:
         """Copies; where the files are to be imported, asks for each as soon as it is staged."""
@@ -79,7 +58,7 @@ class StagedCopies:
     def finish(self, step: ImportFiles) -> int:
         """Has the rest imported, and waits for all; gives the rows. Raises TargetError."""
         imports = self._imports_of(step)
-        for record in self._store.splits(self._run, step.copy):
+        for record in self._attempt.store.splits(self._attempt.run.run, step.copy):
             imports.staged(record)
         return imports.finish()
 
@@ -87,31 +66,27 @@ class StagedCopies:
         """Removes what the copy staged; gives the number of files. Raises TargetError."""
         copy = copy_of(self._plan, step.copy)
         files = [file.path for done in self._copying.written(copy) for file in done.files]
-        return len(self._call(label_of(step), lambda: StagingPlace.of(copy).remove(files)))
+        return len(self._attempt.call(label_of(step), lambda: StagingPlace.of(copy).remove(files)))
 
     def _imports_of(self, step: ImportFiles) -> Imports:
         if step.id not in self._imports:
             copy = copy_of(self._plan, step.copy)
-            lease = (self._lease.key, self._lease.owner)
+            attempt = self._attempt
             self._imports[step.id] = Imports(
                 step,
                 copy,
                 self._importer(copy),
-                Ledger(self._store.database, self._run, step.id, lease),
-                emit=self._emit,
+                Ledger(attempt.store.database, attempt.run.run, step.id, attempt.holder),
+                emit=attempt.emit,
                 kept=self._kept,
-                should_stop=self._should_stop,
-                check_stop=self._go_on,
+                should_stop=attempt.should_stop,
+                check_stop=attempt.go_on,
             )
         return self._imports[step.id]
 
+    def _kept(self, ours: bool) -> None:
+        self._attempt.keep(ours)
+        self._attempt.lease.check()  # also renews it after a pause
+
     def _importer(self, copy: CopySplits) -> Importer:
         return cast("Importer", self._targets.by_route(copy.route))
-
-    def _kept(self, ours: bool) -> None:
-        if not ours:
-            self._lease.lose("another process took it over")
-        self._lease.check()
-
-    def _call(self, what: str, function: Callable[[], T]) -> T:
-        return call(what, function, emit=self._emit, should_stop=self._should_stop)
