@@ -62,6 +62,13 @@ def column_names(collection: Collection) -> tuple[str, ...]:
     return tuple(names + [DYNAMIC_FIELD] * collection.dynamic)
 
 
+def files_of(format_: str, path: str, collection: Collection) -> tuple[str, ...]:
+    """Paths of the files of the part at `path`: itself, or in its folder one a column."""
+    if format_ != "numpy":
+        return (path,)
+    return tuple(f"{path}/{name}.npy" for name in column_names(collection))
+
+
 def open_part(
     format_: str, url: str, storage: Storage, collection: Collection, rows: int | None
 ) -> PartWriter:

@@ -119,11 +119,7 @@ class StagingPlace:
         paths = [self._probe]
         for split in begun:
             part = f"{self.key}/{self.directory}/{layout.part_name(copy.layout.format, split)}"
-            if copy.layout.format == "numpy":
-                names = layout.column_names(copy.collection)
-                paths += [f"{part}/{name}.npy" for name in names]
-            else:
-                paths.append(part)
+            paths += layout.files_of(copy.layout.format, part, copy.collection)
         halves = [f"{path}.partial" for path in paths] if urls.is_local(self.url) else []
         return paths + halves
 

@@ -134,13 +134,13 @@ def _box(west: float, south: float, east: float, north: float) -> str:
 
 def _written(name: str, coordinates: Any, depth: int) -> str:
     sizes: set[int] = set()
+    if name == "MULTIPOINT":  # the one whose positions have parentheses of their own
+        coordinates, depth = [[one] for one in _known(coordinates)], depth + 1
     inside = _nested(coordinates, depth, sizes)
     if len(sizes) != 1:
         raise ValueError("positions of a shape that differ in length" if sizes else "no shape")
     if not depth:
         inside = f"({inside})"
-    elif name == "MULTIPOINT":
-        inside = f"({', '.join(f'({one})' for one in inside[1:-1].split(', '))})"
     return f"{name}{' Z' if sizes == {3} else ''} {inside}"
 
 

@@ -60,10 +60,9 @@ class InPlaceWriter:
         """The files of the part, as they are there now. Raises TargetError."""
         if not self._rows:
             return ()
-        if self._format != "numpy":
-            return (self._record(self._path, self._sha256),)
-        names = layout.column_names(self._collection)
-        return tuple(self._record(f"{self._path}/{name}.npy", "") for name in names)
+        digest = "" if self._format == "numpy" else self._sha256
+        files = layout.files_of(self._format, self._path, self._collection)
+        return tuple(self._record(path, digest) for path in files)
 
     def _record(self, path: str, sha256: str) -> FileRecord:
         url = urls.join_url(self._place.url, path)
