@@ -226,18 +226,21 @@ def unfinished_plan(spec: Spec, *, state: str = DEFAULT_STATE) -> Plan | None:
     return next((plan for plan in plans if plan.spec_digest == spec.digest), None)
 
 
-def clean_run(run: str, *, state: str = DEFAULT_STATE, force: bool = False) -> tuple[str, ...]:
-    """Deletes the staged files that a run recorded, and gives their URLs.
+def clean_run(
+    run: str, *, state: str = DEFAULT_STATE, force: bool = False, emit: Emit | None = None
+) -> tuple[str, ...]:
+    """Deletes the staged files of a run, and gives the URLs of those that were there.
 
     Raises:
         StateError: no such run, or it is not complete (then only with `force`, which forgets it).
+        LeaseHeld: it is not complete, and its target is being written.
         TargetError: they cannot be deleted.
     """
     from mmc.run.clean import clean_run as clean
     from mmc.state.store import Store
 
     with Store.open(state, make=False) as store:
-        return clean(store, run, force=force)
+        return clean(store, run, emit or _silent, force=force)
 
 
 def verify_plan(

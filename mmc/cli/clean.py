@@ -21,7 +21,7 @@ def command(run: str, force: bool, state: str, output: Output) -> int:
     """Remove the staged files of RUN: exactly those that it recorded."""
 
     def body(out: Out) -> int:
-        removed = api.clean_run(run, state=state, force=force)
+        removed = api.clean_run(run, state=state, force=force, emit=out)
         out.line(f"Removed {many(len(removed), 'staged file')} of run {run}.")
         return 0
 

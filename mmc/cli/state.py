@@ -84,7 +84,7 @@ def forget(run: str, state: str, output: Output) -> int:
         from mmc.state.store import Store
 
         with Store.open(state, make=False) as store:
-            found = forget_run(store, run, emit=out)
+            found = forget_run(store, run, out)
         out.line(f"Forgot run {found.run} ({found.plan_name}). Its target is as it was.")
         return 0
 

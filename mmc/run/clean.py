@@ -8,19 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mmc.errors import StateError
-from mmc.events import Emit, Event
+from mmc.events import Emit
 from mmc.run.staging import StagingPlace
 from mmc.state.lease import Lease
 from mmc.state.store import Run, Store
 
 
-def _untold(event: Event) -> None:
-    """Takes the notes of a lease that nobody wants to hear."""
-
-
-def clean_run(
-    store: Store, run: str, *, force: bool = False, emit: Emit = _untold
-) -> tuple[str, ...]:
+def clean_run(store: Store, run: str, emit: Emit, *, force: bool = False) -> tuple[str, ...]:
     """Deletes the staged files of a run, also half-written ones, and gives the URLs of those that
     were there; files imported in place stay.
 
@@ -48,7 +42,7 @@ def clean_run(
     return removed
 
 
-def forget_run(store: Store, run: str, *, emit: Emit = _untold) -> Run:
+def forget_run(store: Store, run: str, emit: Emit) -> Run:
     """Removes all that is recorded of a run, and gives what it was. The target stays as it is.
 
     Raises:

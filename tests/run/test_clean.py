@@ -65,7 +65,7 @@ def test_all_that_killed_attempts_left_is_removed_and_counted(store: Store, tmp_
         "check.json", "check.json.partial",
     )  # fmt: skip
     theirs = put(folder, "part-00002.parquet", "part-00009.parquet.partial", "check-me.json")
-    assert sorted(clean_run(store, run, force=True)) == ours
+    assert sorted(clean_run(store, run, EVENTS.append, force=True)) == ours
     assert sorted(str(file) for file in folder.rglob("*") if file.is_file()) == sorted(theirs)
     assert store.list_runs() == [] and holders(store.database) == []
 
@@ -74,7 +74,7 @@ def test_half_a_numpy_part_is_removed_with_its_folder(store: Store, tmp_path: Pa
     folder = tmp_path / "staging"
     _, run = killed(store, folder, "numpy")
     ours = put(folder, "part-00001/id.npy", "part-00001/v.npy.partial")
-    assert sorted(clean_run(store, run, force=True)) == ours
+    assert sorted(clean_run(store, run, EVENTS.append, force=True)) == ours
     assert not (folder / "5ab1").exists()
 
 
@@ -82,15 +82,15 @@ def test_files_that_are_not_there_are_not_counted(store: Store, tmp_path: Path) 
     _, run = killed(store, tmp_path / "staging")
     store.finish_run(run, RunStatus.APPLIED)
     put(tmp_path / "staging", "part-00000.parquet", "check.json")
-    assert len(clean_run(store, run)) == 2
-    assert clean_run(store, run) == ()
+    assert len(clean_run(store, run, EVENTS.append)) == 2
+    assert clean_run(store, run, EVENTS.append) == ()
     assert [found.run for found in store.list_runs()] == [run]
 
 
 def test_files_imported_in_place_stay(store: Store, tmp_path: Path) -> None:
     plan = replace(plans.plan(), steps=(copy_into(tmp_path, "parquet", key=""),))
     put(tmp_path, "check.json")
-    assert clean_run(store, store.begin_run(plan).run, force=True) == ()
+    assert clean_run(store, store.begin_run(plan).run, EVENTS.append, force=True) == ()
     assert (tmp_path / "5ab1/c/check.json").exists()
 
 
@@ -104,7 +104,9 @@ def test_a_run_that_is_being_applied_is_left_alone(
     arguments = {"clean": ["clean", run, "--force"], "forget": ["state", "forget", run]}[act]
     with Lease(store.database, plan.target, EVENTS.append):
         with pytest.raises(LeaseHeld, match=r"milvus http://milvus:19530 is being written"):
-            clean_run(store, run, force=True) if act == "clean" else forget_run(store, run)
+            clean_run(store, run, EVENTS.append, force=True) if act == "clean" else forget_run(
+                store, run, EVENTS.append
+            )
         assert command([*arguments, "--state", f"sqlite:///{tmp_path}/state.db"]) == 5
         assert "MMC620" in capsys.readouterr().err
     assert [str(file) for file in sorted(folder.rglob("*")) if file.is_file()] == files
@@ -125,7 +127,7 @@ def test_a_run_that_ended_while_the_lease_was_taken_is_kept(
 
     monkeypatch.setattr(Lease, "__enter__", late)
     put(tmp_path / "staging", "part-00000.parquet")
-    assert len(clean_run(store, run, force=True)) == 1
+    assert len(clean_run(store, run, EVENTS.append, force=True)) == 1
     assert [found.status for found in store.list_runs()] == [RunStatus.APPLIED]
 
 
@@ -133,8 +135,8 @@ def test_a_complete_run_waits_for_nobody(store: Store, tmp_path: Path) -> None:
     plan, run = killed(store, tmp_path / "staging")
     store.finish_run(run, RunStatus.APPLIED)
     with Lease(store.database, plan.target, EVENTS.append):
-        clean_run(store, run)
-        forget_run(store, run)
+        clean_run(store, run, EVENTS.append)
+        forget_run(store, run, EVENTS.append)
     assert store.list_runs() == []
     with pytest.raises(StateError, match="no run"):
-        forget_run(store, run)
+        forget_run(store, run, EVENTS.append)
