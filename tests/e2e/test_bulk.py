@@ -91,6 +91,16 @@ def _spec(
     (folder / "spec.yaml").write_text(json.dumps(spec), encoding="utf-8")
 
 
+def _filled(folder: Path, server: MilvusServer) -> tuple[str, Path]:
+    """A collection of ROWS rows by import; gives its name and the file that they came from."""
+    name = _name()
+    source = _parquet(folder, name)
+    _spec(folder, server, source)
+    mmc(folder, "plan", "spec.yaml", "-o", "plan.json")
+    mmc(folder, "apply", "plan.json")
+    return name, folder / source["path"]
+
+
 def _files_in(folder: Path) -> list[str]:
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
@@ -211,14 +221,10 @@ def test_a_run_is_given_up_only_when_nobody_applies_it(
 
 
 def test_append_by_import(tmp_path: Path, milvus_server: MilvusServer) -> None:
-    name = _name()
-    source = _parquet(tmp_path, name)
-    _spec(tmp_path, milvus_server, source)
-    mmc(tmp_path, "plan", "spec.yaml", "-o", "plan.json")
-    mmc(tmp_path, "apply", "plan.json")
-    table = pq.read_table(tmp_path / source["path"])
-    more = table.set_column(0, "id", pa.array(range(ROWS)))
-    pq.write_table(more, tmp_path / source["path"])
+    _, rows = _filled(tmp_path, milvus_server)
+    more = pq.read_table(rows).set_column(0, "id", pa.array(range(ROWS)))
+    pq.write_table(more, rows)
+    source = {"type": "files", "path": rows.name}
     _spec(tmp_path, milvus_server, source, load={"mode": "append"})
     mmc(tmp_path, "plan", "spec.yaml", "-o", "plan.json")
     verified = _verified(mmc(tmp_path, "apply", "plan.json", "--json"))

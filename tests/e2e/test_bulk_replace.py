@@ -10,7 +10,7 @@ import pytest
 
 from mmc.cli.main import run
 from tests.e2e.mmc_command import mmc
-from tests.e2e.test_bulk import ROWS, _name, _parquet, _spec, _verified
+from tests.e2e.test_bulk import ROWS, _filled, _spec, _verified
 from tests.servers.milvus_server import MilvusServer
 from tests.servers.s3 import s3_bucket
 
@@ -25,13 +25,8 @@ def name(tmp_path: Path, milvus_server: MilvusServer, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     # Imports of other tests may be before ours on the same server.
     monkeypatch.setattr("mmc.sinks.milvus.grpcimport.VERDICT_SECONDS", 60.0)
-    name = _name()
-    source = _parquet(tmp_path, name)
-    _spec(tmp_path, milvus_server, source)
-    mmc(tmp_path, "plan", "spec.yaml", "-o", "old.json")
-    mmc(tmp_path, "apply", "old.json")
-    table = pq.read_table(tmp_path / source["path"])
-    pq.write_table(table.slice(1), tmp_path / source["path"])
+    name, rows = _filled(tmp_path, milvus_server)
+    pq.write_table(pq.read_table(rows).slice(1), rows)
     return name
 
 
