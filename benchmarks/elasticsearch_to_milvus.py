@@ -15,20 +15,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
-import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from bulk_import import bare
-from pymilvus import MilvusClient
+from bulk_import import add_options, bare, drop, write_spec
 from side_by_side import measured
 
 import mmc
@@ -120,11 +115,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("elasticsearch")
     parser.add_argument("milvus")
-    parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--dim", type=int, default=128)
-    parser.add_argument("--format", default="parquet", choices=["numpy", "parquet", "json"])
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "mmc-es")
+    add_options(parser, rows=100_000, format_="parquet", folder="mmc-es")
     options = parser.parse_args()
     folder: Path = options.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -132,27 +124,14 @@ def main() -> None:
     fill(url, index, rows, options.dim)
     command = [sys.executable, "-m", "mmc.cli.main"]
     for _ in range(options.repeat):
-        for name in ("staging", ".mmc"):
-            shutil.rmtree(folder / name, ignore_errors=True)
-        name = f"bench{uuid.uuid4().hex[:8]}"
-        staging = {"url": str(folder / "staging"), "format": options.format, "keep": True}
-        spec: dict[str, Any] = {
-            "version": 1,
-            "source": {"type": "elasticsearch", "url": url, "index": index},
-            "target": {"type": "milvus", "uri": options.milvus},
-            "collections": [{"from": index, "to": name}],
-            "load": {"route": "bulk", "staging": staging},
-            "verify": {"count": "exact", "digest": "off"},
-        }
-        (folder / "spec.yaml").write_text(json.dumps(spec))
+        source = {"type": "elasticsearch", "url": url, "index": index}
+        name = write_spec(options, options.milvus, source)
         planned, _ = measured([*command, "plan", "spec.yaml", "-o", "plan.json", "-q"], folder)
         used = os.times()
         applied, peak = measured([*command, "apply", "plan.json", "-q"], folder)
         now = os.times()
         cpu = now.children_user + now.children_system - used.children_user - used.children_system
-        client = MilvusClient(options.milvus)
-        client.drop_collection(name)
-        client.close()
+        drop(options.milvus, name)
         alone = bare(options.milvus, folder, name, mmc.read_plan(folder / "plan.json"))
         scrolled = timed(lambda: scroll(url, index), rows)
         reading = timed(lambda: read(folder / "plan.json"), rows)
