@@ -8,6 +8,7 @@ columns to pass.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,6 +24,7 @@ _CLOCKS = frozenset({"current_localtime", "current_localtimestamp"})
 _CLOCK_WORDS = frozenset(
     {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
 )
+_ZONED = re.compile(r"TIMESTAMPTZ|TIME(STAMP)? WITH TIME ZONE")
 _FORBIDDEN = {
     "SUBQUERY": ("a subquery", "join the data before the migration"),
     "WINDOW": ("a window function", "an expression sees one row"),
@@ -235,26 +237,36 @@ def _functions() -> dict[str, str]:
     rows = (
         _parser()
         .execute(
-            "SELECT lower(function_name), function_type, stability, parameters, macro_definition "
-            "FROM duckdb_functions()"
+            "SELECT lower(function_name), function_type, stability, parameters, macro_definition, "
+            "list_append(parameter_types, return_type) FROM duckdb_functions()"
         )
         .fetchall()
     )
     kinds: dict[str, set[str]] = {}
     macros: dict[str, list[tuple[list[str], str]]] = {}
-    for name, type_, stability, parameters, definition in rows:
+    for name, type_, stability, parameters, definition, types in rows:
         if type_ == "macro":
             macros.setdefault(name, []).append((parameters, definition))
         elif type_ == "scalar":
-            clock = stability != "CONSISTENT" or name in _CLOCKS
-            kinds.setdefault(name, set()).add("volatile" if clock else "plain")
+            fixed = stability == "CONSISTENT" or (
+                # Within a query only: these read the time zone of the connection, which is UTC.
+                stability == "CONSISTENT_WITHIN_QUERY"
+                and bool(parameters)
+                and any(_ZONED.match(str(one)) for one in types)
+            )
+            plain = fixed and name not in _CLOCKS
+            kinds.setdefault(name, set()).add("plain" if plain else "volatile")
         elif type_ == "aggregate":
             kinds.setdefault(name, set()).add("an aggregate")
         else:
             kinds.setdefault(name, set()).add("a table function")
     found = {name: _strictest(kind) for name, kind in kinds.items()}
-    for name in macros:
-        found.setdefault(name, "plain" if _stable(macros[name], found) else "volatile")
+    waiting = [name for name in macros if name not in found]
+    while ready := [name for name in waiting if _stable(macros[name], found)]:
+        # A macro may be made of other macros.
+        found |= dict.fromkeys(ready, "plain")
+        waiting = [name for name in waiting if name not in found]
+    found |= dict.fromkeys(waiting, "volatile")
     found["unnest"] = "a table function"
     return found
 
