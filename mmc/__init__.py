@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mmc.api import apply_plan as apply_plan
     from mmc.api import check_spec as check_spec
     from mmc.api import compile_plan as compile_plan
+    from mmc.api import init_spec as init_spec
     from mmc.api import inspect as inspect
     from mmc.api import load_spec as load_spec
     from mmc.api import make_plan as make_plan
@@ -36,6 +37,7 @@ __all__ = [
     "apply_plan",
     "check_spec",
     "compile_plan",
+    "init_spec",
     "inspect",
     "load_spec",
     "make_plan",

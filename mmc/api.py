@@ -15,6 +15,7 @@ from mmc.errors import MmcError, SpecInvalid, StateError
 from mmc.plan import codec
 from mmc.spec.load import Loaded, Spec
 from mmc.spec.load import load_spec as _load_spec
+from mmc.spec.patterns import URL_CREDENTIALS
 from mmc.spi import Config, Sample
 from mmc.state import DEFAULT_URL as DEFAULT_STATE
 from mmc.types import JsonValue
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mmc.run.stop import StopFlag
     from mmc.secrets import SecretRef
     from mmc.verify.report import Report
+    from mmc.views.initial import InitialSpec
 
 DIRECTORY = Path(".mmc")
 """Where quarantine files and reports go."""
@@ -91,6 +93,54 @@ def inspect(spec: Spec) -> Facts:
     if wanted_bulk and "bulk" in routes(spec.target.type) and not target.capabilities.embedded:
         bulk = inspect_target(spec.target, "bulk", ())
     return Facts(source, target, bulk)
+
+
+def init_spec(
+    location: str,
+    *,
+    type: str = "",
+    target: str = "",
+    settings: Sequence[tuple[str, str]] = (),
+    file: str = "<spec>",
+) -> InitialSpec:
+    """Looks at a source, and writes the spec that migrates all of it, without writing anywhere.
+
+    Args:
+        location: address, file or folder of the source.
+        type: of the source, where the location does not tell it.
+        target: address of a Milvus server, a path that ends in .db, or a folder for files; "" is an
+            embedded Milvus named like `file`.
+        settings: (dotted key, value) pairs of the spec, such as `("source.auth.api_key",
+            "env:ES_API_KEY")`.
+        file: names the text in diagnostics.
+
+    Raises:
+        MmcError: no source knows such a location, or it has credentials in it.
+        SpecInvalid: what `settings` say does not go into a spec, or no collection can be migrated.
+        SourceError, TargetError, SecretError, PluginMissing: as `inspect`.
+    """
+    if URL_CREDENTIALS.search(location):
+        raise MmcError(
+            "the address has a password or a key in it",
+            hint="leave it out, as in https://reader@host:9200, and add "
+            "--set source.auth.password=env:NAME",
+            code="MMC222",
+        )
+    from mmc.facts import Facts
+    from mmc.registry import types
+    from mmc.run.locate import locate
+    from mmc.spec.minimal import checked, minimal
+    from mmc.views.initial import write_spec
+
+    type_, options = locate(location, type)
+    data = minimal(type_, options, target or f"./{_stem(file)}.db", settings)
+    facts = inspect(checked(data, _find_model))
+    engine = facts.source.version.partition(" ")[0]
+    if not type and engine != type_ and engine in types("source"):
+        # The address did not tell what the answer does.
+        data = minimal(engine, options, target or f"./{_stem(file)}.db", settings)
+        facts = Facts(replace(facts.source, type=engine), facts.target, facts.bulk)
+    return write_spec(data, facts, file, _find_model)
 
 
 class MetaExport(Protocol):
@@ -276,6 +326,10 @@ def preview(plan: Plan, rows: int = 10) -> Sequence[tuple[str, pa.Table]]:
     from mmc.run.preview import preview_rows
 
     return preview_rows(plan, rows)
+
+
+def _stem(file: str) -> str:
+    return "migration" if file.startswith("<") else Path(file).stem
 
 
 def _find_model(kind: str, type_: str) -> type[BaseModel] | None:

@@ -58,6 +58,7 @@ class SourceField:
         index: index the source has on the field, in Milvus's terms, carried over unless the spec
             says otherwise.
         note: one line for the plan: where the type or index comes from, or what the mapping loses.
+        source_type: type in the source's own words, such as `scaled_float`, where it has some.
         on_request: becomes a field only where the spec names it: what the source knows beside the
             values of a row.
         declared: the whole Milvus field where the source states it (a manifest, another Milvus):
@@ -77,6 +78,7 @@ class SourceField:
     note: str = ""
     declared: Field | None = None
     on_request: bool = False
+    source_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mmc.errors import PluginMissing
@@ -61,6 +62,17 @@ def source(type: str) -> Source:
             install.
     """
     return cast("Source", _load(_find(SOURCES, type, "source"))())
+
+
+def source_module(type: str) -> ModuleType:
+    """The module that the entry point of a source names: it may have more than the source.
+
+    Raises:
+        PluginMissing: as `source`.
+    """
+    point = _find(SOURCES, type, "source")
+    _load(point)
+    return sys.modules[point.module]
 
 
 def sink(target_type: str, route: str) -> Sink:

@@ -20,6 +20,7 @@ COMMANDS = {
     "diff": "Compare two plans.",
     "export-meta": "Save the metadata of a Milvus 1.x server as a file.",
     "fmt": "Rewrite specs in canonical form.",
+    "init": "Look at a source, and write a spec for it.",
     "inspect": "Show what is seen at both ends, as JSON.",
     "plan": "Compile a spec into a plan, show it, save it.",
     "plugins": "List the sources and sinks that are installed.",

@@ -241,6 +241,7 @@ def _field(mapped: MappedField, evidence: Evidence, single: bool) -> SourceField
         evidence=evidence,
         note=mapped.note,
         on_request=column.path in (INDEX, ROUTING),
+        source_type=mapped.es_type,
     )
 
 

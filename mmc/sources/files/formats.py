@@ -126,8 +126,17 @@ def format_of(files: Sequence[str], wanted: str) -> str:
     return first
 
 
+def has_known_name(file: str) -> bool:
+    """Whether the name of a file, or of a glob, tells its format."""
+    return _ending(file) in _EXTENSIONS
+
+
+def _ending(file: str) -> str:
+    return file.rpartition("/")[2].rpartition(".")[2].lower()
+
+
 def _by_name(file: str) -> str:
-    extension = file.rpartition("/")[2].rpartition(".")[2].lower()
+    extension = _ending(file)
     if extension not in _EXTENSIONS:
         raise SourceError(
             f"{file}: the name does not tell the format",

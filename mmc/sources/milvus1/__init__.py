@@ -2,6 +2,7 @@
 `read` fetches.
 """
 
+from mmc.sources.milvus1.location import locate
 from mmc.sources.milvus1.source import Milvus1Source
 
-__all__ = ["Milvus1Source"]
+__all__ = ["Milvus1Source", "locate"]
