@@ -281,6 +281,7 @@ CODES: dict[str, str] = {
     "MMC547": "imported twice",
     "MMC548": "import without progress",
     "MMC549": "more than servers take",
+    "MMC551": "index given up",
     "MMC600": "null in a field that is not nullable",
     "MMC601": "outside the range of the type",
     "MMC602": "not exact",

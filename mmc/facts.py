@@ -185,7 +185,8 @@ class Capabilities:
         format_elements: (format, type names that its arrays may hold).
         format_nulls: formats whose files have a place for a null.
         files_per_import: splits that one import may have.
-        index_first: an index is best made before the import, which then waits for it.
+        index_first: an index is best made before the rows come: the server builds it with them.
+        load_first: rows can be inserted into a collection that is loaded, and be counted at once.
         max_fields, max_partitions: of a collection, as servers are configured unless somebody
             changed it; 0 where no limit is known. The default partition counts.
     """
@@ -219,6 +220,7 @@ class Capabilities:
     imports: bool = False
     files_per_import: int = 1
     index_first: bool = False
+    load_first: bool = False
     max_fields: int = 0
     max_partitions: int = 0
 

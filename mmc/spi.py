@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from mmc.facts import SourceFacts, TargetFacts
 from mmc.plan.model import (
+    AwaitIndexes,
     BuildIndex,
     CopySplits,
     CreateCollection,
@@ -119,6 +120,9 @@ class Target(Protocol):
     def build_index(self, step: BuildIndex) -> None: ...
 
     def load(self, step: LoadCollection) -> None: ...
+
+    def await_indexes(self, step: AwaitIndexes) -> None:
+        """Called only where the capabilities do not say `embedded` or `whole_files`."""
 
     def write_manifest(
         self, step: WriteManifest, plan_digest: str, files: Mapping[str, Sequence[WrittenSplit]]

@@ -40,6 +40,7 @@ from mmc.facts import (
 from mmc.io.arrow import Origin, canonical_schema, with_origin
 from mmc.plan.drift import seen_source, seen_target
 from mmc.plan.model import (
+    AwaitIndexes,
     BuildIndex,
     CheckKeys,
     CopySplits,
@@ -267,6 +268,9 @@ class FakeTarget:
     def load(self, step: LoadCollection) -> None:
         strike(self.folder, "load")
         self.did("load")
+
+    def await_indexes(self, step: AwaitIndexes) -> None:
+        self.did("await indexes")
 
     def write_manifest(
         self, step: WriteManifest, plan_digest: str, files: Mapping[str, Sequence[WrittenSplit]]

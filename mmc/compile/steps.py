@@ -9,6 +9,7 @@ from dataclasses import replace
 from mmc.compile.draft import CollectionDraft, Draft
 from mmc.facts import SourceField
 from mmc.plan.model import (
+    AwaitIndexes,
     BuildIndex,
     CheckKeys,
     CopySplits,
@@ -87,7 +88,8 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
     )
     steps: list[Step] = []
     there = drafted.existing if mode is not Mode.FAIL else None
-    appends = there is not None and mode is Mode.APPEND
+    joins = there is not None and mode is not Mode.REPLACE
+    appends = joins and mode is Mode.APPEND
     if appends or not _key_is_unique(drafted):
         steps.append(CheckKeys(f"keys.{name}", copy.id, existing=appends))
     steps.append(
@@ -108,6 +110,8 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
         ]
     if able.index_first:
         steps += indexes
+    if able.load_first and not joins:
+        steps.append(LoadCollection(f"open.{name}", name, wait=False))
     steps.append(copy)
     if able.imports:
         steps.append(
@@ -115,12 +119,20 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
         )
     if not able.index_first:
         steps += indexes
+    built: list[Step] = []
+    if not (able.whole_files or able.embedded) and model.load.wait_for_index:
+        built.append(AwaitIndexes(f"built.{name}", name))
+    if not able.load_first:
+        # What is loaded before its index is there takes the memory of the bare vectors.
+        steps += built
     if not able.whole_files:
         steps.append(LoadCollection(f"load.{name}", name))
     if model.verify.count != "off" or model.verify.digest != "off":
         steps.append(
             Verify(f"verify.{name}", copy.id, name, mode, model.verify.count, model.verify.digest)
         )
+    if able.load_first:
+        steps += built
     if drafted.staging is not None and not drafted.staging.keep:
         steps.append(RemoveStaged(f"clean.{name}", copy.id))
     return steps

@@ -275,8 +275,9 @@ class RemoveStaged:
 
 @dataclass(frozen=True, slots=True)
 class BuildIndex:
-    """Creates one index. `note` says where it comes from ("IVFFlat nlist=256 in the source
-    index").
+    """Creates one index; a server then builds it beside all else.
+
+    `note` says where it comes from ("IVFFlat nlist=256 in the source index").
     """
 
     id: str
@@ -289,11 +290,27 @@ class BuildIndex:
 
 @dataclass(frozen=True, slots=True)
 class LoadCollection:
-    """Loads the collection so that it can be queried."""
+    """Loads the collection so that it can be queried.
+
+    May only ask for it (`wait` is false): loading takes seconds, in which rows can be copied
+    already, and a later step waits for it.
+    """
 
     id: str
     collection: str
+    wait: bool = True
     kind: Literal["load_collection"] = "load_collection"
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitIndexes:
+    """Waits until every index of the collection covers every row, those that were inserted a moment
+    ago too.
+    """
+
+    id: str
+    collection: str
+    kind: Literal["await_indexes"] = "await_indexes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +365,7 @@ Step: TypeAlias = (
     | ImportFiles
     | BuildIndex
     | LoadCollection
+    | AwaitIndexes
     | WriteManifest
     | Verify
     | RemoveStaged

@@ -14,6 +14,7 @@ from typing import assert_never
 
 from mmc.casts import CASTS
 from mmc.plan.model import (
+    AwaitIndexes,
     BuildIndex,
     CheckKeys,
     CopySplits,
@@ -151,7 +152,11 @@ def _step(
                 Symbol.ADD, (f"index {name}",), note + (f" ({step.note})" if step.note else "")
             )
         case LoadCollection():
-            yield Line(Symbol.CHANGE, (f"load {step.collection}",), "ready for queries")
+            note = "ready for queries" if step.wait else "begun before the copy"
+            yield Line(Symbol.CHANGE, (f"load {step.collection}",), note)
+        case AwaitIndexes():
+            note = "waits until they cover every row"
+            yield Line(Symbol.CHECK, (f"indexes {step.collection}",), note)
         case WriteManifest():
             yield Line(Symbol.ADD, (f"manifest {step.path}",), "names every file, with checksums")
         case Verify():

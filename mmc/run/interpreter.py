@@ -26,6 +26,7 @@ from mmc.events import (
 from mmc.facts import Facts
 from mmc.plan import codec
 from mmc.plan.model import (
+    AwaitIndexes,
     BuildIndex,
     CheckKeys,
     CopySplits,
@@ -281,6 +282,9 @@ class _Apply:
             case LoadCollection():
                 target = self._targets.of(step.collection)
                 self._attempt.call(label_of(step), lambda: target.load(step))
+            case AwaitIndexes():
+                target = self._targets.of(step.collection)
+                self._attempt.call(label_of(step), lambda: target.await_indexes(step))
             case WriteManifest():
                 target = self._targets.by_route(route_of(self._plan))
                 files = {copy.id: self._copying.written(copy) for copy in self._plan.copies}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from mmc.plan.model import (
+    AwaitIndexes,
     BuildIndex,
     CheckKeys,
     CopySplits,
@@ -37,7 +38,9 @@ def label_of(step: Step) -> str:
         case BuildIndex():
             return f"index {step.collection}.{step.field}"
         case LoadCollection():
-            return f"load {step.collection}"
+            return f"load {step.collection}" if step.wait else f"begin to load {step.collection}"
+        case AwaitIndexes():
+            return f"finish indexes of {step.collection}"
         case WriteManifest():
             return f"write {step.path}"
         case Verify():

@@ -27,6 +27,7 @@ from mmc.io.manifest import (
     parse,
 )
 from mmc.plan.model import (
+    AwaitIndexes,
     BuildIndex,
     CopySplits,
     CreateCollection,
@@ -196,6 +197,10 @@ class FilesFolder:
     def load(self, step: LoadCollection) -> None:
         """Refused: there is nothing to load."""
         raise TargetError(f"files cannot be loaded: {step.id} cannot be done", code="MMC538")
+
+    def await_indexes(self, step: AwaitIndexes) -> None:
+        """Refused, as `build_index`."""
+        raise TargetError(f"files hold no index: {step.id} cannot be done", code="MMC538")
 
     def write_manifest(
         self,

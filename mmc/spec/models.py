@@ -198,6 +198,10 @@ class LoadSpec(Model):
     """Wanted size of a split in the source, in bytes. Default: 128 MiB, or about 100,000 rows for
     inserts.
     """
+    wait_for_index: bool = True
+    """Whether an apply ends only when a server's indexes cover every row. Without it they go on
+    being built when the apply has ended; rows are counted, compared and searchable all the same.
+    """
     staging: StagingSpec | None = None
     """Where files wait for a bulk import. Without it, rows are inserted."""
     batch_bytes: Annotated[int | None, Field(ge=1 << 10, le=1 << 26)] = None

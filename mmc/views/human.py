@@ -58,7 +58,9 @@ pushed over the edge could not be erased.
 """
 REFRESHES = 4
 """Drawings of the live line a second."""
-LONG_STEPS = frozenset({"check_keys", "copy_splits", "build_index", "load_collection", "verify"})
+LONG_STEPS = frozenset(
+    {"check_keys", "copy_splits", "build_index", "load_collection", "await_indexes", "verify"}
+)
 """Kinds of steps whose beginning is told, too."""
 SYMBOLS = {
     "create_collection": Symbol.ADD,
@@ -68,6 +70,7 @@ SYMBOLS = {
     "remove_staged": Symbol.REMOVE,
     "build_index": Symbol.ADD,
     "load_collection": Symbol.CHANGE,
+    "await_indexes": Symbol.CHECK,
     "write_manifest": Symbol.ADD,
     "verify": Symbol.CHECK,
 }

@@ -6,15 +6,15 @@ was asked for. The server itself would import the same file again, and double it
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NoReturn, Protocol
 
 import pyarrow as pa
 
-from mmc.errors import TargetBusy, TargetError
+from mmc.errors import TargetError
 from mmc.plan.model import (
+    AwaitIndexes,
     BuildIndex,
     CopySplits,
     CreateCollection,
@@ -23,6 +23,7 @@ from mmc.plan.model import (
     WriteManifest,
 )
 from mmc.run.staging import StagingPlace
+from mmc.sinks.milvus.built import await_indexes
 from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.errors import translated
 from mmc.sinks.milvus.importable import Imports
@@ -32,9 +33,6 @@ from mmc.sinks.milvus.stagedwriter import InPlaceWriter, StagedWriter
 from mmc.sinks.parts import PartSplitWriter
 from mmc.spi import FileGroup, ImportTask, TaskState, WrittenSplit
 from mmc.types import Collection, TypeKind
-
-_LOOK_SECONDS = 0.5
-"""Between looks at an index that is being built."""
 
 
 class ImportCalls(Protocol):
@@ -181,30 +179,21 @@ class BulkTarget:
         return [_ours(place, task) for task in self._calls.find(copy.collection.name)]
 
     def build_index(self, step: BuildIndex) -> None:
-        """Creates the index, and waits until it covers every row that was imported.
+        """Creates the index; an equal one that is there is left alone.
 
         Raises:
             TargetError: the field has another index (MMC525).
-            TargetBusy: it is not built in time (MMC506).
         """
         self._rows.build_index(step)
-        deadline = time.monotonic() + self._connection.long_timeout
-        while (left := self._unindexed(step)) > 0:
-            if time.monotonic() > deadline:
-                raise TargetBusy(
-                    f"index of {step.collection}.{step.field}: {left:,} rows are not in it yet",
-                    hint="raise target.timeout, or apply again: the server goes on building",
-                    code="MMC506",
-                )
-            time.sleep(_LOOK_SECONDS)
 
-    def _unindexed(self, step: BuildIndex) -> int:
-        client, timeout = self._connection.client, self._connection.timeout
-        with translated(f"look at the index of {step.collection}.{step.field}"):
-            names = client.list_indexes(step.collection, step.field, timeout=timeout)
-            stands = client.describe_index(step.collection, names[0], timeout=timeout)
-        behind = int(stands["total_rows"]) - int(stands["indexed_rows"])
-        return max(behind, int(stands["pending_index_rows"]))
+    def await_indexes(self, step: AwaitIndexes) -> None:
+        """Waits until every index covers every row: what was imported is flushed.
+
+        Raises:
+            TargetError: the server gave one up (MMC551).
+            TargetBusy: one is not built in time (MMC506).
+        """
+        await_indexes(self._connection, step.collection)
 
     def load(self, step: LoadCollection) -> None:
         """Loads the collection and waits until all that was imported can be queried.

@@ -158,7 +158,7 @@ class Connection:
         return answer
 
     def create_index(self, collection: str, field: str, index: Index) -> None:
-        """Creates an index and waits for it.
+        """Creates an index. A server builds it beside all else; an embedded one builds it now.
 
         The parameters go as one JSON value, which every version reads. MilvusClient sends each as a
         key of its own, and Milvus Lite 3.2 drops those: HNSW would be built without its M.
@@ -173,6 +173,7 @@ class Connection:
                 params,
                 timeout=self.long_timeout,
                 index_name=field,
+                sync=self.dialect.capabilities.embedded,
                 context=self.client._generate_call_context(),
             )
 

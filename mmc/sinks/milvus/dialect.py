@@ -126,6 +126,8 @@ _V2_3 = Capabilities(
     scalar_indexes=scalars.V2_3,
     index_defaults=_INDEX_DEFAULTS,
     index_needs=(("IVF_PQ", ("m",)),),
+    index_first=True,
+    load_first=True,
     max_fields=64,
     max_partitions=4096,
 )

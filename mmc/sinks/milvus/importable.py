@@ -138,4 +138,6 @@ def import_capabilities(server: Capabilities, imports: Imports) -> Capabilities:
         format_nulls=tuple(one.name for one in imports.formats if one.nullable),
         files_per_import=imports.files,
         index_first=imports.index_first,
+        # What is imported into a loaded collection is seen only after a refresh, which is slower.
+        load_first=False,
     )

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from mmc.errors import TargetError
 from mmc.plan.model import (
+    AwaitIndexes,
     BuildIndex,
     CopySplits,
     CreateCollection,
@@ -22,6 +23,7 @@ from mmc.plan.model import (
     Split,
     WriteManifest,
 )
+from mmc.sinks.milvus.built import await_indexes
 from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.errors import translated
 from mmc.sinks.milvus.lite import remove_remnant
@@ -126,10 +128,7 @@ class InsertTarget:
         )
 
     def build_index(self, step: BuildIndex) -> None:
-        """Creates the index and waits for it; an equal one that is there is left alone.
-
-        A server builds indexes of flushed rows only, and calls an index of none complete, so the
-        rows are flushed first.
+        """Creates the index; an equal one that is there is left alone.
 
         Raises:
             TargetError: the field has another index (MMC525).
@@ -138,15 +137,28 @@ class InsertTarget:
         if there is not None:
             _check_index(step, there)
             return
-        if not self._connection.dialect.capabilities.embedded:
-            with translated(f"flush {step.collection}"):
-                self._client.flush(step.collection, timeout=self._connection.long_timeout)
         self._connection.create_index(step.collection, step.field, step.index)
 
     def load(self, step: LoadCollection) -> None:
-        """Loads the collection and waits until it can be queried."""
+        """Loads the collection, and waits until it can be queried where the step says so."""
         with translated(f"load {step.collection}"):
-            self._client.load_collection(step.collection, timeout=self._connection.long_timeout)
+            self._client.load_collection(
+                step.collection, timeout=self._connection.long_timeout, _async=not step.wait
+            )
+
+    def await_indexes(self, step: AwaitIndexes) -> None:
+        """Waits until every index covers every row.
+
+        A server builds indexes of flushed rows only, and calls an index of none complete, so the
+        rows are flushed first.
+
+        Raises:
+            TargetError: the server gave one up (MMC551).
+            TargetBusy: one is not built in time (MMC506).
+        """
+        with translated(f"flush {step.collection}"):
+            self._client.flush(step.collection, timeout=self._connection.long_timeout)
+        await_indexes(self._connection, step.collection)
 
     def write_manifest(
         self,

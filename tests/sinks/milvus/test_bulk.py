@@ -15,7 +15,15 @@ import pytest
 
 from mmc.errors import TargetBusy, TargetError
 from mmc.io.arrow import canonical_schema
-from mmc.plan.model import BuildIndex, CopySplits, Layout, LoadCollection, Split, Staging
+from mmc.plan.model import (
+    AwaitIndexes,
+    BuildIndex,
+    CopySplits,
+    Layout,
+    LoadCollection,
+    Split,
+    Staging,
+)
 from mmc.run.staging import StagingPlace
 from mmc.sinks.milvus.bulk import BulkTarget
 from mmc.sinks.milvus.grpcimport import GrpcImports
@@ -89,6 +97,7 @@ def ended(target: BulkTarget, copy: CopySplits, *ids: str) -> list[ImportTask]:
 
 def ready(target: BulkTarget, collection: Collection, index: Index = FLAT) -> None:
     target.build_index(BuildIndex("i", collection.name, "v", index))
+    target.await_indexes(AwaitIndexes("w", collection.name))
     target.load(LoadCollection("l", collection.name))
 
 
@@ -366,15 +375,36 @@ def test_an_index_that_is_not_built_in_time(
 ) -> None:
     collection = named(small())
     target.ensure(create_step(collection))
-    step = BuildIndex("i", collection.name, "v", FLAT)
-    target.build_index(step)
+    target.build_index(BuildIndex("i", collection.name, "v", FLAT))
+    look = target._connection.client.describe_index
     looks = []
-    monkeypatch.setattr(BulkTarget, "_unindexed", lambda *_: looks.append(1) or 1_200)
-    monkeypatch.setattr("mmc.sinks.milvus.bulk._LOOK_SECONDS", 0.04)
+
+    def behind(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        looks.append(1)
+        return look(*args, **kwargs) | {"total_rows": 2_000, "indexed_rows": 800}
+
+    monkeypatch.setattr(target._connection.client, "describe_index", behind)
+    monkeypatch.setattr("mmc.sinks.milvus.built._LOOK_SECONDS", 0.04)
     target._connection.long_timeout = 0.1
     with pytest.raises(TargetBusy, match="1,200 rows are not in it yet"):
-        target.build_index(step)
+        target.await_indexes(AwaitIndexes("w", collection.name))
     assert len(looks) > 1
+
+
+def test_an_index_that_the_server_gives_up(
+    target: BulkTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = named(small())
+    target.ensure(create_step(collection))
+    target.build_index(BuildIndex("i", collection.name, "v", FLAT))
+    look = target._connection.client.describe_index
+    failed = {"total_rows": 9, "indexed_rows": 0, "state": "Failed"}
+    monkeypatch.setattr(
+        target._connection.client, "describe_index", lambda *a, **k: look(*a, **k) | failed
+    )
+    with pytest.raises(TargetError, match="gave up building it") as caught:
+        target.await_indexes(AwaitIndexes("w", collection.name))
+    assert caught.value.code == "MMC551"
 
 
 def test_what_it_can_take(config: Config, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from mmc.compile.indexfit import misfit, with_defaults
 from mmc.errors import TargetError
 from mmc.io.arrow import canonical_schema
-from mmc.plan.model import BuildIndex, LoadCollection, Mode
+from mmc.plan.model import AwaitIndexes, BuildIndex, LoadCollection, Mode
 from mmc.sinks.milvus.dialect import version_of
 from mmc.sinks.milvus.insert import InsertTarget
 from mmc.sinks.milvus_insert import MilvusInsertSink
@@ -116,12 +116,30 @@ def test_pages(target: InsertTarget, monkeypatch: pytest.MonkeyPatch) -> None:
     target.ensure(create_step(collection))
     write(target, collection, rows.slice(0, 12))
     target.build_index(BuildIndex("i", collection.name, "v", FLAT))
+    target.await_indexes(AwaitIndexes("w", collection.name))
     write(target, collection, rows.slice(12))
     target.load(LoadCollection("l", collection.name))
     same(read(target, collection), rows)
     monkeypatch.setattr("mmc.sinks.milvus.pages.PageSize._fitting", lambda self, width: 3)
     same(read(target, collection), rows)
     same(read(target, collection, rows["id"]), rows)
+
+
+def test_rows_that_come_into_a_loaded_collection(target: InsertTarget) -> None:
+    """Indexed and loaded while it is empty, it tells of every row at once; then all are indexed."""
+    collection = named(small())
+    rows = small_rows(collection, list(range(1_500)))
+    target.ensure(create_step(collection))
+    target.build_index(BuildIndex("i", collection.name, "v", FLAT))
+    target.load(LoadCollection("o", collection.name, wait=False))
+    write(target, collection, rows)
+    target.load(LoadCollection("l", collection.name))
+    assert target.count(collection) == rows.num_rows
+    same(read(target, collection), rows)
+    target.await_indexes(AwaitIndexes("w", collection.name))
+    described = target._client.describe_index(collection.name, "v")
+    assert (described["total_rows"], described["indexed_rows"]) == (1_500, 1_500)
+    same(read(target, collection), rows)
 
 
 @pytest.mark.slow
@@ -139,6 +157,7 @@ def test_binary_vectors_and_a_built_index(target: InsertTarget, config: Config) 
     step = BuildIndex("i", collection.name, "v", jaccard)
     target.build_index(step)
     target.build_index(step)
+    target.await_indexes(AwaitIndexes("w", collection.name))
     described = target._client.describe_index(collection.name, "v")
     assert (described["indexed_rows"], described["pending_index_rows"]) == (count, 0)
     target.load(LoadCollection("l", collection.name))
