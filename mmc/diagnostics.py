@@ -271,7 +271,6 @@ CODES: dict[str, str] = {
     "MMC538": "step has no meaning for files",
     "MMC539": "collection not in the manifest",
     "MMC540": "source files in the target's folder",
-    # 6xx: run
     "MMC541": "files cannot be staged",
     "MMC542": "Milvus does not see the staged files",
     "MMC543": "import failed",
@@ -281,7 +280,9 @@ CODES: dict[str, str] = {
     "MMC547": "imported twice",
     "MMC548": "import without progress",
     "MMC549": "more than servers take",
+    "MMC550": "not known whether Milvus sees the staged files",
     "MMC551": "index given up",
+    # 6xx: run
     "MMC600": "null in a field that is not nullable",
     "MMC601": "outside the range of the type",
     "MMC602": "not exact",

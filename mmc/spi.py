@@ -202,12 +202,17 @@ class Importer(Target, Protocol):
     @property
     def memory_seconds(self) -> float: ...
 
-    def check_staging(self, copy: CopySplits) -> None:
+    def check_staging(self, copy: CopySplits, *, dropping: bool, manifest: str) -> None:
         """Writes, reads and removes a small file in the staging place, and has the server look for
         it where the collection is there. Called before the collection is made or replaced, and
         again before it is copied into.
 
+        Args:
+            dropping: the collection will be dropped, if it is there: no verdict is an error then.
+            manifest: name of the file that lies beside those that are imported where they lie.
+
         Raises:
+            TargetBusy: it is needed, and not known yet, whether the server sees the file.
             TargetError: it cannot be written, or the server does not see it, or files cannot carry
                 a field.
         """

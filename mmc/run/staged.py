@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import cast
 
-from mmc.plan.model import CopySplits, ImportFiles, RemoveStaged
+from mmc.plan.model import CopySplits, CreateCollection, ImportFiles, Mode, RemoveStaged
 from mmc.run.attempt import Attempt
 from mmc.run.copying import Copying
 from mmc.run.imports import Imports
@@ -35,16 +35,27 @@ class StagedCopies:
         that is replaced is dropped then, and its rows cannot be had back.
 
         Raises:
+            TargetBusy: the server does not say whether it sees the place of one to be replaced.
             TargetError: a place cannot be used, or files of a copy cannot carry its fields.
         """
+        dropped = {
+            step.collection.name
+            for step in self._plan.steps
+            if isinstance(step, CreateCollection)
+            and step.mode is Mode.REPLACE
+            and step.id not in done
+        }
         for copy in self._plan.copies:
             if copy.id in self._following and copy.id not in done:
-                self._check(copy)
+                self._check(copy, dropping=copy.collection.name in dropped)
 
-    def _check(self, copy: CopySplits) -> None:
+    def _check(self, copy: CopySplits, *, dropping: bool) -> None:
         target = self._importer(copy)
+        manifest = str(self._plan.source.options.get("manifest") or "").rpartition("/")[2]
         what = f"check staging of {copy.collection.name}"
-        self._attempt.call(what, lambda: target.check_staging(copy))
+        self._attempt.call(
+            what, lambda: target.check_staging(copy, dropping=dropping, manifest=manifest)
+        )
 
     def copy(self, step: CopySplits) -> None:
         """Copies; where the files are to be imported, asks for each as soon as it is staged."""
@@ -52,7 +63,7 @@ class StagedCopies:
         if following is None:
             self._copying.copy(step, lambda record: None)
             return
-        self._check(step)
+        self._check(step, dropping=False)
         self._copying.copy(step, self._imports_of(following).staged)
 
     def finish(self, step: ImportFiles) -> int:

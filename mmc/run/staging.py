@@ -138,6 +138,21 @@ class StagingPlace:
                 raise TargetError(f"{url}: what was written does not come back")
         return path
 
+    def refuse_unreadable(self, copy: CopySplits) -> None:
+        """Reads the first byte of the first file that is imported where it lies.
+
+        Raises:
+            TargetError: it is not there, or cannot be read (MMC541).
+        """
+        assert copy.layout is not None
+        parts = (str(dict(one.locator)["path"]) for split in copy.splits for one in split.pieces)
+        part = next(parts, None)
+        if part is None:
+            return
+        first = layout.files_of(copy.layout.format, part, copy.collection)[0]
+        with _staging(), urls.open_blob(self.url_of(first), self.storage) as blob:
+            blob.read_at(0, min(1, blob.size))
+
     def remove_probe(self, path: str) -> None:
         """Raises TargetError: the place allows no deleting (MMC541)."""
         with _staging():

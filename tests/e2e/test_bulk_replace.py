@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mmc.cli.main import run
+from mmc.run.staging import NO_ROWS
 from tests.e2e.mmc_command import mmc
 from tests.e2e.test_bulk import ROWS, _filled, _spec, _verified
 from tests.servers.milvus_server import MilvusServer
@@ -23,8 +24,6 @@ def name(tmp_path: Path, milvus_server: MilvusServer, monkeypatch: pytest.Monkey
     import pyarrow.parquet as pq
 
     monkeypatch.chdir(tmp_path)
-    # Imports of other tests may be before ours on the same server.
-    monkeypatch.setattr("mmc.sinks.milvus.grpcimport.VERDICT_SECONDS", 60.0)
     name, rows = _filled(tmp_path, milvus_server)
     pq.write_table(pq.read_table(rows).slice(1), rows)
     return name
@@ -46,6 +45,18 @@ def _count(server: MilvusServer, name: str) -> int:
         return int(found[0]["count(*)"])
 
 
+def _keep_busy(server: MilvusServer, name: str, folder: Path) -> None:
+    """Asks for imports without rows; 2.3 begins one every two seconds."""
+    from pymilvus import MilvusClient
+
+    (folder / "busy.json").write_text(NO_ROWS)
+    with closing(MilvusClient(server.uri, dedicated=True)) as client:
+        for _ in range(4):
+            client._get_connection().do_bulk_insert(
+                name, "", [str(folder / "busy.json")], context=client._generate_call_context()
+            )
+
+
 def test_staging_that_the_server_does_not_see(
     tmp_path: Path,
     milvus_server: MilvusServer,
@@ -53,14 +64,18 @@ def test_staging_that_the_server_does_not_see(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """While it has other imports to do, which come first, and long after."""
+    monkeypatch.setattr("mmc.sinks.milvus.grpcimport.VERDICT_SECONDS", 0.2)
     with s3_bucket() as bucket:
         storage = {**bucket.storage}
         for option in ("key", "secret"):
             monkeypatch.setenv(f"MMC_TEST_{option.upper()}", str(storage[option]))
             storage[option] = {"secret": f"env:MMC_TEST_{option.upper()}"}
         _replace(tmp_path, milvus_server, name, url=f"{bucket.url}/files", storage=storage)
+        _keep_busy(milvus_server, name, tmp_path)
         assert run(["apply", *REPLACE, "plan.json"]) == 1
-    assert "MMC542" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "MMC542" in told and "is not dropped before" in told
     assert _count(milvus_server, name) == ROWS
 
 

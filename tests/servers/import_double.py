@@ -59,6 +59,7 @@ class ImportDouble:
         break_off: take the next request, and close the connection instead of answering.
         silent: seconds before it answers.
         raw: (status, content type, text) given in the place of every answer.
+        course: (state, reason) that each look at a job finds, one after another, and then the last.
     """
 
     url: str = ""
@@ -70,6 +71,7 @@ class ImportDouble:
     break_off: bool = False
     silent: float = 0.0
     raw: tuple[int, str, str] | None = None
+    course: list[tuple[str, str]] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
     asked: list[Request] = field(default_factory=list)
 
@@ -117,6 +119,10 @@ class ImportDouble:
         if job is None:
             text = f"import job does not exist, jobID={body.get('jobId')}: importing data failed"
             return {"code": 2100, "message": text}
+        if self.course:
+            job.state, job.reason = self.course[0]
+            job.progress = 100 if job.state == "Completed" else 0
+            self.course = self.course[1:] or self.course
         details = [
             {
                 "fileName": f"[{' '.join(group)}]",

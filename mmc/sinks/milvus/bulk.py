@@ -30,6 +30,7 @@ from mmc.sinks.milvus.importable import Imports
 from mmc.sinks.milvus.insert import InsertTarget
 from mmc.sinks.milvus.look import loaded
 from mmc.sinks.milvus.stagedwriter import InPlaceWriter, StagedWriter
+from mmc.sinks.milvus.trial import AS_JSON, is_unseen, not_seen, unseen
 from mmc.sinks.parts import PartSplitWriter
 from mmc.spi import FileGroup, ImportTask, TaskState, WrittenSplit
 from mmc.types import Collection, TypeKind
@@ -54,8 +55,10 @@ class ImportCalls(Protocol):
 
     def find(self, collection: str) -> list[ImportTask]: ...
 
-    def see(self, collection: str, path: str) -> str:
-        """Why the server cannot read a file without rows; "" where it can, or does not say."""
+    def see(self, collection: str, path: str, *, needed: bool) -> str | None:
+        """Why the server cannot read a file that brings no rows; "" where it can, None where it
+        does not say so soon, or where that takes time and is not `needed`.
+        """
 
     def close(self) -> None: ...
 
@@ -87,43 +90,58 @@ class BulkTarget:
             )
         self._rows.ensure(step)
 
-    def check_staging(self, copy: CopySplits) -> None:
+    def check_staging(self, copy: CopySplits, *, dropping: bool, manifest: str) -> None:
         """Writes, reads and removes a file without rows below the plan's key, and has the server
-        read it where that takes no time and the collection, also an old one that is to be replaced,
-        is there. A place whose files are imported where they lie is not written to.
+        read it where the collection, also an old one that is to be replaced, is there. A place
+        whose files are imported where they lie is not written to: the server reads its manifest.
 
         Raises:
             TargetError: a field is of a type that such files cannot bring in (MMC510), the place
-                cannot be written (MMC541), or the server does not see it (MMC542), or no server
-                could (MMC546).
+                cannot be written or read (MMC541), or the server does not see it (MMC542), or no
+                server could (MMC546).
+            TargetBusy: a collection is to be dropped, and the server does not say whether it sees
+                the place (MMC550). The file without rows stays, for the server to find.
         """
         self._refuse_types(copy)
         place = StagingPlace.of(copy)
-        root = place.on_server("")
-        if not place.key:
-            return
-        path = place.probe()
-        try:
-            reason = self._seen(copy.collection.name, place.on_server(path))
-        finally:
-            place.remove_probe(path)
-        if reason:
-            unseen = _is_unseen(reason)
-            told = _unseen(place, reason) if unseen else reason
-            raise TargetError(
-                f"{copy.collection.name}: a trial import from {root or place.url} failed: {told}",
-                hint="stage in Milvus's own bucket, or on its disk" if unseen else "",
-                code="MMC542" if unseen else "MMC543",
+        place.on_server("")
+        told: str | None = ""
+        if copy.write == "in_place":
+            place.refuse_unreadable(copy)
+            if manifest.endswith(".json") or dropping:
+                told = self._told(copy.collection.name, place.on_server(manifest), dropping)
+            # It is no import file, and the server gets as far as saying so.
+            told = "" if told and AS_JSON in told else told
+        else:
+            path = place.probe()
+            try:
+                told = self._told(copy.collection.name, place.on_server(path), dropping)
+            finally:
+                if told is not None:
+                    place.remove_probe(path)
+        if told:
+            raise not_seen(copy, place, told)
+        if told is None:
+            raise TargetBusy(
+                f"{copy.collection.name}: the server does not say yet whether it sees"
+                f" {place.url}; the collection is not dropped before",
+                hint="it may have other imports to do first: apply again later",
+                code="MMC550",
             )
 
-    def _seen(self, name: str, path: str) -> str:
-        """Why the server cannot read a file without rows; "" where it can, or cannot be asked."""
+    def _told(self, name: str, path: str, dropping: bool) -> str | None:
+        """Why the server cannot read a file that brings no rows: "" where it can, or where there is
+        no collection to ask with; None where it does not say, and a collection is to be dropped.
+        """
         connection = self._connection
         if not connection.has_database:
             return ""
         with translated(f"look for collection {name}"):
             there = connection.client.has_collection(name, timeout=connection.timeout)
-        return self._calls.see(name, path) if there else ""
+        if not there:
+            return ""
+        told = self._calls.see(name, path, needed=dropping)
+        return "" if told is None and not dropping else told
 
     def _refuse_types(self, copy: CopySplits) -> None:
         assert copy.layout is not None
@@ -242,21 +260,6 @@ def _ours(place: StagingPlace, task: ImportTask) -> ImportTask:
     """
     named = (place.ours(told) or ((told,) if told else ()) for told in task.files)
     files = tuple(path for paths in named for path in paths)
-    if task.state is TaskState.FAILED and _is_unseen(task.reason):
-        return replace(task, files=files, reason=_unseen(place, task.reason), code="MMC542")
+    if task.state is TaskState.FAILED and is_unseen(task.reason):
+        return replace(task, files=files, reason=unseen(place, task.reason), code="MMC542")
     return replace(task, files=files)
-
-
-_UNSEEN = ("failed to get file size of", "no such file", "key does not exist", "nosuchkey")
-
-
-def _is_unseen(reason: str) -> bool:
-    return any(part in reason.lower() for part in _UNSEEN)
-
-
-def _unseen(place: StagingPlace, reason: str) -> str:
-    return (
-        f"{reason} (Milvus does not see what is staged in {place.url}; it looks in its own storage,"
-        f" for {place.on_server(place.key)}: staging must be in Milvus's own bucket, or on its"
-        " disk)"
-    )

@@ -5,16 +5,18 @@ Nothing here is ever sent twice: the server has no way to know a request again.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmc.errors import TargetBusy, TargetError
 from mmc.sinks.milvus.connect import Connection
+from mmc.sinks.milvus.trial import Trials
 from mmc.spi import ImportTask, TaskState
 
-VERDICT_SECONDS = 0.5
-"""2.3.5 says within 0.03 s that it does not see a file, when it is idle."""
+VERDICT_SECONDS = 10.0
+"""How long one look waits for what the server says of a file. When it is idle, 2.3.5 says within
+0.05 s that it does not see one; else the imports that were asked for before come first.
+"""
 
 _UNKNOWN_TASK = "key not found"
 
@@ -31,6 +33,7 @@ class GrpcImports:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._trials = Trials()
 
     def submit(
         self, collection: str, partition: str, groups: Sequence[Sequence[str]], key: str
@@ -78,27 +81,22 @@ class GrpcImports:
         answer = self._connection.call("ListImportTasks", request)
         return [_task(str(one.id), one) for one in sorted(answer.tasks, key=lambda one: one.id)]
 
-    def see(self, collection: str, path: str) -> str:
-        """Has the server read a file without rows; gives why it cannot, "" when it can, or when
-        it is too busy to say so soon.
+    def see(self, collection: str, path: str, *, needed: bool) -> str | None:
+        """Has the server read a file that brings no rows; gives why it cannot, "" when it can, and
+        None when it is too busy to say so soon. Where an answer is `needed`, a later call waits
+        for the same task.
         """
-        id_ = self.submit(collection, "", [[path]], "")
-        deadline = time.monotonic() + VERDICT_SECONDS
-        while time.monotonic() < deadline:
-            task = self.task(id_)
-            if task.state is TaskState.FAILED:
-                return task.reason
-            if task.progress >= _READ:
-                return ""
-            time.sleep(0.01)
-        return ""
+        return self._trials.verdict(
+            (collection, path),
+            lambda: self.submit(collection, "", [[path]], ""),
+            self.task,
+            keep=needed,
+            seconds=VERDICT_SECONDS,
+            between=0.02,
+        )
 
     def close(self) -> None:
         """The connection is not ours to close."""
-
-
-_READ = 90
-"""Progress of a task whose files have been read ("Persisted")."""
 
 
 def gone(id_: str) -> ImportTask:

@@ -15,6 +15,7 @@ from mmc.errors import TargetBusy, TargetError
 from mmc.sinks.milvus.connect import Address
 from mmc.sinks.milvus.grpcimport import gone
 from mmc.sinks.milvus.lite import DEFAULT_DATABASE
+from mmc.sinks.milvus.trial import Trials
 from mmc.spi import ImportTask, TaskState
 
 _JOBS = "/v2/vectordb/jobs/import/"
@@ -24,6 +25,10 @@ _RATE_LIMIT = 8
 _BUSY = ("number of jobs has reached the limit", "rate limit", "quota exceeded", "not ready")
 _UNKNOWN_JOB = "import job does not exist"
 _WAITING = {"Pending"}
+VERDICT_SECONDS = 20.0
+"""How long one look waits for what the server says of a file: it goes on with a job every 2 s, and
+one without rows has three steps.
+"""
 _AWAY = {429, 500, 502, 503, 504}
 
 
@@ -48,6 +53,7 @@ class RestImports:
         self._address = address
         self._database = address.database or DEFAULT_DATABASE
         self._keys = keys
+        self._trials = Trials()
         self._session = requests.Session()
         # As `auth`, for a .netrc of the user would replace a header.
         self._session.auth = _Bearer(token)
@@ -62,7 +68,7 @@ class RestImports:
     def submit(
         self, collection: str, partition: str, groups: Sequence[Sequence[str]], key: str
     ) -> str:
-        """Asks for one import of groups of server paths; gives the job's id.
+        """Asks for one import of groups of server paths; gives the job's id. `key`: "" for none.
 
         Raises:
             TargetBusy: refused for now, or it is unknown whether the request arrived.
@@ -74,7 +80,7 @@ class RestImports:
         }
         if partition:
             body["partitionName"] = partition
-        headers = {"Idempotency-Key": key} if self._keys else {}
+        headers = {"Idempotency-Key": key} if self._keys and key else {}
         data = self._post(f"import files into {collection}", "create", body, headers)
         if not isinstance(data, Mapping) or not data.get("jobId"):
             raise _odd(f"import files into {collection}", "no jobId")
@@ -108,11 +114,21 @@ class RestImports:
         # A job that ends its retention between the two calls is as good as never listed.
         return [task for task in map(self.task, ids) if task.code != "MMC544"]
 
-    def see(self, collection: str, path: str) -> str:
-        """Nothing is asked: a job takes seconds to its first look at a file, so the first real
-        import tells as soon.
+    def see(self, collection: str, path: str, *, needed: bool) -> str | None:
+        """Where an answer is `needed`, has the server import a file that brings no rows; gives why
+        it cannot, "" when it can, and None when it does not say so soon. A job takes seconds to its
+        first look at a file, so else nothing is asked: the first real import tells as soon.
         """
-        return ""
+        if not needed:
+            return None
+        return self._trials.verdict(
+            (collection, path),
+            lambda: self.submit(collection, "", [[path]], ""),
+            self.task,
+            keep=needed,
+            seconds=VERDICT_SECONDS,
+            between=0.5,
+        )
 
     def close(self) -> None:
         self._session.close()

@@ -14,7 +14,10 @@ import pyarrow as pa
 import pytest
 
 from mmc.errors import TargetBusy, TargetError
+from mmc.facts import Extent
 from mmc.io.arrow import canonical_schema
+from mmc.io.filesystems import filesystem
+from mmc.io.manifest import Manifest, dump
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -33,7 +36,7 @@ from mmc.types import Collection, Index, Metric
 from mmc.verify.digest import Digest
 from tests.servers.milvus_lite import copy_step, create_step
 from tests.servers.milvus_server import MilvusServer, own_server
-from tests.servers.s3 import s3_bucket
+from tests.servers.s3 import Bucket, s3_bucket
 from tests.sinks.milvus.collections import KEYS, batch_of, field, read, same, small, small_rows
 from tests.sinks.milvus.test_round_trip import VALUES
 
@@ -67,6 +70,16 @@ def copy_of(collection: Collection, format_: str, url: Any, key: str = KEY) -> C
     step = copy_step(collection, "file")
     layout = Layout(format_, collection.name)
     return replace(step, route="milvus.bulk", layout=layout, staging=Staging(str(url), key=key))
+
+
+def in_bucket(copy: CopySplits, bucket: Bucket) -> CopySplits:
+    assert copy.staging is not None
+    return replace(copy, staging=replace(copy.staging, storage=tuple(bucket.storage.items())))
+
+
+def in_place(copy: CopySplits, part: str) -> CopySplits:
+    extent = Extent((("path", part),), 0, 3, "row", 3, 0)
+    return replace(copy, write="in_place", splits=(Split("00000", (extent,), 3, 0),))
 
 
 def stage(
@@ -305,7 +318,7 @@ def test_types_that_files_cannot_bring(
     fields = (field("id", "int64", primary_key=True), field("x", kind))
     copy = copy_of(named(Collection("", fields)), format_, tmp_path)
     for act in (
-        lambda: target.check_staging(copy),
+        lambda: target.check_staging(copy, dropping=False, manifest=""),
         lambda: target.writer(copy, Split("00000", (), 1, 0), replay=False),
     ):
         with pytest.raises(
@@ -320,13 +333,13 @@ def test_a_staging_place_is_tried_before_the_collection_is_there(
     target: BulkTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(GrpcImports, "see", lambda _, name, path: asked.append(name) or "")
+    monkeypatch.setattr(GrpcImports, "see", lambda _, name, path, needed: asked.append(name) or "")
     collection = named(small())
     copy = copy_of(collection, "parquet", tmp_path)
-    target.check_staging(copy)
+    target.check_staging(copy, dropping=False, manifest="")
     assert asked == []
     target.ensure(create_step(collection))
-    target.check_staging(copy)
+    target.check_staging(copy, dropping=False, manifest="")
     assert asked == [collection.name]
     assert list(tmp_path.iterdir()) == []
 
@@ -335,7 +348,7 @@ def test_a_staging_place_is_tried_before_the_database_is_there(
     milvus_server: MilvusServer, tmp_path: Path
 ) -> None:
     with MilvusBulkSink().open(options(milvus_server.uri, "not_yet_there")) as target:
-        target.check_staging(copy_of(small(), "parquet", tmp_path))
+        target.check_staging(copy_of(small(), "parquet", tmp_path), dropping=False, manifest="")
 
 
 def test_a_staging_place_is_tried(target: BulkTarget, tmp_path: Path) -> None:
@@ -343,13 +356,13 @@ def test_a_staging_place_is_tried(target: BulkTarget, tmp_path: Path) -> None:
     target.ensure(create_step(collection))
     copy = copy_of(collection, "parquet", tmp_path)
     began = time.monotonic()
-    target.check_staging(copy)
+    target.check_staging(copy, dropping=False, manifest="")
     assert time.monotonic() - began < 5
     assert list(tmp_path.iterdir()) == []
-    target.check_staging(copy_of(collection, "parquet", tmp_path / "their files", key=""))
-    assert list(tmp_path.iterdir()) == []
     with pytest.raises(TargetError) as caught:
-        target.check_staging(copy_of(collection, "parquet", "sftp://host/x"))
+        target.check_staging(
+            copy_of(collection, "parquet", "sftp://host/x"), dropping=False, manifest=""
+        )
     assert caught.value.code == "MMC546"
 
 
@@ -361,13 +374,68 @@ def test_a_staging_place_that_the_server_does_not_see(
     collection = named(small())
     target.ensure(create_step(collection))
     with s3_bucket() as bucket:
-        copy = copy_of(collection, "parquet", f"{bucket.url}/files")
-        assert copy.staging is not None
-        copy = replace(copy, staging=replace(copy.staging, storage=tuple(bucket.storage.items())))
+        copy = in_bucket(copy_of(collection, "parquet", f"{bucket.url}/files"), bucket)
         with pytest.raises(TargetError, match="no such file") as caught:
-            target.check_staging(copy)
+            target.check_staging(copy, dropping=False, manifest="")
     assert caught.value.code == "MMC542"
     assert bucket.url in str(caught.value) and f"files/{KEY}" in str(caught.value)
+
+
+def test_a_collection_is_not_given_up_while_the_server_does_not_answer(
+    target: BulkTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Imports that were asked for before come first: each takes two seconds."""
+    collection = named(small())
+    target.ensure(create_step(collection))
+    copy = copy_of(collection, "parquet", tmp_path)
+    busy = tmp_path / "busy.json"
+    busy.write_text('{"rows":[]}')
+    with monkeypatch.context() as patch:
+        patch.setattr("mmc.sinks.milvus.grpcimport.VERDICT_SECONDS", 0.3)
+        for _ in range(4):
+            ask(target, copy, [FileRecord(busy.name, 0, "", 0)])
+        target.check_staging(copy, dropping=False, manifest="")
+        assert list(tmp_path.iterdir()) == [busy]
+        with pytest.raises(TargetBusy, match="is not dropped before") as caught:
+            target.check_staging(copy, dropping=True, manifest="")
+    assert caught.value.code == "MMC550"
+    tried = len(target.find_tasks(copy))
+    assert list(tmp_path.glob("*/*/check.json"))
+    monkeypatch.setattr("mmc.sinks.milvus.grpcimport.VERDICT_SECONDS", 60.0)
+    target.check_staging(copy, dropping=True, manifest="")
+    assert len(target.find_tasks(copy)) == tried  # The same one has been waited for.
+    assert list(tmp_path.iterdir()) == [busy]
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_place_whose_files_are_imported_where_they_lie_is_tried(
+    target: BulkTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: str
+) -> None:
+    """The server has to find the manifest before it can refuse it."""
+    monkeypatch.setattr("mmc.sinks.milvus.grpcimport.VERDICT_SECONDS", 60.0)
+    collection = named(small())
+    target.ensure(create_step(collection))
+    (file, *_) = stage(
+        target, copy_of(collection, format_, tmp_path), small_rows(collection, [1, 2, 3])
+    )
+    (tmp_path / "manifest.json").write_text(dump(Manifest("5ab1")))
+    before = sorted(tmp_path.rglob("*"))
+    part = file.path.rpartition("/")[0] if format_ == "numpy" else file.path
+    copy = in_place(copy_of(collection, format_, tmp_path, key=""), part)
+    target.check_staging(copy, dropping=True, manifest="manifest.json")
+    assert sorted(tmp_path.rglob("*")) == before
+    with s3_bucket() as bucket:
+        copy = in_bucket(replace(copy, staging=Staging(f"{bucket.url}/there")), bucket)
+        system, there = filesystem(f"{bucket.url}/there", bucket.storage)
+        system.put(str(tmp_path), there, recursive=True)
+        with pytest.raises(TargetError) as caught:
+            target.check_staging(copy, dropping=True, manifest="manifest.json")
+        assert caught.value.code == "MMC542"
+        system.rm(f"{there}/{part}", recursive=True)
+        with pytest.raises(TargetError) as caught:
+            target.check_staging(copy, dropping=True, manifest="manifest.json")
+        assert caught.value.code == "MMC541"
+    assert not any(task.rows for task in target.find_tasks(copy))
 
 
 def test_an_index_that_is_not_built_in_time(

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from mmc.errors import TargetBusy, TargetError
-from mmc.plan.model import CopySplits, Layout, Staging
+from mmc.facts import Extent
+from mmc.io.urls import exists, write_text
+from mmc.plan.model import CopySplits, Layout, Split, Staging
 from mmc.sinks.milvus.bulk import BulkTarget
 from mmc.sinks.milvus.connect import Address
 from mmc.sinks.milvus.dialect import version_of
@@ -22,6 +24,7 @@ from mmc.sinks.milvus.restimport import RestImports
 from mmc.spi import FileGroup, ImportTask, TaskState
 from tests.servers.import_double import ImportDouble, Request, import_double
 from tests.servers.milvus_lite import copy_step
+from tests.servers.s3 import Bucket, s3_bucket
 from tests.sinks.milvus.collections import small
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -222,7 +225,10 @@ def _copy(format_: str) -> CopySplits:
 def _target(calls: RestImports, version: str) -> BulkTarget:
     found = version_of(version)
     assert found.dialect.imports is not None
-    connection: Any = SimpleNamespace(dialect=found.dialect, version=found)
+    client = SimpleNamespace(has_collection=lambda name, timeout: True)
+    connection: Any = SimpleNamespace(
+        dialect=found.dialect, version=found, has_database=True, client=client, timeout=20.0
+    )
     return BulkTarget(connection, found.dialect.imports, calls)
 
 
@@ -262,3 +268,75 @@ def test_files_in_another_bucket(double: ImportDouble, open_calls: Opened) -> No
     (task,) = target.tasks(copy, [id_])
     assert task.code == "MMC542"
     assert "s3://a-bucket/files/mmc" in task.reason and "files/mmc/5ab1" in task.reason
+
+
+AWAY = "failed to read the file: The specified key does not exist.: importing data failed"
+NO_ROWS_FILE = "invalid JSON format, the root key should be 'rows', but get 'format'"
+
+
+@pytest.fixture
+def bucket() -> Iterator[Bucket]:
+    with s3_bucket() as made:
+        yield made
+
+
+def _staged(bucket: Bucket, in_place: bool = False) -> CopySplits:
+    staging = Staging(f"{bucket.url}/files", tuple(bucket.storage.items()), key="5ab1")
+    copy = replace(_copy("parquet"), staging=staging)
+    if not in_place:
+        return copy
+    write_text(f"{bucket.url}/files/c/part-0.parquet", "PAR1", bucket.storage)
+    extent = Extent((("path", "c/part-0.parquet"),), 0, 3, "row", 3, 4)
+    return replace(
+        copy,
+        write="in_place",
+        staging=replace(staging, key=""),
+        splits=(Split("00000", (extent,), 3, 4),),
+    )
+
+
+def test_the_server_is_asked_what_it_sees_only_before_a_collection_is_dropped(
+    double: ImportDouble, open_calls: Opened, bucket: Bucket
+) -> None:
+    target, copy = _target(open_calls(keys=True), "v2.6.24"), _staged(bucket)
+    double.course = [("Pending", ""), ("PreImporting", ""), ("Completed", "")]
+    target.check_staging(copy, dropping=False, manifest="")
+    assert double.jobs == []
+    target.check_staging(copy, dropping=True, manifest="")
+    assert [job.groups for job in double.jobs] == [[["files/5ab1/c/check.json"]]]
+    assert "Idempotency-Key" not in double.asked[0].headers
+    assert not exists(f"{bucket.url}/files/5ab1/c/check.json", bucket.storage)
+    with pytest.raises(TargetError) as caught:
+        double.course = [("Failed", AWAY)]
+        target.check_staging(copy, dropping=True, manifest="")
+    assert (caught.value.code, caught.value.retryable) == ("MMC542", False)
+
+
+def test_a_server_that_does_not_say_yet_what_it_sees(
+    double: ImportDouble, open_calls: Opened, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmc.sinks.milvus.restimport.VERDICT_SECONDS", 0.0)
+    target, copy = _target(open_calls(), "v2.5.8"), _staged(bucket)
+    double.course = [("Pending", "")]
+    for _ in range(2):
+        with pytest.raises(TargetBusy) as caught:
+            target.check_staging(copy, dropping=True, manifest="")
+        assert caught.value.code == "MMC550"
+    assert exists(f"{bucket.url}/files/5ab1/c/check.json", bucket.storage)
+    double.course = [("Completed", "")]
+    target.check_staging(copy, dropping=True, manifest="")
+    assert len(double.jobs) == 1
+
+
+def test_the_manifest_tells_whether_files_are_seen_where_they_lie(
+    double: ImportDouble, open_calls: Opened, bucket: Bucket
+) -> None:
+    target, copy = _target(open_calls(), "v2.5.8"), _staged(bucket, in_place=True)
+    double.course = [("Failed", NO_ROWS_FILE)]
+    target.check_staging(copy, dropping=True, manifest="manifest.json")
+    assert double.jobs[0].groups == [["files/manifest.json"]]
+    for words, code in ((AWAY, "MMC542"), ("access denied", "MMC543")):
+        double.course = [("Failed", words)]
+        with pytest.raises(TargetError) as caught:
+            target.check_staging(copy, dropping=True, manifest="manifest.json")
+        assert caught.value.code == code
