@@ -166,7 +166,7 @@ class MilvusTarget(Model):
     token: Secret | None = None
     """`user:password` or an API key."""
     database: str = ""
-    """Database; made when it is not there. Default: `default`."""
+    """Database; made when it is not there. Default: what the path of `uri` names, or `default`."""
     timeout: Annotated[float, Field(gt=0)] = 60.0
     """Seconds for one call."""
 

@@ -57,11 +57,17 @@ def target_identity(target: Endpoint) -> str:
     there is one.
 
     URLs are compared without credentials, default port spelling or a trailing slash; paths as
-    absolute ones.
+    absolute ones. `http://host:19530/shop` is the database `shop` of that server.
     """
     options = target.options
     address = str(options.get("uri") or options.get("url") or options.get("path") or "")
     database = str(options.get("database") or "")
+    if "uri" in options and re.match(r"(?i)(https?|tcp)://", address):
+        # A server of which the path names the database, where `database` does not.
+        parts = urlsplit(address)
+        database = database or parts.path.strip("/").partition("/")[0]
+        database = "" if database == "default" else database
+        address = f"{parts.scheme}://{parts.netloc}"
     return " ".join(filter(None, (target.type, normal_address(address), database)))
 
 

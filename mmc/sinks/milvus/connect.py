@@ -61,7 +61,12 @@ def address_of(config: Config) -> Address:
     database = str(config.get("database") or "")
     timeout = float(config.get("timeout") or 60.0)  # type: ignore[arg-type]
     scheme = uri.partition("://")[0].lower() if "://" in uri else ""
-    if scheme in ("http", "https", "tcp") or uri.startswith("unix:"):
+    if scheme in ("http", "https", "tcp"):
+        parts = urlsplit(uri)
+        # As pymilvus has it: http://host:19530/database, and `database` comes before it.
+        database = database or parts.path.strip("/").partition("/")[0]
+        return Address(f"{parts.scheme}://{parts.netloc}", None, database, timeout)
+    if uri.startswith("unix:"):
         return Address(uri, None, database, timeout)
     if not scheme and uri.endswith(".db"):
         path = Path(uri).expanduser().absolute()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.auth import AuthBase
@@ -29,7 +30,7 @@ VERDICT_SECONDS = 20.0
 """How long one look waits for what the server says of a file: it goes on with a job every 2 s, and
 one without rows has three steps.
 """
-_AWAY = {429, 500, 502, 503, 504}
+_AWAY = {408, 429, 500, 502, 503, 504}
 
 
 class RestImports:
@@ -51,6 +52,7 @@ class RestImports:
                 code="MMC502",
             )
         self._address = address
+        self._base = _with_port(address.uri)
         self._database = address.database or DEFAULT_DATABASE
         self._keys = keys
         self._trials = Trials()
@@ -141,7 +143,7 @@ class RestImports:
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         """The `data` of an answer that says success."""
-        url = self._address.uri.rstrip("/") + _JOBS + verb
+        url = self._base + _JOBS + verb
         begun = "; the server may have begun all the same" if verb == "create" else ""
         try:
             answer = self._session.post(
@@ -159,6 +161,13 @@ class RestImports:
             raise TargetError(f"{what}: {type(error).__name__}", code="MMC545") from None
         _check_status(what, answer, self._address.shown, begun)
         return _data(what, answer)
+
+
+def _with_port(uri: str) -> str:
+    """The address with the port that pymilvus takes where none is given: of http, Milvus's own."""
+    parts = urlsplit(uri)
+    port = ":19530" if parts.scheme == "http" and parts.port is None else ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{port}"
 
 
 class _Bearer(AuthBase):
@@ -209,7 +218,7 @@ def _odd(what: str, found: str) -> TargetError:
 
 def _task(id_: str, data: Mapping[str, Any]) -> ImportTask:
     name = data["state"]
-    rows = int(data.get("importedRows") or data.get("totalRows") or 0)
+    rows = int(data.get("importedRows", data.get("totalRows")) or 0)
     details = data.get("details") or ()
     files = tuple(str(one.get("fileName", "")) for one in details)
     progress = int(data.get("progress") or 0)

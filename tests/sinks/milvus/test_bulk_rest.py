@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,9 +19,9 @@ from mmc.facts import Extent
 from mmc.io.urls import exists, write_text
 from mmc.plan.model import CopySplits, Layout, Split, Staging
 from mmc.sinks.milvus.bulk import BulkTarget
-from mmc.sinks.milvus.connect import Address
+from mmc.sinks.milvus.connect import Address, address_of
 from mmc.sinks.milvus.dialect import version_of
-from mmc.sinks.milvus.restimport import RestImports
+from mmc.sinks.milvus.restimport import RestImports, _with_port
 from mmc.spi import FileGroup, ImportTask, TaskState
 from tests.servers.import_double import ImportDouble, Request, import_double
 from tests.servers.milvus_lite import copy_step
@@ -79,6 +80,29 @@ def test_what_is_sent(double: ImportDouble, open_calls: Opened, golden: Golden) 
     for name, request in zip(names, double.asked, strict=False):
         golden(GOLDEN / f"rest-{name}.json", _shown(request))
     assert (double.jobs[1].database, double.jobs[1].partition) == ("shop", "red")
+
+
+def test_the_database_may_be_the_path_of_the_address(double: ImportDouble) -> None:
+    address = address_of({"uri": f"{double.url}/shop"})
+    with closing(RestImports(address, "", keys=False)) as calls:
+        assert calls.submit("c", "", PATHS, "") == calls.find("c")[0].id
+    assert double.asked[0].path == "/v2/vectordb/jobs/import/create"
+    assert double.jobs[0].database == "shop"
+
+
+def test_an_address_without_a_port_is_that_of_milvus() -> None:
+    assert _with_port("http://host") == "http://host:19530"
+    assert _with_port("https://host") == "https://host"
+    assert _with_port("http://host:1") == "http://host:1"
+
+
+def test_rows_that_are_none_are_none(double: ImportDouble, open_calls: Opened) -> None:
+    body = {"state": "Completed", "importedRows": 0, "totalRows": 7}
+    double.raw = (200, "application/json", json.dumps({"code": 0, "data": body}))
+    assert open_calls().task("1").rows == 0
+    del body["importedRows"]
+    double.raw = (200, "application/json", json.dumps({"code": 0, "data": body}))
+    assert open_calls().task("1").rows == 7
 
 
 def test_a_netrc_of_the_user_is_not_sent(
@@ -175,6 +199,7 @@ def test_nobody_listens(open_calls: Opened) -> None:
         ((401, "application/json", "{}"), TargetError, "MMC507", "HTTP 401"),
         ((403, "application/json", "{}"), TargetError, "MMC507", "HTTP 403"),
         ((503, "text/html", "<html>"), TargetBusy, "MMC506", "HTTP 503 .* may have begun"),
+        ((408, "text/html", "<html>"), TargetBusy, "MMC506", "HTTP 408 .* may have begun"),
         ((200, "application/json", '{"code":8,"message":"slow"}'), TargetBusy, "MMC506", "slow"),
         ((200, "application/json", '{"code":7,"message":"no"}'), TargetError, "MMC507", "c: no"),
         ((200, "application/json", '{"code":7}'), TargetError, "MMC507", "code 7"),

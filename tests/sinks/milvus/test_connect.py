@@ -35,7 +35,9 @@ def test_no_address(uri: str) -> None:
 def test_addresses() -> None:
     server = address_of({"uri": "http://root:secret@host:19530/x.db", "timeout": 5})
     assert (server.path, server.timeout) == (None, 5)
-    assert server.shown == "http://host:19530/x.db"
+    assert (server.shown, server.database) == ("http://host:19530", "x.db")
+    both = address_of({"uri": "https://host/one/", "database": "two"})
+    assert (both.uri, both.database) == ("https://host", "two")
     lite = address_of({"uri": "a/b.db", "timeout": 5})
     assert lite.path == Path.cwd() / "a" / "b.db"
     assert lite.timeout > 5
