@@ -128,6 +128,7 @@ CODES: dict[str, str] = {
     "MMC244": "cannot be normalized",
     "MMC246": "dynamic field is off",
     "MMC247": "unknown index type",
+    "MMC248": "not a folder of a store",
     # 3xx: fields, types, casts, collections
     "MMC311": "varchar shorter than the sample",
     "MMC312": "nulls for a field that cannot be null",
@@ -314,6 +315,7 @@ CODES: dict[str, str] = {
     "MMC642": "no such run",
     "MMC643": "no state store",
     "MMC644": "run not complete",
+    "MMC645": "secret not found",
     "MMC650": "duplicate primary keys",
     "MMC651": "key in the collection already",
     "MMC652": "too many rejected rows",

@@ -82,11 +82,21 @@ def resolve(value: SecretRef | Mapping[str, object] | str | None) -> str | None:
     if ref.scheme == "env":
         text = os.environ.get(ref.name)
         if text is None:
-            raise SecretError(f"secret {ref}: the environment variable {ref.name} is not set")
+            raise SecretError(
+                f"secret {ref}: the environment variable {ref.name} is not set",
+                hint="set it in the environment of this command",
+                code="MMC645",
+            )
     else:
         try:
             text = Path(ref.name).read_text(encoding="utf-8").rstrip("\r\n")
         except OSError as error:
-            raise SecretError(f"secret {ref}: {error.strerror}") from None
+            raise SecretError(
+                f"secret {ref}: {error.strerror}",
+                hint="is the file there, and may this user read it?",
+                code="MMC645",
+            ) from None
+        except UnicodeDecodeError:
+            raise SecretError(f"secret {ref}: the file is not UTF-8 text", code="MMC645") from None
     REDACTOR.learn(text)
     return text

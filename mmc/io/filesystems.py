@@ -231,6 +231,8 @@ def bucket_of(url: str) -> str:
 
 def missing_hint(url: str) -> str:
     """Not every store tells a missing bucket from a missing key."""
+    if "//" in url.partition("://")[2]:
+        return f"check the key: {url} has an empty part (`//`), which is part of an object's name"
     return f"check the key, and that there is a bucket {bucket_of(url)!r}"
 
 

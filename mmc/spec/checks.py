@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from mmc.casts import CASTS
 from mmc.diagnostics import CODES, Severity
 from mmc.spec.document import Path, show
-from mmc.spec.endpoints import FilesSource, MilvusTarget
+from mmc.spec.endpoints import FilesSource, FilesTarget, MilvusTarget
 from mmc.spec.models import CollectionSpec, FieldSpec, IndexSpec, SpecModel, field_type
 from mmc.spec.structure import Finding
 from mmc.spec.values import misfit
@@ -366,6 +366,34 @@ def endpoints(draft: Draft) -> Iterator[Finding]:
             yield Finding("MMC241", message, ("target", "uri"), hint)
 
 
+def folders(draft: Draft) -> Iterator[Finding]:
+    """Folders of object stores that are written to have a bucket, and names between slashes: a key
+    with nothing there is another one for each client.
+    """
+    staging = draft.model.load.staging
+    places: list[tuple[Path, str]] = []
+    if staging is not None:
+        places.append((("load", "staging", "url"), staging.url))
+    if isinstance(draft.target, FilesTarget):
+        places.append((("target", "url"), draft.target.url))
+    for path, url in places:
+        scheme, mark, rest = url.partition("://")
+        if not mark or scheme == "file" or "::" in url or draft.damaged(path):
+            continue
+        bucket, _, key = rest.partition("/")
+        if not bucket:
+            problem, hint = "names no bucket", f"write {scheme}://BUCKET/PREFIX"
+        elif key.startswith("/") or "//" in key:
+            problem, hint = "has an empty part in its path", f"write {scheme}://{_single(rest)}"
+        else:
+            continue
+        yield Finding("MMC248", f"`{show(path)}` {problem}", path, hint)
+
+
+def _single(path: str) -> str:
+    return re.sub(r"/{2,}", "/", path)
+
+
 def _type(field: FieldSpec) -> FieldType | None:
     """The type that is said, where it parses."""
     try:
@@ -386,4 +414,5 @@ CHECKS: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     dynamic,
     lint_codes,
     endpoints,
+    folders,
 )

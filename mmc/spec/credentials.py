@@ -10,7 +10,14 @@ import re
 from collections.abc import Iterator
 
 from mmc.spec.document import Path, show
-from mmc.spec.patterns import SECRET_KEY, SECRET_REF, URL_CREDENTIALS
+from mmc.spec.patterns import (
+    SECRET_HEADER,
+    SECRET_KEY,
+    SECRET_REF,
+    STORAGE_CREDENTIALS,
+    URL_CREDENTIALS,
+    URL_USER,
+)
 from mmc.spec.structure import Finding
 from mmc.spec.template import Rendered
 from mmc.types import JsonValue
@@ -32,38 +39,65 @@ def _walk(value: JsonValue, path: Path, rendered: Rendered) -> Iterator[Finding]
             return
         for name, item in value.items():
             place = (*path, name)
-            if (
-                SECRET_KEY.fullmatch(name)
-                and isinstance(item, (str, int, float))
-                and not isinstance(item, bool)
-            ):
-                yield _plain(place, item)
+            if _names_secret(name, path) and _is_plain(item):
+                yield _plain(place, name, item)
             else:
                 yield from _walk(item, place, rendered)
     elif isinstance(value, list):
+        first = value[0] if len(value) == 2 else None
+        if isinstance(first, str) and _names_secret(first, path) and _is_plain(value[1]):
+            # `headers: [[Cookie, abc]]`: a pair, in a list of them
+            yield _plain((*path, 1), "", value[1])
+            return
         for i, item in enumerate(value):
             yield from _walk(item, (*path, i), rendered)
-    elif isinstance(value, str) and URL_CREDENTIALS.search(value):
-        yield Finding(
-            "MMC222",
-            f"`{show(path)}` has credentials inside a URL",
-            path,
-            "take them out of the URL; write a key such as token: {secret: env:NAME}",
-            secret=True,
-            culprit=path,
-        )
+    elif isinstance(value, str):
+        yield from _text(value, path)
 
 
-def _plain(path: Path, value: JsonValue) -> Finding:
-    name = path[-1]
+def _names_secret(name: str, path: Path) -> bool:
+    return bool(SECRET_KEY.fullmatch(name) or ("storage" in path and SECRET_HEADER.fullmatch(name)))
+
+
+def _is_plain(value: JsonValue) -> bool:
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
+
+
+def _text(value: str, path: Path) -> Iterator[Finding]:
+    """A text under a key that names no secret."""
+    in_storage = "storage" in path
+    # Elasticsearch's `url: https://reader@host` has a name that is no secret.
+    user = path != ("source", "url") and URL_USER.search(value)
+    if user or URL_CREDENTIALS.search(value):
+        hint = "take them out of the URL; write a key such as token: {secret: env:NAME}"
+    elif in_storage and STORAGE_CREDENTIALS.search(value):
+        hint = "take them out; write sas_token: {secret: env:NAME}, or the key of its own"
+        if "?" not in value:
+            hint = "write {secret: env:NAME} in the place of the text"
+    else:
+        return
+    where = "among its text" if in_storage and "://" not in value else "inside a URL"
+    yield Finding(
+        "MMC222",
+        f"`{show(path)}` has credentials {where}",
+        path,
+        hint,
+        secret=True,
+        culprit=path,
+    )
+
+
+def _plain(path: Path, name: str, value: JsonValue) -> Finding:
+    """`name`: of the key, "" for an item of a list."""
     reference = (
         value if isinstance(value, str) and re.fullmatch(r"env:\w{1,60}", value) else "env:NAME"
     )
+    key = f"{name}: " if name else ""
     return Finding(
         "MMC220",
         f"`{show(path)}` holds a secret as plain text",
         path,
-        f"write {name}: {{secret: {reference}}}, and keep the secret in the environment",
+        f"write {key}{{secret: {reference}}}, and keep the secret in the environment",
         secret=True,
         culprit=path,
     )

@@ -97,6 +97,9 @@ def test_missing_key_and_missing_bucket_are_named(store: Bucket, folder: str) ->
         urls.open_blob(f"{folder}/nope", store.storage)
     assert (info.value.code, info.value.retryable) == ("MMC430", False)
     assert bucket in info.value.hint
+    with pytest.raises(SourceError) as info:
+        urls.open_blob(f"{store.url}//nope", store.storage)
+    assert "empty part" in info.value.hint and "a bucket" not in info.value.hint
     absent = f"{scheme}://no-{bucket}"
     with pytest.raises(SourceError) as info:
         urls.open_blob(f"{absent}/x", store.storage)

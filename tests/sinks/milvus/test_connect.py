@@ -146,8 +146,9 @@ def test_a_server_that_is_not_there() -> None:
 
 def test_a_secret_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_SUCH_TOKEN", raising=False)
-    with pytest.raises(SecretError, match="NO_SUCH_TOKEN"):
+    with pytest.raises(SecretError, match="NO_SUCH_TOKEN") as caught:
         MilvusInsertSink().inspect(server(token={"secret": "env:NO_SUCH_TOKEN"}), [])  # type: ignore[arg-type]
+    assert caught.value.code == "MMC645"
 
 
 def test_without_pymilvus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
