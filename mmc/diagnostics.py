@@ -282,7 +282,8 @@ CODES: dict[str, str] = {
     "MMC548": "import without progress",
     "MMC549": "more than servers take",
     "MMC550": "not known whether Milvus sees the staged files",
-    "MMC551": "index given up",
+    "MMC551": "index of a GPU build",
+    "MMC552": "index given up",
     # 6xx: run
     "MMC600": "null in a field that is not nullable",
     "MMC601": "outside the range of the type",

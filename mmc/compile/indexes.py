@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mmc.compile.draft import CollectionDraft, Draft, Path
-from mmc.compile.indexfit import Misfit, misfit, with_defaults
+from mmc.compile.indexfit import Misfit, misfit, of_gpu, with_defaults
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.plan.model import Mapping, Mode
 from mmc.spec.checks import INDEX_TYPES
@@ -64,6 +64,8 @@ def _choose(
         made = with_defaults(index, able)
         if found := misfit(made, type_, able, key=key):
             findings.append(_refused(draft, collection, mapping, (*at, "index"), found))
+        elif able.index_types and of_gpu(made):
+            findings.append(_gpu_only(draft, collection, mapping, (*at, "index", "type"), made))
         return made, "as the spec says" if made == index else "as the spec says, with defaults"
     if carried is None or carried.metric is None:
         metric = _default_metric(type_)
@@ -72,6 +74,8 @@ def _choose(
     made = with_defaults(carried, able)
     foreign = carried.type not in INDEX_TYPES
     found = None if foreign else misfit(made, type_, able, key=key)
+    if found is None and able.index_types and of_gpu(carried):
+        found = Misfit("only a server that was built for GPUs builds it", "params", "")
     if foreign or found is not None:
         instead = _default_type(type_)
         reason = f" ({found.reason})" if found is not None and found.key != "type" else ""
@@ -87,6 +91,19 @@ def _choose(
         )
         return Index(instead, carried.metric), f"{carried.type} in the source"
     return made, "from the source" if made == carried else "from the source, with defaults"
+
+
+def _gpu_only(
+    draft: Draft, collection: CollectionDraft, mapping: Mapping, at: Path, index: Index
+) -> Diagnostic:
+    return draft.finding(
+        "MMC551",
+        f"`{collection.to}.{mapping.field.name}`: only a server that was built for GPUs builds"
+        f" {index.type}, and another refuses it when it is to build the index",
+        at,
+        severity=Severity.WARNING,
+        hint="be sure that this server is such a one, or take HNSW or IVF_FLAT",
+    )
 
 
 def _refused(

@@ -22,6 +22,11 @@ class Misfit:
     hint: str
 
 
+def of_gpu(index: Index) -> bool:
+    """Whether only a server that was built for GPUs builds it."""
+    return index.type.startswith("GPU_")
+
+
 def with_defaults(index: Index, able: Capabilities) -> Index:
     """The index with the parameters that the target refuses it without."""
     defaults = dict(able.index_defaults).get(index.type, ())
@@ -39,7 +44,8 @@ def misfit(index: Index, type_: FieldType, able: Capabilities, *, key: bool) -> 
     if not type_.is_vector:
         return _on_scalar(index, type_, able, key)
     if able.index_types and index.type not in able.index_types:
-        builds = "it builds " + ", ".join(sorted(able.index_types))
+        types = sorted(able.index_types, key=lambda name: (name.startswith("GPU_"), name))
+        builds = "it builds " + ", ".join(types)
         return Misfit(f"the target builds no {index.type}", "type", builds)
     for name in dict(able.index_needs).get(index.type, ()):
         if name not in dict(index.params):

@@ -64,6 +64,11 @@ L2, COSINE = Metric.L2, Metric.COSINE
         ("2.5.8", "varchar(9)", index("NGRAM"), "builds no NGRAM"),
         ("2.6.0", "varchar(9)", index("NGRAM"), ""),
         ("2.6.0", "int64", index("INVENTED"), "builds no INVENTED"),
+        ("2.3.5", "float_vector(8)", index("GPU_IVF_PQ", L2), ""),
+        ("2.3.5", "float_vector(8)", index("GPU_CAGRA", L2), "builds no GPU_CAGRA"),
+        ("2.4.0", "float_vector(8)", index("GPU_CAGRA", L2), ""),
+        ("2.6.0", "float_vector(8)", index("GPU_BRUTE_FORCE", L2), ""),
+        ("milvus_lite-3.2.2", "float_vector(8)", index("GPU_IVF_FLAT", L2), "builds no GPU_IVF_"),
     ],
 )
 def test_what_a_version_builds(version: str, kind: str, wanted: Index, reason: str) -> None:

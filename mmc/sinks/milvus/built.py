@@ -16,7 +16,7 @@ def await_indexes(connection: Connection, name: str) -> None:
     """Waits until every index of a collection covers every row that is flushed.
 
     Raises:
-        TargetError: the server gave one up (MMC551).
+        TargetError: the server gave one up (MMC552).
         TargetBusy: one is not built in time (MMC506).
     """
     deadline = time.monotonic() + connection.long_timeout
@@ -40,7 +40,7 @@ def _unindexed(connection: Connection, name: str, index: str) -> int:
         raise TargetError(
             f"index {index} of {name}: the server gave up building it",
             hint="its log says why; take other parameters, or another type of index",
-            code="MMC551",
+            code="MMC552",
         )
     behind = int(stands["total_rows"]) - int(stands["indexed_rows"])
     return max(behind, int(stands["pending_index_rows"]))

@@ -208,7 +208,7 @@ class BulkTarget:
         """Waits until every index covers every row: what was imported is flushed.
 
         Raises:
-            TargetError: the server gave one up (MMC551).
+            TargetError: the server gave one up (MMC552).
             TargetBusy: one is not built in time (MMC506).
         """
         await_indexes(self._connection, step.collection)

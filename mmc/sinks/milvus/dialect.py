@@ -32,9 +32,17 @@ _INDEXES_2_3 = frozenset(
         "DISKANN",
         "BIN_FLAT",
         "BIN_IVF_FLAT",
+        # By a server that was built for GPUs; its version does not tell.
+        "GPU_IVF_FLAT",
+        "GPU_IVF_PQ",
     }
 )
-_INDEXES_2_4 = _INDEXES_2_3 | {"SPARSE_INVERTED_INDEX", "SPARSE_WAND"}
+_INDEXES_2_4 = _INDEXES_2_3 | {
+    "SPARSE_INVERTED_INDEX",
+    "SPARSE_WAND",
+    "GPU_BRUTE_FORCE",
+    "GPU_CAGRA",
+}
 _INDEXES_2_5 = _INDEXES_2_4 | {"HNSW_SQ", "HNSW_PQ", "HNSW_PRQ"}
 _INDEXES_2_6 = _INDEXES_2_5 | {"IVF_RABITQ"}
 

@@ -153,7 +153,7 @@ class InsertTarget:
         rows are flushed first.
 
         Raises:
-            TargetError: the server gave one up (MMC551).
+            TargetError: the server gave one up (MMC552).
             TargetBusy: one is not built in time (MMC506).
         """
         with translated(f"flush {step.collection}"):

@@ -472,7 +472,7 @@ def test_an_index_that_the_server_gives_up(
     )
     with pytest.raises(TargetError, match="gave up building it") as caught:
         target.await_indexes(AwaitIndexes("w", collection.name))
-    assert caught.value.code == "MMC551"
+    assert caught.value.code == "MMC552"
 
 
 def test_what_it_can_take(config: Config, tmp_path: Path) -> None:
