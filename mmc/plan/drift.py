@@ -20,6 +20,7 @@ from mmc.types import Field, Index
 
 ABSENT = "absent"
 """Value of a place that is on one side only."""
+_FILE = "file "
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,14 @@ def seen_target(facts: TargetFacts) -> Seen:
         details += _target_collection(collection)
     rows = tuple(sorted((found.schema.name, found.rows) for found in facts.collections))
     return _seen(details, rows)
+
+
+def fingerprint_of(seen: Seen, collection: str) -> tuple[tuple[str, str], ...]:
+    """What a collection of a source was read from, as `SourceCollection.fingerprint`."""
+    head = f"{_quoted(collection)}/{_FILE}"
+    return tuple(
+        (place.removeprefix(head), mark) for place, mark in seen.details if place.startswith(head)
+    )
 
 
 def without(seen: Seen, collections: Names[str]) -> Seen:
@@ -130,7 +139,7 @@ def _source_collection(collection: SourceCollection) -> Iterator[tuple[str, str]
         if field.index is not None:
             yield f"{name}/index {field.name}", _index(field.index)
     for file, mark in collection.fingerprint:
-        yield f"{name}/file {file}", mark
+        yield f"{name}/{_FILE}{file}", mark
     yield f"{name}/partitions", ", ".join(collection.partitions)
     yield f"{name}/lossy", collection.lossy
     yield f"{name}/lost rows", str(collection.lost)

@@ -18,6 +18,7 @@ from typing import Protocol
 from mmc.diagnostics import Diagnostic
 from mmc.events import Verified
 from mmc.plan import codec
+from mmc.plan.drift import fingerprint_of
 from mmc.plan.model import CopySplits, CreateCollection, Endpoint, Plan, Verify
 from mmc.secrets import REDACTOR
 from mmc.version import __version__
@@ -84,7 +85,7 @@ class RunCounts(Protocol):
 @dataclass(frozen=True, slots=True)
 class CollectionReport:
     """One collection. `planned` is None where only reading told; `expected`, `found` are counts of
-    the target."""
+    the target. `fingerprint` has what was read, as `SourceCollection.fingerprint`."""
 
     source: str
     target: str
@@ -108,6 +109,7 @@ class CollectionReport:
     lossy: str = ""
     reasons: tuple[tuple[str, str, str, int], ...] = ()
     quarantine: tuple[str, ...] = ()
+    fingerprint: tuple[tuple[str, str], ...] = ()
 
     @property
     def accounted(self) -> bool:
@@ -188,7 +190,9 @@ def make_report(plan: Plan, run: RunCounts, diagnostics: Sequence[Diagnostic] = 
         create = creates.get(copy.collection.name)
         mode = str(create.mode) if create else ""
         verdict = verdicts.get(check.id) if check else None
-        collections.append(_collection(copy, mode, check, counts.get(copy.id), verdict))
+        made = _collection(copy, mode, check, counts.get(copy.id), verdict)
+        pinned = fingerprint_of(plan.source_seen, copy.source)
+        collections.append(replace(made, fingerprint=pinned))
     finished = run.finished_at
     return Report(
         plan=plan.name,

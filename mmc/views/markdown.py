@@ -15,6 +15,8 @@ from mmc.views.messages import OUTCOMES, seconds_text, short_digest
 
 LONGEST = 60_000
 """Characters of a document: a comment on GitHub takes 65,535."""
+MOST_FILES = 20
+"""Of a collection; the JSON form names all."""
 _VERDICTS = {
     Verdict.VERIFIED: "✅ **Verified**: everything that was sent is in the target, and equal.",
     Verdict.DIFFERS: "❌ **Differs**: the target does not hold what was sent; problems below.",
@@ -74,7 +76,7 @@ def report_markdown(report: Report) -> str:
     ]
     for collection in report.collections:
         lines += _checked(collection)
-    lines += [*_quarantine(report), *_lossy(report)]
+    lines += [*_quarantine(report), *_lossy(report), *_read(report)]
     if report.diagnostics:
         lines += ["", "## Findings", "", *_diagnostics(report.diagnostics)[:-1]]
     return _cut([*lines, *_reproduce(report)])
@@ -108,6 +110,16 @@ def _lossy(report: Report) -> list[str]:
         if collection.lossy
     ]
     return ["", "## Approximate vectors", "", *lines] if lines else []
+
+
+def _read(report: Report) -> list[str]:
+    lines: list[str] = []
+    for collection in report.collections:
+        rows = [f"- `{_cell(file)}`: {_cell(mark)}" for file, mark in collection.fingerprint]
+        more = len(rows) - MOST_FILES
+        lines += rows[:MOST_FILES]
+        lines += [f"- and {more:,} more of {_cell(collection.source)}"] if more > 0 else []
+    return ["", "## What was read", "", *dict.fromkeys(lines)] if lines else []
 
 
 def _reproduce(report: Report) -> list[str]:

@@ -18,7 +18,7 @@ from mmc.facts import (
     TargetCollection,
     TargetFacts,
 )
-from mmc.plan.drift import compare, seen_source, seen_target, without
+from mmc.plan.drift import compare, fingerprint_of, seen_source, seen_target, without
 from mmc.plan.model import OnDrift
 from mmc.types import Collection, Field, FieldType, Index, Metric
 
@@ -59,6 +59,14 @@ def test_what_a_sample_showed_is_no_drift() -> None:
     other = replace(VECTOR, evidence=Evidence(rows=5, max_items=4), note="changed")
     extent = Extent((), 0, 1, "row", 1, 1)
     assert _lines(SOURCE, _source(fields=(ID, other), extents=(extent,), bytes=7)) == []
+
+
+def test_the_fingerprint_of_a_collection_is_found_again() -> None:
+    marks = (("s3://x/a.parquet", "10:1"), ("t.json", "sha256:0"))
+    facts = replace(
+        SOURCE, collections=(*_source(fingerprint=marks).collections, replace(ROWS, name="a"))
+    )
+    assert fingerprint_of(seen_source(facts), "a/b.c") == marks
 
 
 def test_the_sample_is_remembered() -> None:

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from mmc.plan import codec
+from mmc.plan.model import Seen
 from mmc.secrets import REDACTOR
 from mmc.verify.report import Report, Verdict, make_report
 from mmc.views.junit import render_report
@@ -99,6 +100,21 @@ def test_rows_that_are_not_accounted_for_are_told() -> None:
     assert "❌ Rows of articles are missing" in text
     assert "Read = written" not in text
     assert "**Incomplete**" in text
+
+
+def test_what_was_read_is_told_by_its_fingerprint() -> None:
+    files = tuple((f"articles/file data/{n:03}.parquet", f"10:{n}") for n in range(25))
+    other = (("articles/fields", "id"), ("articles2/file b", "1"), ("type", "files"))
+    plan = replace(articles(), source_seen=Seen("a", (*files, *other), ()))
+    report = make_report(plan, ran(VERIFIED))
+    (collection,) = report.collections
+    assert len(collection.fingerprint) == 25
+    assert ["data/003.parquet", "10:3"] in json.loads(report.to_json())["collections"][0][
+        "fingerprint"
+    ]
+    text = report_markdown(report)
+    assert "- `data/019.parquet`: 10:19\n- and 5 more of articles\n" in text
+    assert "data/020.parquet" not in text
 
 
 def test_junit() -> None:
