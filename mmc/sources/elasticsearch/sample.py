@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class Seen:
 
     def add(self, page: bytes, fields: Sequence[MappedField], known: Iterable[str]) -> None:
         """Looks at the documents of an answer. `known`: every top-level name of the mapping."""
-        hits = orjson.loads(page)["hits"]["hits"]
+        hits = _parsed(page)["hits"]["hits"]
         self.pages.append(page)
         self.docs += len(hits)
         self.size += len(page)
@@ -65,6 +66,14 @@ class Seen:
             return
         if len(found) > 1 or any(isinstance(value, list) for value in found):
             self.lists.add(path)
+
+
+def _parsed(page: bytes) -> Any:
+    """Python's own decoder takes half a character (a lone surrogate), as Elasticsearch does."""
+    try:
+        return orjson.loads(page)
+    except orjson.JSONDecodeError:
+        return json.loads(page)
 
 
 def _is_numbered(value: Any) -> bool:

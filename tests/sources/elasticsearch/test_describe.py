@@ -51,6 +51,19 @@ def test_json_that_is_no_object_is_counted(elasticsearch: ElasticsearchNode) -> 
     assert counted == {"parts": 1, "one": 0, "at": 1}
 
 
+def test_half_a_character_does_not_stop_the_sample(elasticsearch: ElasticsearchNode) -> None:
+    index = fresh()
+    half = b'{"title": "\\ud83d", "other": ["a", "b"]}'
+    elasticsearch.request("PUT", f"/{index}/_doc/half?refresh=true", half)
+    config = {"url": elasticsearch.url, "index": index}
+    (seen,) = ElasticsearchSource().inspect(config, (), Sample(100, 7)).collections
+    assert {field.name: field.arrow for field in seen.fields if not field.on_request} == {
+        "_id": "string",
+        "other": "list<string>",
+        "title": "string",
+    }
+
+
 def test_metadata_is_offered_on_request_only(elasticsearch: ElasticsearchNode) -> None:
     found = described(elasticsearch, {"a": {"type": "long"}}, [{"a": 1, "_routing": "x"}, {"a": 2}])
     asked = [name for name, field in found.items() if field.on_request]
