@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mmc.api import inspect as inspect
     from mmc.api import load_spec as load_spec
     from mmc.api import make_plan as make_plan
+    from mmc.api import number_tokens as number_tokens
     from mmc.api import preview as preview
     from mmc.api import read_plan as read_plan
     from mmc.api import verify_plan as verify_plan
@@ -41,6 +42,7 @@ __all__ = [
     "inspect",
     "load_spec",
     "make_plan",
+    "number_tokens",
     "preview",
     "read_plan",
     "verify_plan",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from mmc.events import Emit
-    from mmc.facts import Facts, SourceCollection
+    from mmc.facts import Facts, SourceCollection, TokensNumbered
     from mmc.plan.model import Plan
     from mmc.run.stop import StopFlag
     from mmc.secrets import SecretRef
@@ -193,6 +193,41 @@ def export_meta(meta: Spec | str, *, password: SecretRef | None = None) -> MetaE
             hint="give a spec with `type: milvus1`, or the place of the metadata",
         )
     return found.export_meta(config)
+
+
+@runtime_checkable
+class TokenSource(Protocol):
+    """A source whose sparse vectors name their dimensions by tokens."""
+
+    def number_tokens(
+        self, config: Config, collections: Sequence[str], path: str, emit: Emit
+    ) -> TokensNumbered:
+        """`collections` names those wanted; empty means all."""
+
+
+def number_tokens(spec: Spec, path: str, *, emit: Emit | None = None) -> TokensNumbered:
+    """Reads every document for the tokens of its sparse vectors, and writes the table that numbers
+    them, for `source.tokens`. Tokens of a table that is there keep their numbers; without a new one
+    the file is left as it is.
+
+    Args:
+        path: of the table, which appears whole or not at all.
+        emit: gets what is tried again.
+
+    Raises:
+        SourceError, TargetError, SecretError, PluginMissing, SpecInvalid; MmcError: a source of
+            this type has no tokens.
+    """
+    from mmc.registry import source
+
+    found = source(spec.source.type)
+    if not isinstance(found, TokenSource):
+        raise MmcError(
+            f"a source of type {spec.source.type} has no tokens to number",
+            hint="sparse vectors of Elasticsearch and OpenSearch have some",
+        )
+    wanted = [entry.from_ for entry in spec.model.collections if entry.from_ is not None]
+    return found.number_tokens(spec.source.options, wanted, path, emit or _silent)
 
 
 def compile_plan(spec: Spec, facts: Facts) -> tuple[Plan | None, tuple[Diagnostic, ...]]:

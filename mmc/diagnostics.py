@@ -231,6 +231,7 @@ CODES: dict[str, str] = {
     "MMC463": "token table cannot be used",
     "MMC464": "index is being written to",
     "MMC465": "certificate is not checked",
+    "MMC466": "no tokens to number",
     # 5xx: target and route
     "MMC500": "target cannot be reached",
     "MMC501": "embedded database in use",

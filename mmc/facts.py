@@ -158,6 +158,27 @@ class SourceFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class TokensNumbered:
+    """Tokens of the sparse vectors of a source, in the table that numbers them.
+
+    Attributes:
+        fields: (collection, field) pairs that have tokens.
+        documents: that were read, whether they have tokens or not.
+        found: different tokens in them.
+        new: of those, how many the table did not have.
+        total: tokens of the table.
+        written: the table was made or extended; else its file is as it was.
+    """
+
+    fields: tuple[tuple[str, str], ...]
+    documents: int
+    found: int
+    new: int
+    total: int
+    written: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a target (at its version, by one route) can take. `compile` refuses or adapts by it,
     before any write.

@@ -29,6 +29,7 @@ COMMANDS = {
     "show": "Show a saved plan.",
     "state": "List, show, unlock or forget runs.",
     "status": "Show how far a run is.",
+    "tokens": "Number the tokens of sparse vectors, in a file.",
     "validate": "Check specs without any network.",
     "verify": "Prove again that everything of a plan arrived.",
     "version": "Print the version.",

@@ -152,7 +152,9 @@ class ElasticsearchSource(Model):
     arrays: list[str] = Field(default_factory=list)
     """Fields that hold lists, beside those that the sample shows."""
     tokens: str = ""
-    """JSON file that numbers the tokens of sparse vectors, `{"berlin": 0, "river": 1}`."""
+    """JSON file that numbers the tokens of sparse vectors, `{"berlin": 0, "river": 1}`: what
+    `mmc tokens` makes.
+    """
     timeout: Annotated[float, Field(gt=0)] = 60.0
     """Seconds for one request."""
 

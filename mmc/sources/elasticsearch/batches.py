@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from mmc.facts import Extent
 from mmc.io.arrow import Flaw, Origin, with_flaws, with_origin
+from mmc.sources.elasticsearch.column import Kind
 from mmc.sources.elasticsearch.connect import Connection
 from mmc.sources.elasticsearch.decode import Page
 from mmc.sources.elasticsearch.pieces import SEQ_NO, Bounds, Place, columns_of, pages
+from mmc.sources.elasticsearch.tokens import TokenTable, ensure_planned
 
 
 def batches_of(
@@ -19,19 +21,22 @@ def batches_of(
     piece: Extent,
     names: Sequence[str],
     batch_rows: int,
-    tokens: Mapping[str, int] | None,
+    tokens: TokenTable | None,
     page_bytes: int = 0,
 ) -> Iterator[pa.RecordBatch]:
     """Yields the piece in batches of at most `batch_rows`, with exactly the columns `names`.
 
     Raises:
-        SourceChanged: the index is gone or another one.
+        SourceChanged: the index is gone or another one, or the token table is.
         SourceBusy: it cannot be read now.
     """
     locator = dict(piece.locator)
     place = Place.of(locator)
     known = {column.path: column for column in columns_of(locator)}
     wanted = [known[name] for name in names]
+    for column in wanted:
+        if column.kind is Kind.SPARSE:
+            ensure_planned(tokens, column.tokens)
     rows = piece.rows or 0
     bounds = Bounds(piece.start, piece.stop, rows, piece.bytes / rows if rows else 0.0)
     unit = SEQ_NO if place.method == SEQ_NO else "document"

@@ -67,6 +67,8 @@ class Column:
         dim: of vectors; bits for BIT_VECTOR.
         formats: of dates, as the mapping names them, in order.
         constant: value where a document has none (constant_keyword, null_value is not one).
+        tokens: digest of the table that numbers the tokens of a sparse vector; "" where they are
+            numbers.
     """
 
     path: str
@@ -75,6 +77,7 @@ class Column:
     dim: int = 0
     formats: tuple[str, ...] = ()
     constant: JsonValue = None
+    tokens: str = ""
 
     @property
     def arrow(self) -> str:
@@ -103,7 +106,7 @@ def columns_text(columns: Sequence[Column]) -> str:
     return json.dumps(made, ensure_ascii=False, separators=(",", ":"))
 
 
-_DEFAULTS: tuple[JsonValue | tuple[()], ...] = (False, 0, (), None)
+_DEFAULTS: tuple[JsonValue | tuple[()], ...] = (False, 0, (), None, "")
 
 
 def read_columns(text: str) -> list[Column]:

@@ -7,7 +7,7 @@ same result. What a column cannot hold is a flaw, never a null nobody told of.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,9 @@ import simdjson
 from mmc.io.arrow import Flaw
 from mmc.sources.elasticsearch.builders import Misfit, build
 from mmc.sources.elasticsearch.column import METADATA, Column, Kind
-from mmc.sources.elasticsearch.documents import Reader, plain
+from mmc.sources.elasticsearch.documents import Reader, members, plain
 from mmc.sources.elasticsearch.sparsecolumn import sparse
+from mmc.sources.elasticsearch.tokens import TokenTable
 from mmc.sources.elasticsearch.vectorcolumn import VECTORS, vectors
 
 _SHOWN = 60
@@ -61,7 +62,7 @@ class Page:
     def count(self) -> int:
         return len(self._hits)
 
-    def decode(self, columns: Sequence[Column], tokens: Mapping[str, int] | None) -> Decoded:
+    def decode(self, columns: Sequence[Column], tokens: TokenTable | None) -> Decoded:
         """The documents as columns. `tokens` numbers those of sparse vectors; None: they are
         numbers.
         """
@@ -69,24 +70,7 @@ class Page:
             raise ValueError("no column is wanted")
         count = self.count
         found: dict[str, list[Any]] = {column.path: [None] * count for column in columns}
-        above = {path: found[path] for path in METADATA if path in found}
-        reader = Reader({path: cells for path, cells in found.items() if path not in above})
-        inside = len(above) < len(found)
-        places = np.arange(count, dtype=np.int64)
-        bare: list[int] = []
-        for row, hit in enumerate(self._hits):
-            source = None
-            for name in hit:
-                if name == "_source":
-                    source = hit[name] if inside else None
-                elif name == "_seq_no":
-                    places[row] = hit[name]
-                elif name in above:
-                    above[name][row] = hit[name]
-            if source is not None:
-                reader.read(source, row)
-            elif inside:
-                bare.append(row)
+        places, bare = self._fill(found)
         arrays: list[pa.Array] = []
         flaws: list[Flaw] = []
         for column in columns:
@@ -103,9 +87,41 @@ class Page:
         batch = pa.RecordBatch.from_arrays(arrays, names=list(found))
         return Decoded(batch, places, tuple(flaws))
 
+    def tokens(self, paths: Sequence[str]) -> set[str]:
+        """Names of all members of the objects at these paths: the tokens of sparse vectors."""
+        found: dict[str, list[Any]] = {path: [None] * self.count for path in paths}
+        self._fill(found)
+        made: set[str] = set()
+        for cells in found.values():
+            for value in cells:
+                made.update(members(value))
+        return made
+
+    def _fill(self, found: dict[str, list[Any]]) -> tuple[npt.NDArray[np.int64], list[int]]:
+        """Fills the cells of each path; gives the places, and the rows that have no `_source`."""
+        above = {path: found[path] for path in METADATA if path in found}
+        reader = Reader({path: cells for path, cells in found.items() if path not in above})
+        inside = len(above) < len(found)
+        places = np.arange(self.count, dtype=np.int64)
+        bare: list[int] = []
+        for row, hit in enumerate(self._hits):
+            source = None
+            for name in hit:
+                if name == "_source":
+                    source = hit[name] if inside else None
+                elif name == "_seq_no":
+                    places[row] = hit[name]
+                elif name in above:
+                    above[name][row] = hit[name]
+            if source is not None:
+                reader.read(source, row)
+            elif inside:
+                bare.append(row)
+        return places, bare
+
 
 def _column(
-    column: Column, cells: list[Any], tokens: Mapping[str, int] | None
+    column: Column, cells: list[Any], tokens: TokenTable | None
 ) -> tuple[pa.Array, list[Misfit]]:
     if column.constant is not None:
         cells = [column.constant if value is None else value for value in cells]

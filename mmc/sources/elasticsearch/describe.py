@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmc.diagnostics import Diagnostic, Severity
-from mmc.errors import SourceError
 from mmc.facts import Evidence, Extent, SourceCollection, SourceField
 from mmc.io.evidence import of_column
 from mmc.sources.elasticsearch.column import ID, INDEX, ROUTING, Column, Kind
 from mmc.sources.elasticsearch.connect import Connection, path_of
+from mmc.sources.elasticsearch.contents import Held, held_by, mappings_of
 from mmc.sources.elasticsearch.dates import unreadable
 from mmc.sources.elasticsearch.decode import Page
-from mmc.sources.elasticsearch.indices import Group, Index
-from mmc.sources.elasticsearch.mapped import Mapped, MappedField
-from mmc.sources.elasticsearch.merging import own_columns, read_mappings
-from mmc.sources.elasticsearch.pieces import (
-    PIT,
-    SCROLL,
-    SEQ_NO,
-    Bounds,
-    Place,
-    pages,
-    shard_extents,
-    whole_extent,
-)
+from mmc.sources.elasticsearch.indices import Group
+from mmc.sources.elasticsearch.kinds import SPARSE
+from mmc.sources.elasticsearch.mapped import MappedField
+from mmc.sources.elasticsearch.merging import own_columns
+from mmc.sources.elasticsearch.pieces import SEQ_NO, Bounds, pages, shard_extents, whole_extent
 from mmc.sources.elasticsearch.sample import Seen, windows
-from mmc.sources.elasticsearch.server import Server, hidden_vectors
-from mmc.sources.elasticsearch.shards import Shard, extent_docs, measure, together
-from mmc.sources.elasticsearch.vectors import KnnSettings
+from mmc.sources.elasticsearch.server import Server
+from mmc.sources.elasticsearch.stored import listed
+from mmc.sources.elasticsearch.tokens import MAKES_A_TABLE, TokenTable
 from mmc.spi import Sample
 
 _SAMPLE_PAGE = 1 << 20
@@ -44,29 +35,33 @@ def describe(
     server: Server,
     group: Group,
     sample: Sample,
-    tokens: Mapping[str, int] | None,
+    tokens: TokenTable | None,
 ) -> SourceCollection:
     """Looks at the indices behind one name as one collection. Raises SourceError."""
     options = connection.options
-    mapped, each, known = _mapping(connection, server, group)
-    found = [_found(connection, server, index) for index in group.indices]
+    mappings = mappings_of(connection, server, group)
+    mapped = mappings.merged
+    found = [held_by(connection, server, index) for index in group.indices]
     seen = Seen()
     for page in _sampled(connection, found, sample):
-        seen.add(page, mapped.fields, known)
+        seen.add(page, mapped.fields, mappings.known)
     if seen.docs:
         mapped = mapped.without_copies(seen.present)
-    fields = _with_sample(mapped.fields, seen, frozenset(options.arrays), tokens is not None)
+    fields = _with_sample(mapped.fields, seen, frozenset(options.arrays), tokens)
     per_doc = seen.size / seen.docs if seen.docs else 1024.0
     columns = [field.column for field in fields]
     extents: list[Extent] = []
-    for (place, shards, docs), own in zip(found, each, strict=True):
+    for held, own in zip(found, mappings.each, strict=True):
         here = own_columns(columns, own)
-        for shard in shards:
-            extents += shard_extents(replace(place, shard=shard.number), shard, here, per_doc)
-        if not shards and docs:
-            extents.append(whole_extent(place, docs, here, per_doc))
+        for shard in held.shards:
+            extents += shard_extents(replace(held.place, shard=shard.number), shard, here, per_doc)
+        if not held.shards and held.docs:
+            extents.append(whole_extent(held.place, held.docs, here, per_doc))
     evidence = _evidence(seen, columns, tokens)
-    rows = sum(docs for _, _, docs in found)
+    rows = sum(held.docs for held in found)
+    marks = {index.name: index.uuid for index in group.indices}
+    if tokens is not None and any(column.tokens for column in columns):
+        marks[tokens.path] = tokens.digest
     return SourceCollection(
         group.name,
         tuple(
@@ -76,85 +71,17 @@ def describe(
         tuple(extents),
         rows,
         sum(extent.bytes for extent in extents),
-        fingerprint=tuple((index.name, index.uuid) for index in group.indices),
-        notes=(*mapped.notes, *_notes(group, found)),
+        fingerprint=tuple(sorted(marks.items())),
+        notes=(*mapped.notes, *_notes(group, found), *_without_table(fields)),
         problems=(*mapped.problems, *_warnings(connection)),
     )
 
 
-def _mapping(
-    connection: Connection, server: Server, group: Group
-) -> tuple[Mapped, tuple[Mapped, ...], set[str]]:
-    """The columns of all indices, those of each, and every top-level name of a mapping."""
-    told = []
-    modes: dict[str, str] = {}
-    knn: dict[str, KnnSettings] = {}
-    known: set[str] = set()
-    for index in group.indices:
-        mappings = connection.get(path_of(index.name, "_mapping"))[index.name]["mappings"]
-        settings = connection.get(path_of(index.name, "_settings"), {"flat_settings": True})
-        settings = settings[index.name]["settings"]
-        modes[index.name] = str(settings.get("index.mapping.source.mode", "")).lower()
-        if server.engine == "opensearch":
-            knn[index.name] = KnnSettings.of(settings)
-        told.append((index.name, mappings))
-        known.update(name.partition(".")[0] for name in mappings.get("properties", {}))
-    flatten = connection.options.flatten
-    merged, each = read_mappings(
-        told, flatten=flatten, engine=server.engine, source_modes=modes, knn=knn
-    )
-    return merged, each, known
-
-
-def _found(
-    connection: Connection, server: Server, index: Index
-) -> tuple[Place, tuple[Shard, ...], int]:
-    """Where the documents of an index are, by shard; no shards where they are one piece."""
-    options = connection.options
-    hidden = hidden_vectors(connection, index.name)
-    body: dict[str, Any] = {"size": 0, "track_total_hits": True}
-    query = together(index.filter, options.query or None)
-    if query:
-        body["query"] = query
-    asked = {"allow_partial_search_results": False}
-    told = connection.post(path_of(index.name, "_search"), body, asked)
-    docs = int(told["hits"]["total"]["value"])
-    if options.method in ("auto", SEQ_NO):
-        try:
-            shards = tuple(
-                measure(connection, index, shard, options.query or None, extent_docs(1024.0))
-                for shard in index.shards
-            )
-        except SourceError as error:
-            if options.method == SEQ_NO or error.code not in ("MMC453", "MMC461"):
-                raise
-            shards = ()
-        if sum(shard.docs for shard in shards) == docs and (shards or not docs):
-            return Place(index, SEQ_NO, hidden), shards, docs
-        if options.method == SEQ_NO:
-            raise SourceError(
-                f"index {index.name}: {docs:,} documents, but"
-                f" {sum(shard.docs for shard in shards):,} by their sequence numbers",
-                hint="it is being written to: try again, or set read.method: auto",
-                code="MMC464",
-            )
-    pit = options.method == PIT or (options.method == "auto" and server.engine == "elasticsearch")
-    return Place(index, PIT if pit else SCROLL, hidden), (), docs
-
-
-def _sampled(
-    connection: Connection, found: Sequence[tuple[Place, tuple[Shard, ...], int]], sample: Sample
-) -> Iterator[bytes]:
-    pieces: list[tuple[Place, int, int, int]] = []
-    for place, shards, docs in found:
-        for shard in shards:
-            at = replace(place, shard=shard.number)
-            pieces += [(at, part.start, part.stop, part.docs) for part in shard.extents]
-        if not shards and docs:
-            pieces.append((place, 0, docs, docs))
+def _sampled(connection: Connection, found: Sequence[Held], sample: Sample) -> Iterator[bytes]:
     if not sample.rows:
         return
-    bounds = [(start, stop, docs) for _, start, stop, docs in pieces]
+    pieces = [piece for held in found for piece in held.pieces()]
+    bounds = [(part.start, part.stop, part.docs) for _, part in pieces]
     left = sample.rows
     for number, start, stop, docs in windows(bounds, sample.rows, sample.seed):
         here = 0
@@ -171,18 +98,22 @@ def _sampled(
 
 
 def _with_sample(
-    fields: Sequence[MappedField], seen: Seen, arrays: frozenset[str], table: bool
+    fields: Sequence[MappedField], seen: Seen, arrays: frozenset[str], tokens: TokenTable | None
 ) -> list[MappedField]:
     """The fields as the documents show them: lists, what no mapping names, and metadata."""
     made = [MappedField(Column(ID, Kind.TEXT), "_id", "", None, "")]
     for field in fields:
         column = field.column
-        if column.kind is Kind.SPARSE and not table and _numbered(column.path, seen):
+        if column.kind is Kind.SPARSE and tokens is None and _numbered(column.path, seen):
             field = replace(field, note=f"{field.es_type}: the tokens are numbers of dimensions")
-        elif column.kind is Kind.SPARSE and not table:
-            note = f"{field.es_type}: kept as JSON; source.tokens makes it a sparse vector"
+        elif column.kind is Kind.SPARSE and tokens is None:
+            note = f"{field.es_type}: kept as JSON; {MAKES_A_TABLE}"
             column = Column(column.path, Kind.JSON)
             field = replace(field, column=column, vector="", index=None, note=note)
+        elif column.kind is Kind.SPARSE and tokens is not None:
+            column = replace(column, tokens=tokens.digest)
+            note = f"{field.es_type}: a token becomes the dimension that {tokens.path} gives it"
+            field = replace(field, note=note)
         elif unknown := unreadable(column.formats):
             note = f"date format {', '.join(unknown)} is not read: kept as text"
             column = Column(column.path, Kind.TEXT, many=column.path in seen.lists)
@@ -202,7 +133,7 @@ def _numbered(path: str, seen: Seen) -> bool:
 
 
 def _evidence(
-    seen: Seen, columns: Sequence[Column], tokens: Mapping[str, int] | None
+    seen: Seen, columns: Sequence[Column], tokens: TokenTable | None
 ) -> dict[str, Evidence]:
     batches = [Page.parse(page).decode(columns, tokens).batch for page in seen.pages]
     if not batches or not seen.docs:
@@ -257,17 +188,28 @@ def _single(connection: Connection, group: Group) -> bool:
     return int(told["hits"]["total"]["value"]) == 0
 
 
-def _notes(group: Group, found: Sequence[tuple[Place, tuple[Shard, ...], int]]) -> Iterator[str]:
+def _notes(group: Group, found: Sequence[Held]) -> Iterator[str]:
     if len(group.indices) > 1 or group.indices[0].name != group.name:
         names = [index.name for index in group.indices]
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         yield f"{group.name} is {shown}"
-    for place, _, _ in found:
-        if place.method != SEQ_NO:
+    for held in found:
+        if held.place.method != SEQ_NO:
             yield (
-                f"{place.index.name} is read as one piece by {place.method}: stopped, it begins"
-                " again"
+                f"{held.place.index.name} is read as one piece by {held.place.method}: stopped,"
+                " it begins again"
             )
+
+
+def _without_table(fields: Sequence[MappedField]) -> Iterator[str]:
+    """Only where the collection has no other vector: then there is no plan that shows the field."""
+    words = [
+        field.column.path
+        for field in fields
+        if field.column.kind is Kind.JSON and field.es_type in SPARSE
+    ]
+    if words and not any(field.vector for field in fields):
+        yield f"{listed(words)}: tokens that are words; {MAKES_A_TABLE}"
 
 
 def _warnings(connection: Connection) -> Iterator[Diagnostic]:

@@ -7,7 +7,7 @@ gives: proxies of simdjson, or the lists and dicts of Python's decoder.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import simdjson
@@ -103,6 +103,15 @@ def _merged(one: Any, other: Any) -> Any:
 
 def _joined(before: Any, value: Any) -> Several:
     return Several([*(before if isinstance(before, Several) else [before]), value])
+
+
+def members(value: Any) -> Iterator[str]:
+    """Names of the members of an object, and of those in a list."""
+    if isinstance(value, OBJECTS):
+        yield from value
+    elif isinstance(value, LISTS):
+        for item in value:
+            yield from members(item)
 
 
 def plain(value: Any) -> Any:

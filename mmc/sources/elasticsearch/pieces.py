@@ -110,10 +110,14 @@ def pages(
     bounds: Bounds,
     names: Sequence[str],
     page_bytes: int = 0,
+    *,
+    only: Sequence[str] = (),
 ) -> Iterator[bytes]:
-    """Answers with the documents of a piece."""
+    """Answers with the documents of a piece; of `_source`, where `only` names paths, just those."""
     query = connection.options.query or None
     source: Any = HIDDEN if place.hidden else None
+    if only:
+        source = {**(source or {}), "includes": list(only)}
     if names and all(name in METADATA for name in names):
         source = False
     if place.method == SEQ_NO:

@@ -6,15 +6,17 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mmc.errors import SourceError
-from mmc.facts import SourceFacts
+from mmc.events import Emit
+from mmc.facts import SourceFacts, TokensNumbered
 from mmc.plan.model import Split
 from mmc.sources.elasticsearch.batches import batches_of
-from mmc.sources.elasticsearch.connect import connect
+from mmc.sources.elasticsearch.connect import Connection, connect
 from mmc.sources.elasticsearch.describe import describe
-from mmc.sources.elasticsearch.indices import resolve
+from mmc.sources.elasticsearch.indices import Group, resolve
 from mmc.sources.elasticsearch.options import Options
 from mmc.sources.elasticsearch.server import look
-from mmc.sources.elasticsearch.tokens import read_tokens
+from mmc.sources.elasticsearch.tokens import known_tokens, read_tokens
+from mmc.sources.elasticsearch.tokenscan import number_tokens
 from mmc.spec.endpoints import ElasticsearchSource as ElasticsearchConfig
 from mmc.spi import Config, Sample
 from mmc.types import nearest
@@ -35,21 +37,8 @@ class ElasticsearchSource:
         tokens = read_tokens(options.tokens)
         with connect(options) as connection:
             server = look(connection)
-            groups = resolve(connection, options.indices or tuple(collections))
-            names = [group.name for group in groups]
-            for wanted in collections:
-                if wanted not in names:
-                    close = nearest(wanted, names)
-                    raise SourceError(
-                        f"source.index does not name {wanted}",
-                        hint=f"did you mean {close}?" if close else "it names " + ", ".join(names),
-                        code="MMC452",
-                    )
-            made = tuple(
-                describe(connection, server, group, sample, tokens)
-                for group in groups
-                if not collections or group.name in collections
-            )
+            groups = _groups(connection, collections)
+            made = tuple(describe(connection, server, group, sample, tokens) for group in groups)
         version = f"{server.engine} {server.version}".strip()
         return SourceFacts(self.type, version, made, sample.rows, sample.seed)
 
@@ -62,6 +51,30 @@ class ElasticsearchSource:
         with connect(options) as connection:
             for piece in split.pieces:
                 yield from batches_of(connection, piece, columns, batch_rows, tokens)
+
+    def number_tokens(
+        self, config: Config, collections: Sequence[str], path: str, emit: Emit
+    ) -> TokensNumbered:
+        """See `mmc.api.TokenSource.number_tokens`."""
+        known = known_tokens(path)
+        with connect(Options.of(config)) as connection:
+            groups = _groups(connection, collections)
+            return number_tokens(connection, look(connection), groups, known, emit)
+
+
+def _groups(connection: Connection, collections: Sequence[str]) -> list[Group]:
+    """The groups of these names, which `source.index` has to have; all where none is named."""
+    groups = resolve(connection, connection.options.indices or tuple(collections))
+    names = [group.name for group in groups]
+    for wanted in collections:
+        if wanted not in names:
+            close = nearest(wanted, names)
+            raise SourceError(
+                f"source.index does not name {wanted}",
+                hint=f"did you mean {close}?" if close else "it names " + ", ".join(names),
+                code="MMC452",
+            )
+    return [group for group in groups if not collections or group.name in collections]
 
 
 class OpensearchSource(ElasticsearchSource):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -13,19 +13,18 @@ import pyarrow as pa
 
 from mmc.sources.elasticsearch.builders import Misfit, one_of
 from mmc.sources.elasticsearch.documents import plain
+from mmc.sources.elasticsearch.tokens import LARGEST, TokenTable, is_text
 
-_LARGEST = 2**32 - 2
-"""Of the dimensions of a sparse vector in Milvus."""
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
 """Of one form only: `7` and `07` are two tokens, and may not become one dimension."""
 _TYPE = pa.map_(pa.uint32(), pa.float32())
 
 
-def sparse(cells: list[Any], tokens: Mapping[str, int] | None) -> tuple[pa.Array, list[Misfit]]:
+def sparse(cells: list[Any], tokens: TokenTable | None) -> tuple[pa.Array, list[Misfit]]:
     """map<uint32, float>, indices ascending; null where a document has none, or none that fits.
 
     Args:
-        tokens: numbers of tokens; None: the tokens are numbers, in decimal digits.
+        tokens: what numbers them; None: the tokens are numbers, in decimal digits.
     """
     objects: list[dict[str, Any]] = []
     absent = np.zeros(len(cells), np.bool_)
@@ -59,7 +58,7 @@ def sparse(cells: list[Any], tokens: Mapping[str, int] | None) -> tuple[pa.Array
 
 
 def _pairs(
-    objects: list[dict[str, Any]], tokens: Mapping[str, int] | None
+    objects: list[dict[str, Any]], tokens: TokenTable | None
 ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]] | None:
     """Indices and weights of all the objects in order; None where any does not fit."""
     given = list(chain.from_iterable(members.values() for members in objects))
@@ -75,7 +74,7 @@ def _pairs(
     rows = np.repeat(np.arange(len(objects)), [len(members) for members in objects])
     order = np.lexsort((numbers, rows))
     numbers = numbers[order]
-    outside = (numbers < 0) | (numbers > _LARGEST)
+    outside = (numbers < 0) | (numbers > LARGEST)
     if outside.any() or not np.isfinite(narrow).all():
         return None
     return numbers.astype(np.uint32), narrow[order]
@@ -83,19 +82,22 @@ def _pairs(
 
 def is_dimension(token: str) -> bool:
     """Whether a token is itself the number of a dimension."""
-    return _DECIMAL.fullmatch(token) is not None and int(token) <= _LARGEST
+    return _DECIMAL.fullmatch(token) is not None and int(token) <= LARGEST
 
 
-def _numbers(names: Iterable[str], tokens: Mapping[str, int] | None) -> list[int | None]:
+def _numbers(names: Iterable[str], tokens: TokenTable | None) -> list[int | None]:
     if tokens is not None:
-        return list(map(tokens.get, names))
+        return list(map(tokens.numbers.get, names))
     return [int(name) if _DECIMAL.fullmatch(name) else None for name in names]
 
 
-def _reason(members: dict[str, Any], tokens: Mapping[str, int] | None) -> str:
+def _reason(members: dict[str, Any], tokens: TokenTable | None) -> str:
     found = _numbers(members, tokens)
-    if any(number is None or not 0 <= number <= _LARGEST for number in found):
+    if any(number is None or not 0 <= number <= LARGEST for number in found):
+        if not all(map(is_text, members)):
+            return "a token with half a character (a lone surrogate)"
         if tokens is None:
             return "a token that is no number of a dimension"
-        return "a token that source.tokens does not number"
+        command = f"mmc tokens SPEC -o {tokens.path}"
+        return f"a token that {tokens.path} does not number: `{command}` adds it"
     return "a weight that is no number, or that a float cannot hold"

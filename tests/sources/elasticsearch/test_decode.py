@@ -9,6 +9,7 @@ import pytest
 
 from mmc.sources.elasticsearch.column import Column, Kind
 from mmc.sources.elasticsearch.decode import Decoded, Page
+from mmc.sources.elasticsearch.tokens import TokenTable
 
 BIG = 2**70
 """simdjson refuses a page with such a number."""
@@ -264,12 +265,12 @@ def test_what_is_no_such_vector(way: str, kind: Kind, given: Any, reason: str) -
 
 
 def test_sparse_vectors(way: str) -> None:
-    table = {"river": 7, "berlin": 3}
+    table = TokenTable("t.json", {"river": 7, "berlin": 3})
     given = {"river": 0.5, "berlin": 2}
     assert values_of(way, Kind.SPARSE, given, tokens=table) == ([[(3, 2.0), (7, 0.5)]], [])
     assert values_of(way, Kind.SPARSE, {"9": 1.5}) == ([[(9, 1.5)]], [])
     reasons = values_of(way, Kind.SPARSE, {"sea": 1.0}, tokens=table)[1]
-    assert reasons == ["a token that source.tokens does not number"]
+    assert reasons == ["a token that t.json does not number: `mmc tokens SPEC -o t.json` adds it"]
     dotted = decoded(way, Column("s", Kind.SPARSE), {"s.5": 1.5, "s.3": 2}, {})
     assert dotted.batch.column(0).to_pylist() == [[(3, 2.0), (5, 1.5)], None]
 
@@ -278,6 +279,7 @@ def test_sparse_vectors(way: str) -> None:
     ("given", "reason"),
     [
         ({"4294967295": 1}, "a token that is no number of a dimension"),
+        ({"\ud83d": 1}, "a token with half a character (a lone surrogate)"),
         ({"sea": 1}, "a token that is no number of a dimension"),
         ({"٣": 1}, "a token that is no number of a dimension"),
         ({"7": 1, "007": 2}, "a token that is no number of a dimension"),

@@ -1,0 +1,110 @@
+"""What the indices behind a name hold: columns by their mappings, and where the documents lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mmc.errors import SourceError
+from mmc.sources.elasticsearch.connect import Connection, path_of
+from mmc.sources.elasticsearch.indices import Group, Index
+from mmc.sources.elasticsearch.mapped import Mapped
+from mmc.sources.elasticsearch.merging import read_mappings
+from mmc.sources.elasticsearch.pieces import PIT, SCROLL, SEQ_NO, Bounds, Place
+from mmc.sources.elasticsearch.server import Server, hidden_vectors
+from mmc.sources.elasticsearch.shards import Shard, extent_docs, measure, together
+from mmc.sources.elasticsearch.vectors import KnnSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Mappings:
+    """Of a group.
+
+    Attributes:
+        merged: the columns of all indices.
+        each: those of each index, in order of the group.
+        known: every top-level name of a mapping.
+    """
+
+    merged: Mapped
+    each: tuple[Mapped, ...]
+    known: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The documents of an index. `shards` is empty where they are one piece."""
+
+    place: Place
+    shards: tuple[Shard, ...]
+    docs: int
+
+    def pieces(self) -> Iterator[tuple[Place, Bounds]]:
+        """Parts that `pieces.pages` reads; together they hold every document once."""
+        for shard in self.shards:
+            at = replace(self.place, shard=shard.number)
+            for part in shard.extents:
+                yield at, Bounds(part.start, part.stop, part.docs)
+        if not self.shards and self.docs:
+            yield self.place, Bounds(0, self.docs, self.docs)
+
+
+def mappings_of(connection: Connection, server: Server, group: Group) -> Mappings:
+    """Raises SourceError."""
+    told = []
+    modes: dict[str, str] = {}
+    knn: dict[str, KnnSettings] = {}
+    known: set[str] = set()
+    for index in group.indices:
+        mappings = connection.get(path_of(index.name, "_mapping"))[index.name]["mappings"]
+        settings = connection.get(path_of(index.name, "_settings"), {"flat_settings": True})
+        settings = settings[index.name]["settings"]
+        modes[index.name] = str(settings.get("index.mapping.source.mode", "")).lower()
+        if server.engine == "opensearch":
+            knn[index.name] = KnnSettings.of(settings)
+        told.append((index.name, mappings))
+        known.update(name.partition(".")[0] for name in mappings.get("properties", {}))
+    flatten = connection.options.flatten
+    merged, each = read_mappings(
+        told, flatten=flatten, engine=server.engine, source_modes=modes, knn=knn
+    )
+    return Mappings(merged, each, frozenset(known))
+
+
+def held_by(connection: Connection, server: Server, index: Index) -> Held:
+    """Counts the documents that match, and parts them by shard where sequence numbers can.
+
+    Raises:
+        SourceError: it is being written to, and may be read in no other way (MMC464).
+    """
+    options = connection.options
+    hidden = hidden_vectors(connection, index.name)
+    body: dict[str, Any] = {"size": 0, "track_total_hits": True}
+    query = together(index.filter, options.query or None)
+    if query:
+        body["query"] = query
+    asked = {"allow_partial_search_results": False}
+    told = connection.post(path_of(index.name, "_search"), body, asked)
+    docs = int(told["hits"]["total"]["value"])
+    if options.method in ("auto", SEQ_NO):
+        try:
+            shards = tuple(
+                measure(connection, index, shard, options.query or None, extent_docs(1024.0))
+                for shard in index.shards
+            )
+        except SourceError as error:
+            if options.method == SEQ_NO or error.code not in ("MMC453", "MMC461"):
+                raise
+            shards = ()
+        if sum(shard.docs for shard in shards) == docs and (shards or not docs):
+            return Held(Place(index, SEQ_NO, hidden), shards, docs)
+        if options.method == SEQ_NO:
+            raise SourceError(
+                f"index {index.name}: {docs:,} documents, but"
+                f" {sum(shard.docs for shard in shards):,} by their sequence numbers",
+                hint="it is being written to: try again, or set read.method: auto",
+                code="MMC464",
+            )
+    pit = options.method == PIT or (options.method == "auto" and server.engine == "elasticsearch")
+    return Held(Place(index, PIT if pit else SCROLL, hidden), (), docs)

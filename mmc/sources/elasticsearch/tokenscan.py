@@ -1,0 +1,100 @@
+"""The tokens of all documents, for `mmc tokens`. No request to Elasticsearch 8 lists them, so every
+document is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from mmc.errors import SourceError, SpecInvalid
+from mmc.events import Emit
+from mmc.facts import TokensNumbered
+from mmc.run import pace
+from mmc.sources.elasticsearch.column import Kind
+from mmc.sources.elasticsearch.connect import Connection
+from mmc.sources.elasticsearch.contents import Held, held_by, mappings_of
+from mmc.sources.elasticsearch.decode import Page
+from mmc.sources.elasticsearch.indices import Group
+from mmc.sources.elasticsearch.pieces import SEQ_NO, Bounds, Place, pages
+from mmc.sources.elasticsearch.server import Server
+from mmc.sources.elasticsearch.tokens import TokenTable, is_text, write_tokens
+
+_DOC_BYTES = 1024.0
+"""Of a document without its other fields, before one was read."""
+
+
+def number_tokens(
+    connection: Connection,
+    server: Server,
+    groups: Sequence[Group],
+    known: TokenTable,
+    emit: Emit,
+) -> TokensNumbered:
+    """Reads the tokens of every document, and writes `known` with those that are new.
+
+    Raises:
+        SourceError: no field has tokens (MMC466), documents change while they are read (MMC464).
+        SpecInvalid: `_source` does not have the values.
+        TargetError: the table cannot be written.
+    """
+    fields: list[tuple[str, str]] = []
+    documents, tokens = 0, set[str]()
+    for group in groups:
+        mapped = mappings_of(connection, server, group).merged
+        paths = [one.column.path for one in mapped.fields if one.column.kind is Kind.SPARSE]
+        if errors := [problem for problem in mapped.problems if problem.is_error]:
+            raise SpecInvalid(errors)
+        fields += [(group.name, path) for path in paths]
+        for index in group.indices if paths else ():
+            held = held_by(connection, server, index)
+            tokens |= _scanned(connection, held, paths, emit)
+            documents += held.docs
+    if not fields:
+        names = ", ".join(group.name for group in groups)
+        raise SourceError(
+            f"no field of {names} is a sparse_vector or rank_features",
+            hint="one inside of a nested object stays JSON, and needs no table",
+            code="MMC466",
+        )
+    # A document with any other is a bad row.
+    tokens = set(filter(is_text, tokens))
+    table = known.extended(tokens)
+    new = len(table.numbers) - len(known.numbers)
+    written = new > 0 or not known.digest
+    if written:
+        write_tokens(table)
+    return TokensNumbered(tuple(fields), documents, len(tokens), new, len(table.numbers), written)
+
+
+def _scanned(connection: Connection, held: Held, paths: Sequence[str], emit: Emit) -> set[str]:
+    tokens: set[str] = set()
+    doc_bytes = _DOC_BYTES
+    for place, bounds in held.pieces():
+        sized = Bounds(bounds.start, bounds.stop, bounds.docs, doc_bytes)
+        read = partial(_piece, connection, place, sized, paths)
+        docs, size, found = pace.call(f"reading {place.name}", read, emit=emit)
+        if place.method == SEQ_NO and docs != bounds.docs:
+            raise SourceError(
+                f"{place.name}: {bounds.docs:,} documents when counted, {docs:,} when read",
+                hint="it is being written to: try again, or set read.method: pit, which reads"
+                " what one moment held",
+                code="MMC464",
+            )
+        doc_bytes = size / docs if docs else doc_bytes
+        tokens |= found
+    return tokens
+
+
+def _piece(
+    connection: Connection, place: Place, bounds: Bounds, paths: Sequence[str]
+) -> tuple[int, int, set[str]]:
+    """Documents, bytes and tokens of one piece."""
+    docs, size = 0, 0
+    tokens: set[str] = set()
+    for body in pages(connection, place, bounds, paths, only=paths):
+        page = Page.parse(body)
+        tokens |= page.tokens(paths)
+        docs += page.count
+        size += len(body)
+    return docs, size, tokens
