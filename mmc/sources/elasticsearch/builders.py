@@ -37,7 +37,7 @@ _PLAIN: dict[Kind, set[type]] = {
 _EXACT = 1 << 53
 _MOST = float(np.finfo(np.float32).max)
 _INTEGER = re.compile(r"[+-]?[0-9]+")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _DOUBLE_INSIDE = re.compile(rb"[0-9][.e]")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
@@ -218,7 +218,7 @@ def _integer(value: Any, bits: int) -> int:
     if isinstance(value, str):
         if len(value) < 40 and _INTEGER.fullmatch(value):
             value = int(value)
-        elif _NUMBER.fullmatch(value):
+        elif NUMBER.fullmatch(value):
             value = float(value)
         else:
             raise ValueError("a text that is no number")
@@ -236,7 +236,7 @@ def _integer(value: Any, bits: int) -> int:
 def _float(value: Any, kind: Kind) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError("no number in a number field")
-    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+    if isinstance(value, str) and not NUMBER.fullmatch(value):
         raise ValueError("a text that is no number")
     try:
         made = float(value)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mmc.sources.elasticsearch.builders import Misfit, one_of
+from mmc.sources.elasticsearch.builders import NUMBER, Misfit, one_of
 from mmc.sources.elasticsearch.documents import plain
 from mmc.sources.elasticsearch.tokens import LARGEST, TokenTable, is_text
 
@@ -30,19 +30,22 @@ def sparse(cells: list[Any], tokens: TokenTable | None) -> tuple[pa.Array, list[
     absent = np.zeros(len(cells), np.bool_)
     misfits: list[Misfit] = []
     for row, value in enumerate(cells):
-        taken: Any = None
         try:
             taken = one_of(plain(value))
-            if taken is not None and not isinstance(taken, dict):
-                raise ValueError("no object of token and weight")
-        except ValueError as error:
-            misfits.append(Misfit(row, str(error), value))
+        except ValueError:
+            taken, reason = None, "several sparse vectors in one document"
+            misfits.append(Misfit(row, reason, value))
+        if taken is not None and not isinstance(taken, dict):
+            misfits.append(Misfit(row, "no object of token and weight", value))
             taken = None
         absent[row] = taken is None
         objects.append(taken or {})
     pairs = _pairs(objects, tokens)
     if pairs is None:
         for row, members in enumerate(objects):
+            if _pairs([members], tokens) is not None:
+                continue
+            objects[row] = members = _as_indexed(members)
             if _pairs([members], tokens) is None:
                 misfits.append(Misfit(row, _reason(members, tokens), cells[row]))
                 objects[row], absent[row] = {}, True
@@ -55,6 +58,15 @@ def sparse(cells: list[Any], tokens: TokenTable | None) -> tuple[pa.Array, list[
         pa.array(offsets), keys, weights, type=_TYPE, mask=pa.array(absent)
     )
     return made, sorted(misfits, key=lambda misfit: misfit.row)
+
+
+def _as_indexed(members: dict[str, Any]) -> dict[str, Any]:
+    """As Elasticsearch takes them: a weight may be written as text, and null is none."""
+    return {
+        token: float(weight) if isinstance(weight, str) and NUMBER.fullmatch(weight) else weight
+        for token, weight in members.items()
+        if weight is not None
+    }
 
 
 def _pairs(

@@ -271,6 +271,8 @@ def test_sparse_vectors(way: str) -> None:
     assert values_of(way, Kind.SPARSE, {"9": 1.5}) == ([[(9, 1.5)]], [])
     reasons = values_of(way, Kind.SPARSE, {"sea": 1.0}, tokens=table)[1]
     assert reasons == ["a token that t.json does not number: `mmc tokens SPEC -o t.json` adds it"]
+    as_sent = {"9": "1.5", "8": None, "7": "2e1"}
+    assert values_of(way, Kind.SPARSE, as_sent, {"1": None}) == ([[(7, 20.0), (9, 1.5)], []], [])
     dotted = decoded(way, Column("s", Kind.SPARSE), {"s.5": 1.5, "s.3": 2}, {})
     assert dotted.batch.column(0).to_pylist() == [[(3, 2.0), (5, 1.5)], None]
 
@@ -285,7 +287,9 @@ def test_sparse_vectors(way: str) -> None:
         ({"7": 1, "007": 2}, "a token that is no number of a dimension"),
         ({"7": "x"}, "a weight that is no number, or that a float cannot hold"),
         ({"7": 1e39}, "a weight that is no number, or that a float cannot hold"),
+        ({"7": "1e39"}, "a weight that is no number, or that a float cannot hold"),
         (5, "no object of token and weight"),
+        ([{"7": 1}, {"8": 1}], "several sparse vectors in one document"),
     ],
 )
 def test_a_bad_sparse_vector_spoils_its_row_only(way: str, given: Any, reason: str) -> None:
