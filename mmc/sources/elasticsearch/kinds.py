@@ -80,17 +80,6 @@ _NOTES: dict[str, str] = {
     "rank_features": "token weights; a token becomes a dimension by the token table",
     "sparse_vector": "token weights; a token becomes a dimension by the token table",
 }
-_WIDTHS = {
-    Kind.BOOL: 1,
-    Kind.INT8: 1,
-    Kind.INT16: 2,
-    Kind.INT32: 4,
-    Kind.FLOAT: 4,
-    Kind.INT64: 8,
-    Kind.DOUBLE: 8,
-    Kind.DATE: 8,
-    Kind.DATE_NANOS: 8,
-}
 _INTEGERS = (Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64)
 _EXACT_IN_DOUBLE = (Kind.INT8, Kind.INT16, Kind.INT32, Kind.FLOAT, Kind.DOUBLE)
 
@@ -109,19 +98,6 @@ def note_of(es_type: str) -> str:
     if es_type in SCALARS:
         return ""
     return f"type {es_type} is not known: kept as JSON"
-
-
-def width(kind: Kind, dim: int = 0) -> int:
-    """Bytes of one value in a row; 0 where values differ in length."""
-    match kind:
-        case Kind.VECTOR:
-            return 4 * dim
-        case Kind.BYTE_VECTOR:
-            return dim
-        case Kind.BIT_VECTOR:
-            return dim // 8
-        case _:
-            return _WIDTHS.get(kind, 0)
 
 
 def widened(one: Kind, other: Kind) -> Kind | None:

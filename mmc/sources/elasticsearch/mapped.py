@@ -18,7 +18,6 @@ class MappedField:
         es_type: as the mapping names it; of several indices that differ, joined by ", ".
         vector: Milvus type text, such as `binary_vector(64)`, or "".
         note: one line for the plan, or "".
-        bytes_hint: bytes of a value; 0 where values differ in length.
         copied: a target of `copy_to`, which does not write `_source`: documents have values only
             where they were sent with some. `without_copies` takes those out that a sample shows
             to have none.
@@ -29,7 +28,6 @@ class MappedField:
     vector: str = ""
     index: Index | None = None
     note: str = ""
-    bytes_hint: int = 0
     copied: bool = False
 
 

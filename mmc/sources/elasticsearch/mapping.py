@@ -16,7 +16,6 @@ from mmc.sources.elasticsearch.kinds import (
     SPARSE,
     kind_of,
     note_of,
-    width,
 )
 from mmc.sources.elasticsearch.mapped import Mapped, MappedField
 from mmc.sources.elasticsearch.stored import (
@@ -146,7 +145,6 @@ class _Reader:
             vector="sparse_float_vector" if kind is Kind.SPARSE else "",
             index=dot_product if es_type == "sparse_vector" else None,
             note=note_of(es_type),
-            bytes_hint=width(kind),
             copied=path in self.targets,
         )
 
@@ -169,7 +167,6 @@ class _Reader:
             vector=vector.text,
             index=vector.index,
             note=vector.note,
-            bytes_hint=width(vector.kind, dim),
             copied=path in self.targets,
         )
 

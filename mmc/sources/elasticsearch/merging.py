@@ -11,7 +11,7 @@ from typing import Any
 from mmc.diagnostics import Diagnostic
 from mmc.sources.elasticsearch.column import Column
 from mmc.sources.elasticsearch.dates import DEFAULT
-from mmc.sources.elasticsearch.kinds import widened, width
+from mmc.sources.elasticsearch.kinds import widened
 from mmc.sources.elasticsearch.mapped import Mapped, MappedField
 from mmc.sources.elasticsearch.mapping import read_mapping
 from mmc.sources.elasticsearch.stored import listed
@@ -120,7 +120,6 @@ def _union(one: MappedField, other: MappedField) -> MappedField | None:
         vector=one.vector,
         index=index,
         note="; ".join(text for text in dict.fromkeys(notes) if text),
-        bytes_hint=width(kind, a.dim),
         copied=one.copied and other.copied,
     )
 

@@ -1,4 +1,4 @@
-"""Kinds of field types, their widening, and the room that they take."""
+"""Kinds of field types, and their widening."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mmc.casts import Cast, choose, infer
 from mmc.run.kernels import convert
 from mmc.sources.elasticsearch.column import Column, Kind
 from mmc.sources.elasticsearch.decode import Page
-from mmc.sources.elasticsearch.kinds import AS_JSON, SCALARS, kind_of, note_of, widened, width
+from mmc.sources.elasticsearch.kinds import AS_JSON, SCALARS, kind_of, note_of, widened
 from mmc.types import ArrowType, FieldType
 
 
@@ -40,14 +40,6 @@ def test_every_type_kept_as_json_says_so() -> None:
 def test_widened_only_where_exact(one: Kind, other: Kind, both: Kind | None) -> None:
     assert widened(one, other) is both
     assert widened(other, one) is both
-
-
-def test_width() -> None:
-    assert width(Kind.VECTOR, 768) == 3072
-    assert width(Kind.BYTE_VECTOR, 8) == 8
-    assert width(Kind.BIT_VECTOR, 64) == 8
-    assert width(Kind.DATE) == 8
-    assert width(Kind.TEXT) == 0
 
 
 def test_an_unsigned_long_into_int64_where_the_spec_says_so() -> None:

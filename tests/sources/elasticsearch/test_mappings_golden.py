@@ -30,7 +30,7 @@ def test_columns(path: Path, golden: Callable[[Path, str], None]) -> None:
 
 def _lines(mapped: Mapped) -> Iterator[str]:
     for field in mapped.fields:
-        yield f"{field.es_type}: {columns_text([field.column])[1:-1]} {field.bytes_hint}"
+        yield f"{field.es_type}: {columns_text([field.column])[1:-1]}"
         if field.vector:
             yield f"  vector {field.vector}"
         if field.index is not None:
