@@ -232,6 +232,7 @@ CODES: dict[str, str] = {
     "MMC464": "index is being written to",
     "MMC465": "certificate is not checked",
     "MMC466": "no tokens to number",
+    "MMC467": "name that no mapping has",
     # 5xx: target and route
     "MMC500": "target cannot be reached",
     "MMC501": "embedded database in use",

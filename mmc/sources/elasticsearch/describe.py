@@ -13,7 +13,7 @@ from mmc.facts import Evidence, Extent, SourceCollection, SourceField
 from mmc.io.evidence import of_column
 from mmc.sources.elasticsearch.column import ID, INDEX, ROUTING, Column, Kind
 from mmc.sources.elasticsearch.connect import Connection, path_of
-from mmc.sources.elasticsearch.contents import Held, held_by, mappings_of
+from mmc.sources.elasticsearch.contents import Held, Mappings, held_by
 from mmc.sources.elasticsearch.dates import unreadable
 from mmc.sources.elasticsearch.decode import Page
 from mmc.sources.elasticsearch.indices import Group
@@ -34,12 +34,12 @@ def describe(
     connection: Connection,
     server: Server,
     group: Group,
+    mappings: Mappings,
     sample: Sample,
     tokens: TokenTable | None,
 ) -> SourceCollection:
     """Looks at the indices behind one name as one collection. Raises SourceError."""
     options = connection.options
-    mappings = mappings_of(connection, server, group)
     mapped = mappings.merged
     found = [held_by(connection, server, index) for index in group.indices]
     seen = Seen()

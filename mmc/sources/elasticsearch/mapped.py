@@ -38,12 +38,14 @@ class Mapped:
     Attributes:
         notes: lines for the plan: what is left out, and why.
         opened: paths of the objects whose members are columns.
+        objects: paths of all objects that `flatten` may name.
     """
 
     fields: tuple[MappedField, ...]
     notes: tuple[str, ...] = ()
     problems: tuple[Diagnostic, ...] = ()
     opened: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
 
     def without_copies(self, seen: Collection[str]) -> Mapped:
         """Leaves out the targets of `copy_to` whose path is not among those `seen` with values."""
@@ -54,7 +56,3 @@ class Mapped:
         kept = tuple(field for field in self.fields if field not in gone)
         note = f"{names}: filled by copy_to, without values in `_source`: left out"
         return replace(self, fields=kept, notes=(*self.notes, note))
-
-    def unopened(self, flatten: Collection[str]) -> tuple[str, ...]:
-        """Paths of `flatten` that name no object with members."""
-        return tuple(path for path in flatten if path not in self.opened)

@@ -215,6 +215,7 @@ def read_mapping(
         notes=tuple(_notes(mappings, fields, seen, engine)),
         problems=(*whole, *lost, *on_unmapped(seen.unmapped)),
         opened=tuple(seen.opened),
+        objects=tuple(_objects(properties, "")),
     )
 
 
@@ -240,6 +241,13 @@ def _parsed(mapping: Mapping[str, Any]) -> bool:
 
 def _is_object(mapping: Mapping[str, Any]) -> bool:
     return mapping.get("type", "object") in (*OBJECTS, NESTED)
+
+
+def _objects(properties: Mapping[str, Any], at: str) -> Iterator[str]:
+    for name, mapping in properties.items():
+        if _is_object(mapping) and mapping.get("type") != NESTED and _parsed(mapping):
+            yield f"{at}{name}"
+            yield from _objects(mapping["properties"], f"{at}{name}.")
 
 
 def _vectors(mapping: Mapping[str, Any], *, through_nested: bool) -> Iterator[str]:

@@ -94,6 +94,7 @@ def merge(mapped: Sequence[tuple[str, Mapped]]) -> Mapped:
         notes=tuple(_notes(mapped)),
         problems=(*_named(mapped), *clashes, *_overlaps(holders)),
         opened=tuple(dict.fromkeys(path for _, one in mapped for path in one.opened)),
+        objects=tuple(dict.fromkeys(path for _, one in mapped for path in one.objects)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mmc.errors import SourceError
@@ -11,8 +12,10 @@ from mmc.facts import SourceFacts, TokensNumbered
 from mmc.plan.model import Split
 from mmc.sources.elasticsearch.batches import batches_of
 from mmc.sources.elasticsearch.connect import Connection, connect
+from mmc.sources.elasticsearch.contents import mappings_of
 from mmc.sources.elasticsearch.describe import describe
 from mmc.sources.elasticsearch.indices import Group, resolve
+from mmc.sources.elasticsearch.misnamed import misnamed
 from mmc.sources.elasticsearch.options import Options
 from mmc.sources.elasticsearch.server import look
 from mmc.sources.elasticsearch.tokens import known_tokens, read_tokens
@@ -38,9 +41,16 @@ class ElasticsearchSource:
         with connect(options) as connection:
             server = look(connection)
             groups = _groups(connection, collections)
-            made = tuple(describe(connection, server, group, sample, tokens) for group in groups)
+            mappings = [mappings_of(connection, server, group) for group in groups]
+            made = [
+                describe(connection, server, group, its, sample, tokens)
+                for group, its in zip(groups, mappings, strict=True)
+            ]
+        if made and (found := tuple(misnamed(options, [its.merged for its in mappings]))):
+            # Of the source as a whole, and told once.
+            made[0] = replace(made[0], problems=(*made[0].problems, *found))
         version = f"{server.engine} {server.version}".strip()
-        return SourceFacts(self.type, version, made, sample.rows, sample.seed)
+        return SourceFacts(self.type, version, tuple(made), sample.rows, sample.seed)
 
     def read(
         self, config: Config, collection: str, split: Split, columns: Sequence[str], batch_rows: int

@@ -11,6 +11,8 @@ from tests.servers.elasticsearch.node import ElasticsearchNode
 from tests.servers.elasticsearch.rest import bulk
 from tests.sources.elasticsearch.indexed import fresh
 
+LONG = {"type": "long"}
+
 
 def described(
     node: ElasticsearchNode, properties: dict[str, Any], docs: list[dict[str, Any]]
@@ -62,6 +64,42 @@ def test_half_a_character_does_not_stop_the_sample(elasticsearch: ElasticsearchN
         "other": "list<string>",
         "title": "string",
     }
+
+
+def test_names_that_no_mapping_has_are_told_once(elasticsearch: ElasticsearchNode) -> None:
+    first, second = fresh(), fresh()
+    author = {"properties": {"name": {"type": "keyword"}, "at": {"properties": {"x": LONG}}}}
+    nested = {"type": "nested", "properties": {"n": LONG}}
+    off = {"enabled": False, "properties": {"n": LONG}}
+    for name, properties in (
+        (first, {"author": author, "tags": LONG, "off": off}),
+        (second, {"parts": nested, "more": author}),
+    ):
+        elasticsearch.request("PUT", f"/{name}", {"mappings": {"properties": properties}})
+    config: dict[str, Any] = {
+        "url": elasticsearch.url,
+        "index": [first, second],
+        "flatten": ["author.at", "autor", "more", "parts", "tags", "off"],
+        "arrays": ["tags", "tgas", "more.name", "parts.n", "author.at.x", "odd"],
+    }
+    one, two = ElasticsearchSource().inspect(config, (), Sample(10, 7)).collections
+    assert two.problems == ()
+    assert {problem.code for problem in one.problems} == {"MMC467"}
+    assert not any(problem.is_error for problem in one.problems)
+    told = [(problem.message.split("`")[1], problem.hint) for problem in one.problems]
+    assert told == [
+        ("autor", "did you mean `author`?"),
+        ("parts", "`parts` is one column, of type nested"),
+        ("tags", "`tags` is one column, of type long"),
+        ("off", "`off` is one column, of type object"),
+        ("tgas", "did you mean `tags`?"),
+        ("parts.n", "`parts` is one column, of type nested"),
+        ("odd", "name it as the mapping does, with dots"),
+    ]
+    whole = {**config, "flatten": [], "arrays": ["author.name"]}
+    (found,) = ElasticsearchSource().inspect(whole, (), Sample(10, 7)).collections[0].problems
+    opens = "`author` is one column, of type object: `flatten: [author]` would open it"
+    assert (found.message.split("`")[1], found.hint) == ("author.name", opens)
 
 
 def test_metadata_is_offered_on_request_only(elasticsearch: ElasticsearchNode) -> None:
