@@ -280,6 +280,30 @@ def test_other_versions_give_the_same(tmp_path: Path, own_elasticsearch: Any, pr
         assert row["embedding"] == doc["embedding"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("type_", ["", "int64"])
+def test_an_unsigned_long_is_text_or_the_int64_that_the_spec_wants(
+    tmp_path: Path, own_elasticsearch: Any, type_: str
+) -> None:
+    """On OpenSearch 2.19: the nodes of Elasticsearch lack the type."""
+    node = own_elasticsearch("os2")
+    node.request("PUT", "/big", {"mappings": {"properties": {"n": {"type": "unsigned_long"}}}})
+    given = {"a": 0, "b": 2**53 + 1, "c": 2**63 - 1, "d": 2**63, "e": 2**64 - 1}
+    bulk(node.url, "big", [{"_id": key, "n": number} for key, number in given.items()])
+    fields = [{"from": "n", "type": type_}] if type_ else []
+    more = {"collections": [{"from": "big", "fields": fields, "rest": "map"}]}
+    file = spec(tmp_path, node, "big", FILES, rows={"on_error": "quarantine"}, **more)
+    mmc(tmp_path, "apply", file, "--yes", code=3 if type_ else 0)
+    found = {key: row["n"] for key, row in read_out(tmp_path).items()}
+    if type_:
+        assert found == {key: number for key, number in given.items() if key < "d"}
+        (bad,) = tmp_path.rglob("quarantine/*.jsonl")
+        keys = {json.loads(line)["values"]["_id"] for line in bad.read_text().splitlines()}
+        assert keys == {"d", "e"}
+    else:
+        assert found == {key: str(number) for key, number in given.items()}
+
+
 @pytest.mark.milvus_lite
 def test_the_example_runs_as_it_stands(tmp_path: Path, elasticsearch: Node) -> None:
     docs = [{**doc, "internal": "no"} for doc in documents(90)]

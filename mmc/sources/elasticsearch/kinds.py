@@ -69,7 +69,7 @@ AS_JSON = frozenset(
 
 _NOTES: dict[str, str] = {
     "binary": "base64 text, as in `_source`",
-    "unsigned_long": "exact decimal text: values may exceed int64",
+    "unsigned_long": "exact decimal text: values may exceed int64; `type: int64` where none does",
     "scaled_float": "as written: not rounded by the scaling factor",
     "annotated_text": "with its annotations, as written",
     "murmur3": "the value as written, not its hash",

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from mmc.facts import SourceField
+from mmc.plan.model import Split
 from mmc.sources.elasticsearch.source import ElasticsearchSource
 from mmc.spi import Sample
+from tests.servers.elasticsearch.fixtures import Starts
 from tests.servers.elasticsearch.node import ElasticsearchNode
 from tests.servers.elasticsearch.rest import bulk
 from tests.sources.elasticsearch.indexed import fresh
@@ -100,6 +104,47 @@ def test_names_that_no_mapping_has_are_told_once(elasticsearch: ElasticsearchNod
     (found,) = ElasticsearchSource().inspect(whole, (), Sample(10, 7)).collections[0].problems
     opens = "`author` is one column, of type object: `flatten: [author]` would open it"
     assert (found.message.split("`")[1], found.hint) == ("author.name", opens)
+
+
+def test_an_index_that_keeps_no_documents_is_an_error(elasticsearch: ElasticsearchNode) -> None:
+    index = fresh()
+    body = {"mappings": {"_source": {"enabled": False}, "properties": {"n": LONG}}}
+    elasticsearch.request("PUT", f"/{index}", body)
+    bulk(elasticsearch.url, index, [{"_id": "1", "n": 1}])
+    config = {"url": elasticsearch.url, "index": index}
+    (seen,) = ElasticsearchSource().inspect(config, (), Sample(10, 7)).collections
+    (found,) = seen.problems
+    assert (found.code, found.is_error) == ("MMC455", True)
+    assert index in found.message
+
+
+@pytest.mark.slow
+def test_a_data_stream_is_all_its_indices(own_elasticsearch: Starts) -> None:
+    """On OpenSearch 2.19: the module is not among what can be had of Elasticsearch's."""
+    node = own_elasticsearch("os2")
+    mapping = {"properties": {"n": LONG, "@timestamp": {"type": "date"}}}
+    template = {
+        "index_patterns": ["logs-*"],
+        "data_stream": {},
+        "template": {"settings": {"number_of_replicas": 0}, "mappings": mapping},
+    }
+    node.request("PUT", "/_index_template/logs", template)
+    for n in range(6):
+        doc = {"n": n, "@timestamp": "2024-02-28T00:00:00Z"}
+        node.request("POST", "/logs-app/_doc?refresh=true", doc)
+        if n == 3:
+            node.request("POST", "/logs-app/_rollover")
+    source = ElasticsearchSource()
+    for index in ("logs-*", "logs-app"):
+        config = {"url": node.url, "index": index}
+        (seen,) = source.inspect(config, (), Sample(10, 7)).collections
+        assert (seen.name, seen.rows, len(seen.fingerprint)) == ("logs-app", 6, 2)
+        assert not any(field.unique for field in seen.fields)
+        pieces = tuple(extent for extent in seen.extents if extent.rows)
+        read = source.read(config, "logs-app", Split("00000", pieces, 6, 0), ["n", "_index"], 10)
+        rows = [row for batch in read for row in batch.to_pylist()]
+        assert sorted(row["n"] for row in rows) == list(range(6))
+        assert {row["_index"] for row in rows} == {name for name, _ in seen.fingerprint}
 
 
 def test_metadata_is_offered_on_request_only(elasticsearch: ElasticsearchNode) -> None:
