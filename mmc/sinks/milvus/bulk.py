@@ -12,7 +12,7 @@ from typing import NoReturn, Protocol
 
 import pyarrow as pa
 
-from mmc.errors import TargetError
+from mmc.errors import TargetBusy, TargetError
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
