@@ -206,7 +206,7 @@ def _without_table(fields: Sequence[MappedField]) -> Iterator[str]:
     words = [
         field.column.path
         for field in fields
-        if field.column.kind is Kind.JSON and field.es_type in SPARSE
+        if field.column.kind is Kind.JSON and field.es_type.partition(", ")[0] in SPARSE
     ]
     if words and not any(field.vector for field in fields):
         yield f"{listed(words)}: tokens that are words; {MAKES_A_TABLE}"

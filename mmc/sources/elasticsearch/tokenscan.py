@@ -38,25 +38,20 @@ def number_tokens(
         SpecInvalid: `_source` does not have the values.
         TargetError: the table cannot be written.
     """
-    fields: list[tuple[str, str]] = []
-    documents, tokens = 0, set[str]()
-    for group in groups:
-        mapped = mappings_of(connection, server, group).merged
-        paths = [one.column.path for one in mapped.fields if one.column.kind is Kind.SPARSE]
-        if errors := [problem for problem in mapped.problems if problem.is_error]:
-            raise SpecInvalid(errors)
-        fields += [(group.name, path) for path in paths]
-        for index in group.indices if paths else ():
-            held = held_by(connection, server, index)
-            tokens |= _scanned(connection, held, paths, emit)
-            documents += held.docs
-    if not fields:
+    wanted = [(group, _paths(connection, server, group)) for group in groups]
+    if not any(paths for _, paths in wanted):
         names = ", ".join(group.name for group in groups)
         raise SourceError(
             f"no field of {names} is a sparse_vector or rank_features",
             hint="one inside of a nested object stays JSON, and needs no table",
             code="MMC466",
         )
+    documents, tokens = 0, set[str]()
+    for group, paths in wanted:
+        for index in group.indices if paths else ():
+            docs, found = _scanned(connection, held_by(connection, server, index), paths, emit)
+            documents += docs
+            tokens |= found
     # A document with any other is a bad row.
     tokens = set(filter(is_text, tokens))
     table = known.extended(tokens)
@@ -64,11 +59,23 @@ def number_tokens(
     written = new > 0 or not known.digest
     if written:
         write_tokens(table)
-    return TokensNumbered(tuple(fields), documents, len(tokens), new, len(table.numbers), written)
+    fields = tuple((group.name, path) for group, paths in wanted for path in paths)
+    return TokensNumbered(fields, documents, len(tokens), new, len(table.numbers), written)
 
 
-def _scanned(connection: Connection, held: Held, paths: Sequence[str], emit: Emit) -> set[str]:
-    tokens: set[str] = set()
+def _paths(connection: Connection, server: Server, group: Group) -> list[str]:
+    """Of the fields that have tokens."""
+    mapped = mappings_of(connection, server, group).merged
+    if errors := [problem for problem in mapped.problems if problem.is_error]:
+        raise SpecInvalid(errors)
+    return [one.column.path for one in mapped.fields if one.column.kind is Kind.SPARSE]
+
+
+def _scanned(
+    connection: Connection, held: Held, paths: Sequence[str], emit: Emit
+) -> tuple[int, set[str]]:
+    """Documents and tokens of an index."""
+    documents, tokens = 0, set[str]()
     doc_bytes = _DOC_BYTES
     for place, bounds in held.pieces():
         sized = Bounds(bounds.start, bounds.stop, bounds.docs, doc_bytes)
@@ -82,8 +89,9 @@ def _scanned(connection: Connection, held: Held, paths: Sequence[str], emit: Emi
                 code="MMC464",
             )
         doc_bytes = size / docs if docs else doc_bytes
+        documents += docs
         tokens |= found
-    return tokens
+    return documents, tokens
 
 
 def _piece(
