@@ -233,6 +233,7 @@ CODES: dict[str, str] = {
     "MMC465": "certificate is not checked",
     "MMC466": "no tokens to number",
     "MMC467": "name that no mapping has",
+    "MMC468": "earlier plan cannot be used",
     # 5xx: target and route
     "MMC500": "target cannot be reached",
     "MMC501": "embedded database in use",
@@ -324,6 +325,7 @@ CODES: dict[str, str] = {
     "MMC652": "too many rejected rows",
     "MMC653": "source gave other rows than planned",
     "MMC654": "worker process died",
+    "MMC655": "rows changed after the plan",
     "MMC660": "unknown source or target",
     "MMC661": "plug-in needs an extra",
     "MMC662": "plug-in is broken",

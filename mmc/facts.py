@@ -120,6 +120,8 @@ class SourceCollection:
             approximations").
         lossy: name of the quantiser when vectors are not the original ones, else "".
         lost: rows that the source itself has lost already (Faiss: counted but in no list).
+        moving: a row that is changed after the plan leaves its extent, for a place behind the last
+            one: reading gives fewer rows then, and what is there.
         problems: what looking found wrong, damaged files for one; an error stops the plan of this
             collection. Without a span: `compile` gives them their place.
     """
@@ -134,6 +136,7 @@ class SourceCollection:
     notes: tuple[str, ...] = ()
     lossy: str = ""
     lost: int = 0
+    moving: bool = False
     problems: tuple[Diagnostic, ...] = ()
 
 

@@ -18,6 +18,7 @@ from mmc.plan.model import (
     LoadCollection,
     ManifestCollection,
     Mode,
+    OnDrift,
     RemoveStaged,
     Step,
     Verify,
@@ -85,6 +86,7 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
         rows=drafted.source.rows,
         bytes=drafted.source.bytes,
         lossy=drafted.source.lossy,
+        moving=drafted.source.moving and model.on_drift is not OnDrift.FAIL,
     )
     steps: list[Step] = []
     there = drafted.existing if mode is not Mode.FAIL else None

@@ -216,6 +216,9 @@ class CopySplits:
         staging: bulk route only.
         fingerprint: of the source collection, checked when a split is opened.
         lossy: name of the quantiser when the source's vectors are approximations, else "".
+        moving: a split may give another number of rows than planned, since rows that were changed
+            after the plan are somewhere else by now. They are counted, told, and left to another
+            plan.
     """
 
     id: str
@@ -237,6 +240,7 @@ class CopySplits:
     rows: int | None = None
     bytes: int = 0
     lossy: str = ""
+    moving: bool = False
     kind: Literal["copy_splits"] = "copy_splits"
 
     @property

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from mmc.events import SplitDone, SplitStarted
+from mmc.diagnostics import Diagnostic, Severity
+from mmc.events import Diagnosed, SplitDone, SplitStarted
 from mmc.plan.model import CopySplits, Split
 from mmc.run.attempt import Attempt
 from mmc.run.executors.local import LocalExecutor
 from mmc.run.executors.task import Finished, Task
+from mmc.run.report import rows_left
 from mmc.run.split import too_many_errors
 from mmc.spi import WrittenSplit
 from mmc.state.store import SplitRecord
@@ -52,6 +54,8 @@ class Copying:
         self._attempt.go_on()
         if len(done) != len(step.splits):
             raise RuntimeError(f"{step.id}: {len(step.splits) - len(done)} splits were not copied")
+        if left := rows_left(step, self._store.splits(self._run, step.id)):
+            self._emit(Diagnosed(_moved(step, left)))
 
     def _tasks(self, step: CopySplits, pending: Sequence[Split]) -> Iterator[Task]:
         """Splits to hand out, each recorded as begun just before; ends early when the run is to
@@ -122,3 +126,14 @@ class Copying:
             for record in self._store.splits(self._run, copy.id)
             if record.done
         ]
+
+
+def _moved(step: CopySplits, left: int) -> Diagnostic:
+    return Diagnostic(
+        "MMC655",
+        f"{step.source}: {left:,} of {step.rows:,} rows were changed or deleted after the plan,"
+        " and are not copied",
+        severity=Severity.WARNING,
+        hint="bring what changed with a plan of its own: name this one in source.after, and set"
+        " load.mode: upsert",
+    )

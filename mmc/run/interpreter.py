@@ -240,7 +240,9 @@ class _Apply:
         self._attempt.lease.check()
         if not good:
             return RunStatus.FAILED
-        return RunStatus.PARTIAL if self._copying.quarantined else RunStatus.APPLIED
+        copies = report_of(self._store, self._run, self._plan).copies
+        left = any(copy.rows_left for copy in copies)
+        return RunStatus.PARTIAL if left or self._copying.quarantined else RunStatus.APPLIED
 
     def _started(self, step: Step, label: str, done: Sequence[SplitRecord]) -> StepStarted:
         if not isinstance(step, CopySplits):

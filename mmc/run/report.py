@@ -4,6 +4,7 @@ and `mmc status`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,6 +21,7 @@ class CopyReport:
     Attributes:
         reasons: (code, field, reason, rows) of quarantined rows, most rows first.
         quarantine: paths of the quarantine files.
+        rows_left: planned, but changed since, so that they are somewhere else in the source by now.
     """
 
     step: str
@@ -34,6 +36,7 @@ class CopyReport:
     bytes_read: int
     reasons: tuple[tuple[str, str, str, int], ...]
     quarantine: tuple[str, ...]
+    rows_left: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +126,13 @@ def _copy(step: CopySplits, done: list[SplitRecord]) -> CopyReport:
         bytes_read=sum(it.bytes_read for it in done),
         reasons=tuple((*key, rows) for key, rows in ordered),
         quarantine=tuple(it.quarantine for it in done if it.quarantine),
+        rows_left=rows_left(step, done),
     )
+
+
+def rows_left(step: CopySplits, done: Iterable[SplitRecord]) -> int:
+    """Rows of these splits that were planned and not found, where that is no error."""
+    if not step.moving:
+        return 0
+    planned = {split.id: split.rows or 0 for split in step.splits}
+    return sum(max(0, planned[record.split] - record.rows_read) for record in done)

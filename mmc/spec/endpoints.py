@@ -146,6 +146,10 @@ class ElasticsearchSource(Model):
     """
     query: dict[str, JsonValue] = Field(default_factory=dict)
     """Only documents that match, in the server's query language, such as `{term: {lang: en}}`."""
+    after: str | list[str] = Field(default_factory=list)
+    """Saved plans that were applied: only what was written or changed since is read, by sequence
+    number. For `load.mode: upsert`.
+    """
     read: ElasticsearchRead = ElasticsearchRead()
     flatten: list[str] = Field(default_factory=list)
     """Object fields whose members become columns of their own, named `object.member`."""

@@ -263,6 +263,9 @@ class SpecModel(Model):
     verify: VerifySpec = VerifySpec()
     sample: SampleSpec = SampleSpec()
     on_drift: OnDrift = OnDrift.FAIL
-    """Row counts that differ between plan and apply."""
+    """Row counts that differ between plan and apply. With `warn` or `ignore`, rows that a live
+    source changed after the plan do not stop the run either: they are counted, and left to another
+    plan.
+    """
     lint: dict[str, Literal["off", "note", "warning", "error"]] = {}
     """Severity of diagnostics by code, such as `{MMC311: off}`; errors cannot be lowered."""

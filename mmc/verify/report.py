@@ -57,6 +57,8 @@ class CopyCounts(Protocol):
     @property
     def rows_quarantined(self) -> int: ...
     @property
+    def rows_left(self) -> int: ...
+    @property
     def reasons(self) -> Sequence[tuple[str, str, str, int]]:
         """(code, field, reason, rows) of quarantined rows."""
 
@@ -85,7 +87,8 @@ class RunCounts(Protocol):
 @dataclass(frozen=True, slots=True)
 class CollectionReport:
     """One collection. `planned` is None where only reading told; `expected`, `found` are counts of
-    the target. `fingerprint` has what was read, as `SourceCollection.fingerprint`."""
+    the target. `left` were changed after the plan, and wait for the next one. `fingerprint` has
+    what was read, as `SourceCollection.fingerprint`."""
 
     source: str
     target: str
@@ -110,6 +113,7 @@ class CollectionReport:
     reasons: tuple[tuple[str, str, str, int], ...] = ()
     quarantine: tuple[str, ...] = ()
     fingerprint: tuple[tuple[str, str], ...] = ()
+    left: int = 0
 
     @property
     def accounted(self) -> bool:
@@ -153,10 +157,12 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """What `mmc apply` ends with: 1 differs or incomplete, 3 rows are in quarantine, else 0."""
+        """What `mmc apply` ends with: 1 differs or incomplete, 3 rows are in quarantine or
+        left to another plan, else 0.
+        """
         if not self.ok:
             return 1
-        return 3 if any(collection.quarantined for collection in self.collections) else 0
+        return 3 if any(its.quarantined or its.left for its in self.collections) else 0
 
     def to_json(self) -> str:
         """The report as indented JSON text."""
@@ -241,6 +247,7 @@ def _collection(
         lossy=copy.lossy,
         reasons=tuple(done.reasons) if done else (),
         quarantine=tuple(done.quarantine) if done else (),
+        left=done.rows_left if done else 0,
     )
     return replace(made, verdict=_verdict(made, found))
 

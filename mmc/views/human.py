@@ -244,7 +244,7 @@ class HumanView:
             if self._plan_path
             else "apply the same plan"
         )
-        if event.outcome == "partial":
+        if event.outcome == "partial" and event.rows_quarantined:
             self._say("To bring them in: correct them or the spec, plan with mode upsert, apply.")
         elif event.outcome in ("stopped", "failed"):
             self._say(f"What was done is recorded. To continue:  {again}")

@@ -46,6 +46,8 @@ def report_markdown(report: Report) -> str:
     if quarantined:
         rejected = f"⚠️ {many(quarantined, 'row')} could not be taken; see *Rows in quarantine*."
         lines += [rejected, ""]
+    if left := sum(collection.left for collection in report.collections):
+        lines += [f"⚠️ {many(left, 'row')} changed after the plan and were not copied.", ""]
     lines += _table(
         ("", ""),
         [

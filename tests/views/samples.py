@@ -293,6 +293,7 @@ class Copied:
     rows_quarantined: int
     reasons: tuple[tuple[str, str, str, int], ...] = ()
     quarantine: tuple[str, ...] = ()
+    rows_left: int = 0
 
 
 @dataclass(frozen=True, slots=True)

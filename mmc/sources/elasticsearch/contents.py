@@ -7,13 +7,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mmc.errors import SourceError
+from mmc.sources.elasticsearch.after import Read
 from mmc.sources.elasticsearch.connect import Connection, path_of
 from mmc.sources.elasticsearch.indices import Group, Index
 from mmc.sources.elasticsearch.mapped import Mapped
 from mmc.sources.elasticsearch.merging import read_mappings
 from mmc.sources.elasticsearch.pieces import PIT, SCROLL, SEQ_NO, Bounds, Place
 from mmc.sources.elasticsearch.server import Server, hidden_vectors
-from mmc.sources.elasticsearch.shards import Shard, extent_docs, measure, together
+from mmc.sources.elasticsearch.shards import (
+    Shard,
+    extent_docs,
+    is_numbered,
+    measure,
+    together,
+)
 from mmc.sources.elasticsearch.vectors import KnnSettings
 
 
@@ -72,39 +79,49 @@ def mappings_of(connection: Connection, server: Server, group: Group) -> Mapping
     return Mappings(merged, each, frozenset(known))
 
 
-def held_by(connection: Connection, server: Server, index: Index) -> Held:
+def held_by(connection: Connection, server: Server, index: Index, read: Read) -> Held:
     """Counts the documents that match, and parts them by shard where sequence numbers can.
 
+    Args:
+        read: what earlier plans have read already.
+
     Raises:
-        SourceError: it is being written to, and may be read in no other way (MMC464).
+        SourceError: documents without sequence numbers, where it may be read in no other way
+            (MMC464).
     """
     options = connection.options
     hidden = hidden_vectors(connection, index.name)
+    if options.method in ("auto", SEQ_NO):
+        try:
+            if shards := _parted(connection, index, read):
+                place = Place(index, SEQ_NO, hidden)
+                return Held(place, shards, sum(shard.docs for shard in shards))
+        except SourceError as error:
+            if options.method == SEQ_NO or error.code not in ("MMC453", "MMC461"):
+                raise
+    if options.method == SEQ_NO or options.after:
+        raise SourceError(
+            f"index {index.name}: not all documents have sequence numbers",
+            hint="leave out source.after and read.method: it is then read as one piece",
+            code="MMC464",
+        )
     body: dict[str, Any] = {"size": 0, "track_total_hits": True}
-    query = together(index.filter, options.query or None)
-    if query:
+    if query := together(index.filter, options.query or None):
         body["query"] = query
     asked = {"allow_partial_search_results": False}
     told = connection.post(path_of(index.name, "_search"), body, asked)
     docs = int(told["hits"]["total"]["value"])
-    if options.method in ("auto", SEQ_NO):
-        try:
-            shards = tuple(
-                measure(connection, index, shard, options.query or None, extent_docs(1024.0))
-                for shard in index.shards
-            )
-        except SourceError as error:
-            if options.method == SEQ_NO or error.code not in ("MMC453", "MMC461"):
-                raise
-            shards = ()
-        if sum(shard.docs for shard in shards) == docs and (shards or not docs):
-            return Held(Place(index, SEQ_NO, hidden), shards, docs)
-        if options.method == SEQ_NO:
-            raise SourceError(
-                f"index {index.name}: {docs:,} documents, but"
-                f" {sum(shard.docs for shard in shards):,} by their sequence numbers",
-                hint="it is being written to: try again, or set read.method: auto",
-                code="MMC464",
-            )
     pit = options.method == PIT or (options.method == "auto" and server.engine == "elasticsearch")
     return Held(Place(index, PIT if pit else SCROLL, hidden), (), docs)
+
+
+def _parted(connection: Connection, index: Index, read: Read) -> tuple[Shard, ...]:
+    """The shards of an index, cut; () where a document has no sequence number."""
+    query = connection.options.query or None
+    if not all(is_numbered(connection, index, shard, query) for shard in index.shards):
+        return ()
+    docs = extent_docs(1024.0)
+    return tuple(
+        measure(connection, index, shard, query, docs, read.get((index.uuid, shard), 0))
+        for shard in index.shards
+    )

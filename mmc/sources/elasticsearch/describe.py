@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Evidence, Extent, SourceCollection, SourceField
 from mmc.io.evidence import of_column
+from mmc.sources.elasticsearch.after import Read, read_until
 from mmc.sources.elasticsearch.column import ID, INDEX, ROUTING, Column, Kind
 from mmc.sources.elasticsearch.connect import Connection, path_of
 from mmc.sources.elasticsearch.contents import Held, Mappings, held_by
@@ -41,7 +42,8 @@ def describe(
     """Looks at the indices behind one name as one collection. Raises SourceError."""
     options = connection.options
     mapped = mappings.merged
-    found = [held_by(connection, server, index) for index in group.indices]
+    read = read_until(options.after)
+    found = [held_by(connection, server, index, read) for index in group.indices]
     seen = Seen()
     for page in _sampled(connection, found, sample):
         seen.add(page, mapped.fields, mappings.known)
@@ -72,7 +74,8 @@ def describe(
         rows,
         sum(extent.bytes for extent in extents),
         fingerprint=tuple(sorted(marks.items())),
-        notes=(*mapped.notes, *_notes(group, found), *_without_table(fields)),
+        moving=all(held.place.method == SEQ_NO for held in found),
+        notes=(*mapped.notes, *_notes(group, found, read), *_without_table(fields)),
         problems=(*mapped.problems, *_warnings(connection)),
     )
 
@@ -188,7 +191,13 @@ def _single(connection: Connection, group: Group) -> bool:
     return int(told["hits"]["total"]["value"]) == 0
 
 
-def _notes(group: Group, found: Sequence[Held]) -> Iterator[str]:
+def _notes(group: Group, found: Sequence[Held], read: Read) -> Iterator[str]:
+    known = {uuid for uuid, _ in read}
+    for held in found:
+        if read:
+            index = held.place.index
+            what = "what changed since the plans" if index.uuid in known else "all: no plan has it"
+            yield f"source.after: of {index.name} {what}"
     if len(group.indices) > 1 or group.indices[0].name != group.name:
         names = [index.name for index in group.indices]
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -41,6 +41,7 @@ class Options:
         urls: nodes of one cluster; empty where `cloud_id` says where it is.
         indices: names, patterns, aliases, data streams; empty means what `resolve` finds.
         query: {} where all documents are wanted.
+        after: files of plans whose documents are not wanted again.
         page_bytes: wanted size of one answer.
         concurrency: most requests at once, of this process.
         requests_per_second: of this process; None is without a limit.
@@ -53,6 +54,7 @@ class Options:
     tls: Tls
     indices: tuple[str, ...]
     query: Mapping[str, JsonValue]
+    after: tuple[str, ...]
     method: str
     page_bytes: int
     concurrency: int
@@ -74,6 +76,7 @@ class Options:
             Tls(**_given(options.get("tls"))),
             _texts(options.get("index")),
             options.get("query") or {},
+            _texts(options.get("after")),
             str(read.get("method") or "auto"),
             int(read.get("page_bytes") or 8 << 20),
             int(read.get("concurrency") or 4),

@@ -39,7 +39,7 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """`extents` lie end to end from 0 to `max_seq_no` + 1; none where no document matches.
+    """`extents` lie end to end to `max_seq_no` + 1; none where no document matches.
 
     Attributes:
         max_seq_no: of the live documents, whether they match or not; -1 in an empty shard.
@@ -66,10 +66,12 @@ def measure(
     shard: int,
     query: Query | None = None,
     docs: int = EXTENT_DOCS,
+    first: int = 0,
 ) -> Shard:
     """Cuts a shard into extents of at most `docs` documents that match, as large as that lets them.
 
-    `query` is the user's; the index's own filter is joined to it. Counts are exact.
+    `query` is the user's; the index's own filter is joined to it. Counts are exact. Sequence
+    numbers below `first` are left out.
 
     Raises:
         SourceChanged: it is another index by now (MMC460).
@@ -77,7 +79,8 @@ def measure(
     """
     top = max_seq_no(connection, index, shard)
     matching = together(index.filter, query)
-    cells = _even(0, top + 1, _total(connection, index, shard, matching), docs)
+    wanted = together(matching, _from(first)) if first > 0 else matching
+    cells = _even(max(first, 0), top + 1, _total(connection, index, shard, wanted), docs)
     done: list[Extent] = []
     while cells:
         counted = _count(connection, index, shard, matching, cells)
@@ -94,6 +97,22 @@ def max_seq_no(connection: Connection, index: Index, shard: int) -> int:
     body = {"size": 0, "aggs": {"top": {"max": {"field": "_seq_no"}}}}
     top = _ask(connection, index, shard, body)["aggregations"]["top"]["value"]
     return -1 if top is None else int(top)
+
+
+def _from(first: int) -> Query:
+    return {"range": {"_seq_no": {"gte": first}}}
+
+
+def is_numbered(connection: Connection, index: Index, shard: int, query: Query | None) -> bool:
+    """Whether every document of the shard that matches has a sequence number. One search tells, so
+    that it does not matter what is written meanwhile.
+    """
+    body: dict[str, Any] = {"size": 0, "track_total_hits": True}
+    body["aggs"] = {"numbered": {"filter": _from(0)}}
+    if matching := together(index.filter, query):
+        body["query"] = matching
+    told = _ask(connection, index, shard, body)
+    return bool(told["hits"]["total"]["value"] == told["aggregations"]["numbered"]["doc_count"])
 
 
 def together(*queries: Query | None) -> Query | None:

@@ -49,7 +49,7 @@ def number_tokens(
     documents, tokens = 0, set[str]()
     for group, paths in wanted:
         for index in group.indices if paths else ():
-            docs, found = _scanned(connection, held_by(connection, server, index), paths, emit)
+            docs, found = _scanned(connection, held_by(connection, server, index, {}), paths, emit)
             documents += docs
             tokens |= found
     # A document with any other is a bad row.

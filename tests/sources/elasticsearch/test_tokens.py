@@ -159,7 +159,7 @@ def test_every_way_to_read_finds_all(elasticsearch: Node, method: str) -> None:
 def test_only_the_tokens_are_asked_for(elasticsearch: Node) -> None:
     index = indexed(elasticsearch, [{**words("a"), "title": "long"}, {"title": "long"}])
     with connect(Options.of({"url": elasticsearch.url})) as connection:
-        held = held_by(connection, look(connection), one(connection, index))
+        held = held_by(connection, look(connection), one(connection, index), {})
         bodies = [
             body
             for place, bounds in held.pieces()
