@@ -69,10 +69,11 @@ class Seen:
 
 
 def _parsed(page: bytes) -> Any:
-    """Python's own decoder takes half a character (a lone surrogate), as Elasticsearch does."""
     try:
         return orjson.loads(page)
     except orjson.JSONDecodeError:
+        # Half a character (`\\ud800`) and numbers beyond a double are no JSON to orjson; the server
+        # answers what it was sent.
         return json.loads(page)
 
 

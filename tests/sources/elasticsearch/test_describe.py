@@ -147,6 +147,21 @@ def test_a_data_stream_is_all_its_indices(own_elasticsearch: Starts) -> None:
         assert {row["_index"] for row in rows} == {name for name, _ in seen.fingerprint}
 
 
+def test_documents_of_which_orjson_reads_none_are_sampled(
+    elasticsearch: ElasticsearchNode,
+) -> None:
+    name = fresh()
+    mapping = {"properties": {"k": {"type": "keyword"}, "o": {"enabled": False}}}
+    elasticsearch.request("PUT", f"/{name}", {"mappings": mapping})
+    for n, text in enumerate((rb'{"k": "\ud800x"}', b'{"o": {"a": 1e400}}', b'{"k": "abcd"}')):
+        elasticsearch.request("PUT", f"/{name}/_doc/{n}?refresh", text)
+    config = {"url": elasticsearch.url, "index": name}
+    (found,) = ElasticsearchSource().inspect(config, (), Sample(100, 7)).collections
+    assert found.rows == 3
+    (field,) = [field for field in found.fields if field.name == "k"]
+    assert (field.evidence.rows, field.evidence.nulls, field.evidence.max_bytes) == (3, 2, 4)
+
+
 def test_metadata_is_offered_on_request_only(elasticsearch: ElasticsearchNode) -> None:
     found = described(elasticsearch, {"a": {"type": "long"}}, [{"a": 1, "_routing": "x"}, {"a": 2}])
     asked = [name for name, field in found.items() if field.on_request]
