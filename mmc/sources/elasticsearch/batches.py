@@ -13,6 +13,7 @@ from mmc.sources.elasticsearch.column import Kind
 from mmc.sources.elasticsearch.connect import Connection
 from mmc.sources.elasticsearch.decode import Page
 from mmc.sources.elasticsearch.pieces import SEQ_NO, Bounds, Place, columns_of, pages
+from mmc.sources.elasticsearch.refusals import garbled
 from mmc.sources.elasticsearch.tokens import TokenTable, ensure_planned
 
 
@@ -28,7 +29,7 @@ def batches_of(
 
     Raises:
         SourceChanged: the index is gone or another one, or the token table is.
-        SourceBusy: it cannot be read now.
+        SourceBusy: it cannot be read now, or an answer is cut off.
     """
     locator = dict(piece.locator)
     place = Place.of(locator)
@@ -42,7 +43,7 @@ def batches_of(
     unit = SEQ_NO if place.method == SEQ_NO else "document"
     done = 0
     for body in pages(connection, place, bounds, names, page_bytes):
-        decoded = Page.parse(body).decode(wanted, tokens)
+        decoded = parsed(body, place.name).decode(wanted, tokens)
         rows = decoded.batch.num_rows
         numbers = decoded.places if unit == SEQ_NO else np.arange(done, done + rows)
         for start in range(0, rows, batch_rows):
@@ -57,3 +58,11 @@ def batches_of(
             origin = Origin(place.name, int(here[0]), unit, here)
             yield with_flaws(with_origin(batch, origin), some)
         done += rows
+
+
+def parsed(body: bytes, place: str) -> Page:
+    """Raises SourceBusy (MMC459) where the page is cut off."""
+    try:
+        return Page.parse(body)
+    except ValueError:
+        raise garbled(f"a search of index {place}", body) from None

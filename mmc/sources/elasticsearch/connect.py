@@ -16,7 +16,7 @@ from mmc.errors import PluginMissing, SourceBusy, SourceError
 from mmc.secrets import REDACTOR, resolve
 from mmc.sources.elasticsearch.limits import Limit, limit
 from mmc.sources.elasticsearch.options import Options, Tls
-from mmc.sources.elasticsearch.refusals import refusal
+from mmc.sources.elasticsearch.refusals import garbled, refusal
 
 __all__ = ["Answer", "Connection", "Options", "connect", "path_of"]
 
@@ -49,10 +49,10 @@ class Connection:
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The JSON of an answer. `path` as `path_of` makes it."""
-        return orjson.loads(self.raw("GET", path, params=params))
+        return self._json("GET", path, None, params)
 
     def post(self, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
-        return orjson.loads(self.raw("POST", path, body, params))
+        return self._json("POST", path, body, params)
 
     def raw(
         self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None
@@ -65,6 +65,16 @@ class Connection:
         place = f"{method} {path} at {self.shown}"
         has_query = body is not None and bool(self.options.query)
         raise refusal(answer.status, answer.body, place, has_query=has_query)
+
+    def _json(self, method: str, path: str, body: Any, params: Mapping[str, Any] | None) -> Any:
+        answer = self.raw(method, path, body, params)
+        try:
+            told = orjson.loads(answer)
+        except orjson.JSONDecodeError:
+            told = None
+        if not isinstance(told, dict):
+            raise garbled(f"{method} {path} at {self.shown}", answer)
+        return told
 
     def ask(self, method: str, target: str, body: Any = None) -> Answer:
         """One request, whatever its status. Another node is tried where one is not reached."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from mmc.errors import SourceError
 from mmc.sources.elasticsearch.after import Read
@@ -20,6 +19,7 @@ from mmc.sources.elasticsearch.shards import (
     is_numbered,
     measure,
     together,
+    total_of,
 )
 from mmc.sources.elasticsearch.vectors import KnnSettings
 
@@ -105,12 +105,7 @@ def held_by(connection: Connection, server: Server, index: Index, read: Read) ->
             hint="leave out source.after and read.method: it is then read as one piece",
             code="MMC464",
         )
-    body: dict[str, Any] = {"size": 0, "track_total_hits": True}
-    if query := together(index.filter, options.query or None):
-        body["query"] = query
-    asked = {"allow_partial_search_results": False}
-    told = connection.post(path_of(index.name, "_search"), body, asked)
-    docs = int(told["hits"]["total"]["value"])
+    docs = total_of(connection, index, together(index.filter, options.query or None))
     pit = options.method == PIT or (options.method == "auto" and server.engine == "elasticsearch")
     return Held(Place(index, PIT if pit else SCROLL, hidden), (), docs)
 

@@ -12,8 +12,9 @@ from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Evidence, Extent, SourceCollection, SourceField
 from mmc.io.evidence import of_column
 from mmc.sources.elasticsearch.after import Read, read_until
+from mmc.sources.elasticsearch.batches import parsed
 from mmc.sources.elasticsearch.column import ID, INDEX, ROUTING, Column, Kind
-from mmc.sources.elasticsearch.connect import Connection, path_of
+from mmc.sources.elasticsearch.connect import Connection
 from mmc.sources.elasticsearch.contents import Held, Mappings, held_by
 from mmc.sources.elasticsearch.dates import unreadable
 from mmc.sources.elasticsearch.decode import Page
@@ -24,6 +25,7 @@ from mmc.sources.elasticsearch.merging import own_columns
 from mmc.sources.elasticsearch.pieces import SEQ_NO, Bounds, pages, shard_extents, whole_extent
 from mmc.sources.elasticsearch.sample import Seen, windows
 from mmc.sources.elasticsearch.server import Server
+from mmc.sources.elasticsearch.shards import total_of
 from mmc.sources.elasticsearch.stored import listed
 from mmc.sources.elasticsearch.tokens import MAKES_A_TABLE, TokenTable
 from mmc.spi import Sample
@@ -91,8 +93,8 @@ def _sampled(connection: Connection, found: Sequence[Held], sample: Sample) -> I
         for page in pages(
             connection, pieces[number][0], Bounds(start, stop, docs), (), _SAMPLE_PAGE
         ):
+            here += parsed(page, pieces[number][0].name).count
             yield page
-            here += Page.parse(page).count
             if here >= min(docs, left):
                 break
         left -= here
@@ -186,9 +188,7 @@ def _single(connection: Connection, group: Group) -> bool:
     index = group.indices[0]
     if len(index.shards) <= 1:
         return True
-    body = {"size": 0, "track_total_hits": True, "query": {"exists": {"field": "_routing"}}}
-    told = connection.post(path_of(index.name, "_search"), body)
-    return int(told["hits"]["total"]["value"]) == 0
+    return total_of(connection, index, {"exists": {"field": "_routing"}}) == 0
 
 
 def _notes(group: Group, found: Sequence[Held], read: Read) -> Iterator[str]:

@@ -16,7 +16,8 @@ import orjson
 from mmc.errors import SourceError
 from mmc.sources.elasticsearch.connect import Connection, path_of
 from mmc.sources.elasticsearch.indices import Index, ensure_same, gone
-from mmc.sources.elasticsearch.shards import Query, incomplete, search_params, together
+from mmc.sources.elasticsearch.refusals import garbled
+from mmc.sources.elasticsearch.shards import Query, incomplete, is_whole, search_params, together
 
 FIRST_DOCS = 500
 """Before a page says how large documents are."""
@@ -44,14 +45,24 @@ class Head:
         """
         end = page.find(HITS)
         head = orjson.loads(page if end < 0 else page[: end + len(HITS)] + b"]}}")
-        shards = head["_shards"]
         total = head["hits"].get("total", 0)
         return cls(
             int(total["value"] if isinstance(total, dict) else total),
-            not head["timed_out"] and not shards["failed"] and shards["successful"] > 0,
+            is_whole(head),
             page[end + len(HITS) : end + len(HITS) + 1] == b"]",
             str(head.get("_scroll_id") or ""),
         )
+
+
+def whole_head(page: bytes, index: str, shard: int | None) -> Head:
+    """Raises SourceBusy (MMC459) where the answer is none of a search, or not of all shards."""
+    try:
+        head = Head.of(page)
+    except (ValueError, TypeError, KeyError):
+        raise garbled(f"a search of index {index}", page) from None
+    if not head.whole:
+        raise incomplete(index, shard)
+    return head
 
 
 def read_range(
@@ -103,9 +114,7 @@ def read_range(
             size = min(high - low, index.window)
             asked = {**body, "size": size, "query": together(around, matching)}
             page = _search(connection, index.name, shard, asked)
-            head = Head.of(page)
-            if not head.whole:
-                raise incomplete(index.name, shard)
+            head = whole_head(page, index.name, shard)
             if step.took(high, head.total, size, len(page)):
                 return page
         return None

@@ -47,6 +47,20 @@ def refusal(status: int, body: bytes, place: str, *, has_query: bool) -> SourceE
     return SourceError(text, code="MMC461")
 
 
+def garbled(place: str, body: bytes) -> SourceBusy:
+    """The error for an answer that is none of a search, or only a part of one.
+
+    Its beginning is shown only where it is no JSON: else it may hold values of documents.
+    """
+    start = " ".join(body[:80].decode(errors="replace").split())
+    shown = "ends too soon, or is another's" if start.startswith("{") else f"is `{start}`"
+    return SourceBusy(
+        f"{place}: the answer is no whole JSON of the cluster: it {shown}",
+        hint="does a proxy or a load balancer between cut answers, or give its own?",
+        code="MMC459",
+    )
+
+
 def _said(body: bytes) -> tuple[set[str], str]:
     """The types of an error and of its causes, and the words of the deepest."""
     try:

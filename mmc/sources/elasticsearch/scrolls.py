@@ -13,8 +13,9 @@ import orjson
 from mmc.errors import SourceError
 from mmc.sources.elasticsearch.connect import Connection, path_of
 from mmc.sources.elasticsearch.indices import Index, ensure_same, gone
-from mmc.sources.elasticsearch.pages import FIRST_DOCS, GROWTH, Head, ahead
-from mmc.sources.elasticsearch.shards import Query, incomplete, together
+from mmc.sources.elasticsearch.pages import FIRST_DOCS, GROWTH, ahead, whole_head
+from mmc.sources.elasticsearch.refusals import garbled
+from mmc.sources.elasticsearch.shards import Query, together
 
 KEEP_ALIVE = "5m"
 """Between two pages; the server closes after that."""
@@ -63,12 +64,10 @@ def read_pit_slice(
         body["size"] = size.docs
         params = {"allow_partial_search_results": False}
         page = _known(connection, index.name, "POST", "/_search", body, params)
-        if _ensure_whole(page, index.name).empty:
+        if whole_head(page, index.name, None).empty:
             return None
         pit = _pit_id(page) or pit
-        # Behind the documents' own content, so the last one in the page is the search's.
-        at = page.rindex(SORT) + len(SORT) - 1
-        body["search_after"] = orjson.loads(page[at : page.index(b"]", at) + 1])
+        body["search_after"] = _last_sort(page, index.name)
         size.took(len(page))
         return page
 
@@ -113,7 +112,7 @@ def read_scroll_slice(
             params = {"scroll": KEEP_ALIVE, "allow_partial_search_results": False}
             path = path_of(index.name, "_search")
             page = _known(connection, index.name, "POST", path, body, params)
-        head = _ensure_whole(page, index.name)
+        head = whole_head(page, index.name, None)
         scroll = head.scroll or scroll
         return None if head.empty else page
 
@@ -139,11 +138,13 @@ def _body(
     return body
 
 
-def _ensure_whole(page: bytes, index: str) -> Head:
-    head = Head.of(page)
-    if not head.whole:
-        raise incomplete(index, None)
-    return head
+def _last_sort(page: bytes, index: str) -> Any:
+    # Behind the documents' own content, so the last one in the page is the search's.
+    at = page.rfind(SORT) + len(SORT) - 1
+    end = page.find(b"]", at)
+    if at < len(SORT) or end < 0:
+        raise garbled(f"a search of index {index}", page)
+    return orjson.loads(page[at : end + 1])
 
 
 def _pit_id(page: bytes) -> str:

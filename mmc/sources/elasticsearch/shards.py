@@ -154,9 +154,31 @@ def _count(
 
 def _ask(connection: Connection, index: Index, shard: int, body: Mapping[str, Any]) -> Any:
     told = connection.post(path_of(index.name, "_search"), body, search_params(shard))
-    if told["timed_out"] or told["_shards"]["failed"] or not told["_shards"]["successful"]:
+    if not is_whole(told):
         raise incomplete(index.name, shard)
     return told
+
+
+def total_of(connection: Connection, index: Index, query: Query | None) -> int:
+    """Documents of all shards that match; the index's own filter is not joined to it.
+
+    Raises:
+        SourceBusy: a shard did not answer (MMC459).
+    """
+    body: dict[str, Any] = {"size": 0, "track_total_hits": True}
+    if query:
+        body["query"] = query
+    asked = {"allow_partial_search_results": False}
+    told = connection.post(path_of(index.name, "_search"), body, asked)
+    if not is_whole(told):
+        raise incomplete(index.name, None)
+    return int(told["hits"]["total"]["value"])
+
+
+def is_whole(told: Mapping[str, Any]) -> bool:
+    """Whether an answer is of a search in which every shard took part to its end."""
+    shards = told.get("_shards") or {"failed": 1}
+    return not told.get("timed_out", True) and not shards["failed"] and shards["successful"] > 0
 
 
 def search_params(shard: int) -> dict[str, Any]:

@@ -1,0 +1,80 @@
+"""What comes back with status 200 and is no whole answer: never fewer documents, never a bug."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mmc.errors import SourceBusy
+from mmc.facts import SourceFacts
+from mmc.plan.model import Split
+from mmc.sources.elasticsearch.source import ElasticsearchSource
+from mmc.spi import Sample
+from tests.servers.elasticsearch.node import ElasticsearchNode
+from tests.sources.elasticsearch.indexed import fill, make, numbered
+from tests.sources.elasticsearch.tampering import tampering
+
+SPOILED = {
+    "html": lambda body: b"<html>502 Bad Gateway</html>",
+    "empty": lambda body: b"",
+    "object": lambda body: b"{}",
+    "half": lambda body: body[: len(body) // 2],
+    "first bytes": lambda body: body[:200],
+    "timed out": lambda body: body.replace(b'"timed_out":false', b'"timed_out":true', 1),
+    "failed": lambda body: body.replace(b'"failed":0', b'"failed":1', 1),
+}
+METHODS = pytest.mark.parametrize("method", ["seq_no", "pit", "scroll"])
+
+
+def inspected(config: dict[str, Any]) -> SourceFacts:
+    return ElasticsearchSource().inspect(config, (), Sample(50, 7))
+
+
+def read(config: dict[str, Any], facts: SourceFacts) -> list[str]:
+    (found,) = facts.collections
+    rows = sum(extent.rows or 0 for extent in found.extents)
+    split = Split("00000", found.extents, rows, found.bytes)
+    batches = ElasticsearchSource().read(config, found.name, split, ["_id", "k"], 100)
+    return [key for batch in batches for key in batch.column("_id").to_pylist()]
+
+
+def config_of(node: ElasticsearchNode, method: str, documents: int = 300) -> dict[str, Any]:
+    name = make(node, shards=1)
+    fill(node, name, numbered(documents))
+    how = {"method": method, "page_bytes": 10_000}
+    return {"url": node.url, "index": name, "read": how}
+
+
+@METHODS
+@pytest.mark.parametrize("kind", SPOILED)
+def test_a_page_that_is_spoiled_is_read_again(
+    elasticsearch: ElasticsearchNode, method: str, kind: str
+) -> None:
+    config = config_of(elasticsearch, method)
+    facts = inspected(config)
+
+    def spoil(path: str, asked: bytes, answer: bytes) -> bytes:
+        return SPOILED[kind](answer) if b'"_source"' in answer else answer
+
+    with (
+        tampering(elasticsearch.url, spoil) as url,
+        pytest.raises(SourceBusy, match=str(config["index"])) as raised,
+    ):
+        read({**config, "url": url}, facts)
+    assert raised.value.code == "MMC459"
+    assert len(set(read(config, facts))) == 300
+
+
+@pytest.mark.parametrize("kind", SPOILED)
+def test_an_answer_that_is_spoiled_at_plan_time_is_told(
+    elasticsearch: ElasticsearchNode, kind: str
+) -> None:
+    config = config_of(elasticsearch, "auto", 20)
+
+    def spoil(path: str, asked: bytes, answer: bytes) -> bytes:
+        return SPOILED[kind](answer) if "/_search?" in path else answer
+
+    with tampering(elasticsearch.url, spoil) as url, pytest.raises(SourceBusy) as raised:
+        inspected({**config, "url": url})
+    assert raised.value.code == "MMC459"
