@@ -19,7 +19,7 @@ import simdjson
 from mmc.io.arrow import data_type
 from mmc.sources.elasticsearch.column import Column, Kind
 from mmc.sources.elasticsearch.dates import instant, instants
-from mmc.sources.elasticsearch.documents import LISTS, Several, plain
+from mmc.sources.elasticsearch.documents import LISTS, DigitsLost, Several, Written, plain
 from mmc.sources.elasticsearch.points import point, points
 from mmc.types import ArrowType
 
@@ -190,7 +190,11 @@ def _one(kind: Kind, formats: tuple[str, ...]) -> Callable[[Any], Any]:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return _whole_characters(value)
-    if not isinstance(value, (bool, int, float)):
+    if isinstance(value, Written):
+        return value.text
+    if isinstance(value, float):
+        raise DigitsLost
+    if not isinstance(value, (bool, int)):
         raise ValueError("an object or a list in a text field")
     return _json(value)
 

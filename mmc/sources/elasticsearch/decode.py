@@ -19,7 +19,7 @@ import simdjson
 from mmc.io.arrow import Flaw
 from mmc.sources.elasticsearch.builders import Misfit, build
 from mmc.sources.elasticsearch.column import METADATA, Column, Kind
-from mmc.sources.elasticsearch.documents import Reader, members, plain
+from mmc.sources.elasticsearch.documents import DigitsLost, Reader, Written, members, plain
 from mmc.sources.elasticsearch.sparsecolumn import sparse
 from mmc.sources.elasticsearch.tokens import TokenTable
 from mmc.sources.elasticsearch.vectorcolumn import VECTORS, vectors
@@ -46,7 +46,8 @@ class Decoded:
 class Page:
     """The parsed body of a `_search` or `_search/scroll` answer."""
 
-    def __init__(self, hits: Any) -> None:
+    def __init__(self, body: bytes, hits: Any) -> None:
+        self._body = body
         self._hits = hits
 
     @classmethod
@@ -56,7 +57,7 @@ class Page:
             document = simdjson.Parser().parse(body)
         except (RuntimeError, ValueError):
             document = json.loads(body)
-        return cls(document["hits"]["hits"])
+        return cls(body, document["hits"]["hits"])
 
     @property
     def count(self) -> int:
@@ -68,6 +69,14 @@ class Page:
         """
         if not columns:
             raise ValueError("no column is wanted")
+        try:
+            return self._decode(columns, tokens)
+        except DigitsLost:
+            # Seldom, and slower: only Python's decoder tells how a number was written.
+            document = json.loads(self._body, parse_float=Written)
+            return Page(self._body, document["hits"]["hits"])._decode(columns, tokens)
+
+    def _decode(self, columns: Sequence[Column], tokens: TokenTable | None) -> Decoded:
         count = self.count
         found: dict[str, list[Any]] = {column.path: [None] * count for column in columns}
         places, bare = self._fill(found)

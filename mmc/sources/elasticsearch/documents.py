@@ -20,6 +20,25 @@ class Several(list[Any]):
     """Values that one document has at one path, in order; not a list that it writes there."""
 
 
+class Written(float):
+    """A number with the digits that the document has: `1.10` in a text field is not `1.1`."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class DigitsLost(Exception):
+    """A number with a point or an exponent in a text field, of which no more is known than its
+    value: the page has to be parsed with `Written`.
+    """
+
+
+NUMBERS = frozenset({int, float, Written})
+"""Types of numbers; a boolean is none."""
+
+
 class _Node:
     """A name of a path: the cells of the column that ends here, and the names below."""
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mmc.sources.elasticsearch.builders import NUMBER, Misfit, one_of
-from mmc.sources.elasticsearch.documents import plain
+from mmc.sources.elasticsearch.documents import NUMBERS, plain
 from mmc.sources.elasticsearch.tokens import LARGEST, TokenTable, is_text
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
@@ -74,7 +74,7 @@ def _pairs(
 ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]] | None:
     """Indices and weights of all the objects in order; None where any does not fit."""
     given = list(chain.from_iterable(members.values() for members in objects))
-    if not set(map(type, given)) <= {int, float}:
+    if not set(map(type, given)) <= NUMBERS:
         return None
     try:
         numbers = np.array(_numbers(chain.from_iterable(objects), tokens), np.int64)

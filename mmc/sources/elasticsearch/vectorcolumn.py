@@ -11,7 +11,7 @@ import simdjson
 
 from mmc.sources.elasticsearch.builders import Misfit
 from mmc.sources.elasticsearch.column import Column, Kind
-from mmc.sources.elasticsearch.documents import Several
+from mmc.sources.elasticsearch.documents import NUMBERS, Several
 
 VECTORS = frozenset({Kind.VECTOR, Kind.BYTE_VECTOR, Kind.BIT_VECTOR})
 
@@ -54,7 +54,7 @@ def _numbers(kind: Kind, value: Any, width: int) -> np.ndarray[Any, Any]:
         if isinstance(value, list):
             if any(isinstance(item, list) for item in value):
                 raise ValueError("a vector with a list inside")
-            if not {type(item) for item in value} <= {int, float}:
+            if not {type(item) for item in value} <= NUMBERS:
                 raise ValueError("a vector with what is no number")
             numbers = np.array(value, np.float64)
         elif len(value) and isinstance(value[0], simdjson.Array):
