@@ -9,10 +9,14 @@ from __future__ import annotations
 import gc
 import signal
 import sys
+import traceback
 from importlib import import_module
 from io import TextIOWrapper
+from types import TracebackType
 
 import click
+
+from mmc.secrets import REDACTOR
 
 COMMANDS = {
     "apply": "Do what a plan says; applied again, continue.",
@@ -120,7 +124,13 @@ def main(args: list[str] | None = None) -> None:
     # Importing makes some 100,000 objects that live on; looking through them again and again for
     # garbage took 0.3 s of an apply.
     gc.set_threshold(50_000, 20, 50)
+    sys.excepthook = _show_bug
     sys.exit(run(args))
+
+
+def _show_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What a library raises may quote what it was given, and that may be a secret."""
+    sys.stderr.write(REDACTOR.clean("".join(traceback.format_exception(kind, error, trace))))
 
 
 def run(args: list[str] | None = None) -> int:

@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from mmc.cli.main import COMMANDS, run
+from mmc.cli.main import COMMANDS, main, run
+from mmc.secrets import SecretRef, resolve
 
 HEAVY = ("pymilvus", "pyarrow", "sqlalchemy", "duckdb", "numpy", "faiss", "fsspec", "h5py")
 SPEC = """
@@ -295,6 +296,20 @@ def test_secrets_stay_out_of_everything(
     for path in folder.rglob("*"):
         if path.is_file():
             assert secret.encode() not in path.read_bytes(), path
+
+
+def test_a_bug_is_shown_without_the_secret_it_quotes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "s3cr3t-value-of-a-token")
+    token = resolve(SecretRef("env", "MY_TOKEN"))
+    monkeypatch.setattr(sys, "argv", ["mmc", "version"])
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    with pytest.raises(SystemExit):
+        main()
+    error = ValueError(f"Invalid header value b'Bearer {token}'")
+    sys.excepthook(ValueError, error, None)
+    assert capsys.readouterr().err == "ValueError: Invalid header value b'Bearer ***'\n"
 
 
 def test_environment_sets_flags(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,13 +14,15 @@ from urllib.parse import quote, urlencode, urlsplit
 import orjson
 
 from mmc.errors import PluginMissing, SourceBusy, SourceError
-from mmc.secrets import REDACTOR, resolve
+from mmc.secrets import REDACTOR
+from mmc.sources.elasticsearch.credentials import credentials
 from mmc.sources.elasticsearch.limits import Limit, limit
 from mmc.sources.elasticsearch.options import Options, Tls
 from mmc.sources.elasticsearch.refusals import garbled, refusal
 
 __all__ = ["Answer", "Connection", "Options", "connect", "path_of"]
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 CERTIFICATE_HINT = (
     "name the authority's file in source.tls.ca, or the certificate in source.tls.fingerprint"
 )
@@ -176,12 +179,12 @@ def _node(url: str, options: Options) -> Any:
         tls = {
             "ssl_context": _tls(options.tls),
             "verify_certs": options.tls.verify,
-            "ssl_assert_fingerprint": options.tls.fingerprint.replace(":", "").lower() or None,
+            "ssl_assert_fingerprint": _fingerprint(options.tls.fingerprint),
             "ssl_show_warn": False,
         }
     return replace(
         node,
-        headers={**node.headers, **_credentials(options)},
+        headers={**node.headers, **credentials(options.auth)},
         request_timeout=options.timeout,
         connections_per_node=options.concurrency + 1,
         **tls,
@@ -207,27 +210,16 @@ def _tls(said: Tls) -> ssl.SSLContext:
     return made
 
 
-def _credentials(options: Options) -> dict[str, str]:
-    from elastic_transport.client_utils import basic_auth_to_header
-
-    auth = options.auth
-    if key := resolve(auth.api_key):
-        # A key stands as `id:key` in the server's answer, and encoded beside it.
-        encoded = basic_auth_to_header(_pair(key)).partition(" ")[2] if ":" in key else key
-        REDACTOR.learn(encoded)
-        return {"authorization": f"ApiKey {encoded}"}
-    if token := resolve(auth.token):
-        return {"authorization": f"Bearer {token}"}
-    if auth.username:
-        header = basic_auth_to_header((auth.username, resolve(auth.password) or ""))
-        REDACTOR.learn(header.partition(" ")[2])
-        return {"authorization": header}
-    return {}
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, _, key = text.partition(":")
-    return name, key
+def _fingerprint(said: str) -> str | None:
+    """The transport takes MD5 and SHA-1 too, which prove nothing."""
+    plain = said.replace(":", "").lower()
+    if plain and not _SHA256.fullmatch(plain):
+        raise SourceError(
+            "source.tls.fingerprint is no SHA-256: 64 hex digits, with or without colons",
+            hint="openssl x509 -in certificate.pem -noout -fingerprint -sha256",
+            code="MMC454",
+        )
+    return plain or None
 
 
 def _cloud(cloud_id: str) -> str:

@@ -166,6 +166,28 @@ def test_a_secret_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         asked(url=NOBODY, auth={"token": {"secret": "env:NOT_SET"}})
 
 
+@pytest.mark.parametrize("kind", ["api_key", "token"])
+def test_a_key_with_a_newline_is_sent_without_and_shown_nowhere(
+    elasticsearch: ElasticsearchNode, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    auth = {kind: {"secret": "env:PASTED"}}
+    monkeypatch.setenv("PASTED", " c2VjcmV0LWtleQ==\n")
+    assert asked(url=elasticsearch.url, auth=auth)["timed_out"] is False
+    for spoiled in ("c2Vj\ncmV0", "c2Vj\u20accmV0"):
+        monkeypatch.setenv("PASTED", spoiled)
+        with pytest.raises(SourceError, match=f"source.auth.{kind} has characters") as raised:
+            asked(url=elasticsearch.url, auth=auth)
+        assert raised.value.code == "MMC451"
+        assert "c2Vj" not in str(raised.value)
+
+
+@pytest.mark.parametrize("fingerprint", ["abcd", "zz" * 32, "ab" * 16, "ab" * 20])
+def test_only_a_sha_256_is_a_fingerprint(fingerprint: str) -> None:
+    with pytest.raises(SourceError, match="no SHA-256") as raised:
+        asked(url="https://127.0.0.1:1", tls={"fingerprint": fingerprint})
+    assert raised.value.code == "MMC454"
+
+
 def test_a_ca_file_that_is_not_there_is_told() -> None:
     with pytest.raises(SourceError, match="TLS cannot be set up") as raised:
         asked(url="https://127.0.0.1:1", tls={"ca": "no/such.crt"})
