@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import duckdb
@@ -19,6 +20,7 @@ import duckdb
 from mmc.types import nearest
 
 _BEFORE, _AFTER = "SELECT (\n", "\n) AS v FROM t"
+_asking = Lock()
 _CLOCKS = frozenset({"current_localtime", "current_localtimestamp"})
 """The engine calls these stable, but they read the clock."""
 _CLOCK_WORDS = frozenset(
@@ -225,22 +227,25 @@ def _parser() -> Any:
     )
 
 
+def _asked(statement: str, values: Sequence[str] = ()) -> list[Any]:
+    """All rows. Splits are copied in threads, and the engine refuses a connection that is busy."""
+    with _asking:
+        found: list[Any] = _parser().execute(statement, list(values)).fetchall()
+    return found
+
+
 def _serialised(statement: str) -> dict[str, Any]:
-    found = _parser().execute("SELECT json_serialize_sql(?)", [statement]).fetchone()
-    body: dict[str, Any] = json.loads(found[0])
+    ((found,),) = _asked("SELECT json_serialize_sql(?)", [statement])
+    body: dict[str, Any] = json.loads(found)
     return body
 
 
 @lru_cache(maxsize=1)
 def _functions() -> dict[str, str]:
     """Every function by what it is: "plain", "volatile", "an aggregate", "a table function"."""
-    rows = (
-        _parser()
-        .execute(
-            "SELECT lower(function_name), function_type, stability, parameters, macro_definition, "
-            "list_append(parameter_types, return_type) FROM duckdb_functions()"
-        )
-        .fetchall()
+    rows = _asked(
+        "SELECT lower(function_name), function_type, stability, parameters, macro_definition, "
+        "list_append(parameter_types, return_type) FROM duckdb_functions()"
     )
     kinds: dict[str, set[str]] = {}
     macros: dict[str, list[tuple[list[str], str]]] = {}

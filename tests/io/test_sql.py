@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmc.io.sql import Engine, connect
+from mmc.io.sqltree import parse
 
 
 def test_expressions_and_condition_in_one_statement() -> None:
@@ -163,3 +165,13 @@ def test_the_engine_reaches_nothing(statement: str, tmp_path: Path) -> None:
         connect().sql(statement.format(path=path)).fetchall()
     assert [child.name for child in tmp_path.iterdir()] == ["secret.csv"]
     assert local_variable.num_rows == 1
+
+
+def test_threads_read_expressions_at_the_same_time() -> None:
+    # Splits into files are copied in threads, each with the plan's expressions.
+    texts = [f"c{n} + 1" for n in range(240)]
+    parse.cache_clear()
+    with ThreadPoolExecutor(8) as pool:
+        trees = list(pool.map(parse, texts))
+    parse.cache_clear()
+    assert trees == [parse(text) for text in texts]
