@@ -31,6 +31,14 @@ from mmc.sources.elasticsearch.tokens import MAKES_A_TABLE, TokenTable
 from mmc.spi import Sample
 
 _SAMPLE_PAGE = 1 << 20
+_SAMPLE_BYTES = 32 << 20
+"""Of all answers of the sample, which are kept: documents with vectors of 3072 dimensions, or with
+books in them, are fewer then.
+"""
+_FIRST_GUESS = 64 << 10
+"""Bytes of a document before one was seen: what begins with a page of 16 grows fast enough, and is
+no gigabyte where each has 2 MB.
+"""
 
 
 def describe(
@@ -87,17 +95,21 @@ def _sampled(connection: Connection, found: Sequence[Held], sample: Sample) -> I
         return
     pieces = [piece for held in found for piece in held.pieces()]
     bounds = [(part.start, part.stop, part.docs) for _, part in pieces]
-    left = sample.rows
-    for number, start, stop, docs in windows(bounds, sample.rows, sample.seed):
-        here = 0
+    left, size, seen = sample.rows, 0, 0
+    looked = windows(bounds, sample.rows, sample.seed)
+    for number, start, stop, docs in looked:
+        place, here, most = pieces[number][0], 0, size + _SAMPLE_BYTES // len(looked)
+        doc_bytes = size / seen if seen else _FIRST_GUESS
         for page in pages(
-            connection, pieces[number][0], Bounds(start, stop, docs), (), _SAMPLE_PAGE
+            connection, place, Bounds(start, stop, docs, doc_bytes), (), _SAMPLE_PAGE
         ):
-            here += parsed(page, pieces[number][0].name).count
+            here += parsed(page, place.name).count
+            size += len(page)
             yield page
-            if here >= min(docs, left):
+            if here >= min(docs, left) or size >= most:
                 break
         left -= here
+        seen += here
         if left <= 0:
             return
 

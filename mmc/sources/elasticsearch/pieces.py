@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
@@ -133,8 +133,14 @@ def pages(
             page_bytes=page_bytes,
             doc_bytes=bounds.doc_bytes,
         )
-    read = cast(Any, read_pit_slice if place.method == PIT else read_scroll_slice)
-    found: Iterator[bytes] = read(
-        connection, place.index, 0, 1, query=query, source=source, page_bytes=page_bytes
+    read = read_pit_slice if place.method == PIT else read_scroll_slice
+    return read(
+        connection,
+        place.index,
+        0,
+        1,
+        query=query,
+        source=source,
+        page_bytes=page_bytes,
+        doc_bytes=bounds.doc_bytes,
     )
-    return found

@@ -33,11 +33,16 @@ def read_pit_slice(
     query: Query | None = None,
     source: Any = None,
     page_bytes: int = 0,
+    doc_bytes: float = 0.0,
 ) -> Iterator[bytes]:
     """Yields the answers of slice `number` of `slices`, of a point in time opened for it.
 
     Elasticsearch only: OpenSearch 2 cannot sort by `_shard_doc`. Two slices of one run see the
     index at two moments: what is written between may be missed or come twice.
+
+    Args:
+        doc_bytes: about how large a document is, 0 where nothing is known: the first page has as
+            many as are `page_bytes` then.
 
     Raises:
         SourceChanged: the index is gone or made anew (MMC460).
@@ -56,7 +61,7 @@ def read_pit_slice(
     body = _body(index, number, slices, query, source)
     body["sort"] = ["_shard_doc"]
     body["track_total_hits"] = False
-    size = _Size(index.window, page_bytes or connection.options.page_bytes)
+    size = _Size(index.window, page_bytes or connection.options.page_bytes, doc_bytes)
 
     def fetch() -> bytes | None:
         nonlocal pit
@@ -92,8 +97,7 @@ def read_scroll_slice(
 ) -> Iterator[bytes]:
     """As `read_pit_slice`, by a scroll, which every version has.
 
-    Its pages all have as many documents as the first: so many as are `page_bytes` when one is about
-    `doc_bytes`, which may not be known (0).
+    Its pages all have as many documents as the first.
     """
     ensure_same(connection, index.name, index.uuid)
     body = _body(index, number, slices, query, source)
@@ -166,10 +170,11 @@ def _known(connection: Connection, index: str, method: str, *request: Any) -> by
 class _Size:
     """Documents of the next page, by how large those of the last were."""
 
-    def __init__(self, window: int, page_bytes: int) -> None:
+    def __init__(self, window: int, page_bytes: int, doc_bytes: float) -> None:
         self._window = window
         self._page_bytes = page_bytes
-        self.docs = min(FIRST_DOCS, window)
+        first = int(page_bytes / doc_bytes) if doc_bytes else FIRST_DOCS
+        self.docs = max(1, min(first, window))
 
     def took(self, length: int) -> None:
         fitting = int(self.docs * self._page_bytes / length)

@@ -1,0 +1,44 @@
+"""Answers and samples stay small where documents are large."""
+
+from __future__ import annotations
+
+import pytest
+
+from mmc.plan.model import Split
+from mmc.sources.elasticsearch import describe
+from mmc.sources.elasticsearch.source import ElasticsearchSource
+from mmc.spi import Sample
+from tests.servers.elasticsearch.node import ElasticsearchNode
+from tests.sources.elasticsearch.indexed import fill, make
+from tests.sources.elasticsearch.tampering import tampering
+
+DOCUMENTS = 60
+LARGE = 200_000
+
+
+@pytest.mark.parametrize("method", ["seq_no", "pit", "scroll"])
+def test_answers_are_sized_by_bytes_from_the_first(
+    elasticsearch: ElasticsearchNode, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(describe, "_SAMPLE_BYTES", 10 * LARGE)
+    name = make(elasticsearch, shards=1)
+    fill(elasticsearch, name, ({"_id": f"d{n}", "n": {"t": "x" * LARGE}} for n in range(DOCUMENTS)))
+    sizes: list[int] = []
+
+    def spoil(path: str, asked: bytes, answer: bytes) -> bytes:
+        sizes.append(len(answer))
+        return answer
+
+    source = ElasticsearchSource()
+    with tampering(elasticsearch.url, spoil) as url:
+        how = {"method": method, "page_bytes": 5 * LARGE}
+        config = {"url": url, "index": name, "read": how}
+        (found,) = source.inspect(config, (), Sample(1000, 7)).collections
+        assert found.fields[0].evidence.rows <= 16
+        # 16 of 64 KB are one page of the sample.
+        assert max(sizes) < 17 * LARGE
+        sizes.clear()
+        split = Split("00000", found.extents, DOCUMENTS, found.bytes)
+        rows = sum(b.num_rows for b in source.read(config, name, split, ["_id", "n"], 100))
+    assert rows == DOCUMENTS
+    assert max(sizes) < 6 * LARGE
