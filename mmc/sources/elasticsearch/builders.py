@@ -34,8 +34,12 @@ _PLAIN: dict[Kind, set[type]] = {
     **{kind: {int, _NULL} for kind in _BITS},
 }
 """Types of values that Arrow takes as they are, ranges apart."""
+_NUMERIC = frozenset({*_BITS, Kind.FLOAT, Kind.DOUBLE})
 _EXACT = 1 << 53
-_MOST = float(np.finfo(np.float32).max)
+_BEYOND = 2.0**128 - 2.0**103
+"""The least number that no float32 is next to: `3.4028235e38`, the largest as it is written, is
+larger than the largest, and below this.
+"""
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _DOUBLE_INSIDE = re.compile(rb"[0-9][.e]")
@@ -99,11 +103,11 @@ def _lists(
     absent = np.zeros(len(cells), np.bool_)
     misfits: dict[int, Misfit] = {}
     for row, value in enumerate(cells):
-        if value is None:
+        if value is None or (value == "" and kind in _NUMERIC):
             absent[row] = True
             continue
         items = _items(kind, value)
-        if None in items:
+        if None in items or (kind in _NUMERIC and "" in items):
             misfits[row] = Misfit(row, "a null inside a list", value)
             continue
         flat += items
@@ -163,7 +167,7 @@ def _fast(kind: Kind, values: list[Any], type_: pa.DataType) -> pa.Array | None:
         return None
     if kind in (Kind.FLOAT, Kind.DOUBLE):
         largest = np.abs(made.fill_null(0).to_numpy(zero_copy_only=False)).max(initial=0)
-        if not largest <= (_MOST if kind is Kind.FLOAT else np.finfo(np.float64).max):
+        if not largest < (_BEYOND if kind is Kind.FLOAT else np.inf):
             return None
     return made.cast(type_)
 
@@ -216,14 +220,19 @@ def _bool(value: Any) -> bool:
     raise ValueError("neither true nor false")
 
 
-def _integer(value: Any, bits: int) -> int:
+def _integer(value: Any, bits: int) -> int | None:
+    """None for an empty text, which the server takes for no value."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError("no number in an integer field")
     if isinstance(value, str):
-        if len(value) < 40 and _INTEGER.fullmatch(value):
-            value = int(value)
-        elif NUMBER.fullmatch(value):
-            value = float(value)
+        if not value:
+            return None
+        # `long` takes no blanks (measured on 8.19), so none of its documents has any.
+        text = value.strip()
+        if len(text) < 40 and _INTEGER.fullmatch(text):
+            value = int(text)
+        elif NUMBER.fullmatch(text):
+            value = float(text)
         else:
             raise ValueError("a text that is no number")
     if isinstance(value, float):
@@ -237,16 +246,19 @@ def _integer(value: Any, bits: int) -> int:
     return int(value)
 
 
-def _float(value: Any, kind: Kind) -> float:
+def _float(value: Any, kind: Kind) -> float | None:
+    """None for an empty text, which the server takes for no value."""
+    if value == "":
+        return None
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError("no number in a number field")
-    if isinstance(value, str) and not NUMBER.fullmatch(value):
+    if isinstance(value, str) and not NUMBER.fullmatch(value.strip()):
         raise ValueError("a text that is no number")
     try:
         made = float(value)
     except OverflowError:
         made = math.inf
-    if not math.isfinite(made) or (kind is Kind.FLOAT and abs(made) > _MOST):
+    if not math.isfinite(made) or (kind is Kind.FLOAT and abs(made) >= _BEYOND):
         raise ValueError("a number outside the range of the field")
     if isinstance(value, int) and int(made) != value:
         raise ValueError("an integer that a double cannot hold exactly")

@@ -228,12 +228,30 @@ def test_a_document_without_source_is_a_flaw(way: str) -> None:
     assert page.decode([Column("_id", Kind.TEXT)], None).flaws == ()
 
 
-@pytest.mark.parametrize("text", ["1_000", " 12 ", "١", "nan", ""])
+@pytest.mark.parametrize("text", ["1_000", "1 2", "١", "nan", " ", "0x10"])
 @pytest.mark.parametrize("kind", [Kind.INT64, Kind.DOUBLE])
 def test_a_number_in_a_text_is_read_as_strictly_as_by_the_server(
     way: str, kind: Kind, text: str
 ) -> None:
     assert values_of(way, kind, text) == ([None], ["a text that is no number"])
+
+
+@pytest.mark.parametrize("kind", [Kind.INT8, Kind.INT64, Kind.FLOAT, Kind.DOUBLE])
+def test_blanks_and_empty_texts_in_numbers_are_what_they_are_to_the_server(
+    way: str, kind: Kind
+) -> None:
+    assert values_of(way, kind, " 12 ", "", [""]) == ([12, None, None], [])
+    assert values_of(way, kind, ["1", " 2"], "", many=True) == ([[1, 2], None], [])
+    reasons = values_of(way, kind, [1, ""], many=True)[1]
+    assert reasons == ["a null inside a list"]
+
+
+def test_the_largest_float_is_one_as_it_is_written(way: str) -> None:
+    largest = float(np.finfo(np.float32).max)
+    for given in ([3.4028235e38, -3.4028235e38], ["3.4028235e38", "-3.4028235e38"]):
+        assert values_of(way, Kind.FLOAT, *given) == ([largest, -largest], [])
+    reason = "a number outside the range of the field"
+    assert values_of(way, Kind.FLOAT, 3.4028236e38) == ([None], [reason])
 
 
 def test_lists_in_lists_are_one_list(way: str) -> None:
