@@ -7,7 +7,7 @@ same result. What a column cannot hold is a flaw, never a null nobody told of.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ from mmc.sources.elasticsearch.tokens import TokenTable
 from mmc.sources.elasticsearch.vectorcolumn import VECTORS, vectors
 
 _SHOWN = 60
+_OBJECTS = frozenset({Kind.JSON, Kind.POINT, Kind.SPARSE})
+"""Kinds whose values may be objects."""
 _BARE = "a document without `_source`"
 
 
@@ -79,7 +81,8 @@ class Page:
     def _decode(self, columns: Sequence[Column], tokens: TokenTable | None) -> Decoded:
         count = self.count
         found: dict[str, list[Any]] = {column.path: [None] * count for column in columns}
-        places, bare = self._fill(found)
+        single = {column.path for column in columns if column.kind not in _OBJECTS}
+        places, bare = self._fill(found, single)
         arrays: list[pa.Array] = []
         flaws: list[Flaw] = []
         for column in columns:
@@ -106,10 +109,17 @@ class Page:
                 made.update(members(value))
         return made
 
-    def _fill(self, found: dict[str, list[Any]]) -> tuple[npt.NDArray[np.int64], list[int]]:
-        """Fills the cells of each path; gives the places, and the rows that have no `_source`."""
+    def _fill(
+        self, found: dict[str, list[Any]], single: Collection[str] = ()
+    ) -> tuple[npt.NDArray[np.int64], list[int]]:
+        """Fills the cells of each path; gives the places, and the rows that have no `_source`.
+
+        Args:
+            single: paths of columns that take no objects.
+        """
         above = {path: found[path] for path in METADATA if path in found}
-        reader = Reader({path: cells for path, cells in found.items() if path not in above})
+        inner = {path: cells for path, cells in found.items() if path not in above}
+        reader = Reader(inner, single)
         inside = len(above) < len(found)
         places = np.arange(self.count, dtype=np.int64)
         bare: list[int] = []

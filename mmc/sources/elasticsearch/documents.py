@@ -7,7 +7,7 @@ gives: proxies of simdjson, or the lists and dicts of Python's decoder.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import simdjson
@@ -40,26 +40,37 @@ NUMBERS = frozenset({int, float, Written})
 
 
 class _Node:
-    """A name of a path: the cells of the column that ends here, and the names below."""
+    """A name of a path: the cells of the column that ends here, and the names below.
 
-    __slots__ = ("below", "cells")
+    Attributes:
+        whole: the column takes objects. Where one that does not has names below (`subobjects:
+            false`: `cpu` and `cpu.total` are two fields), an object is theirs alone.
+    """
+
+    __slots__ = ("below", "cells", "whole")
 
     def __init__(self) -> None:
         self.cells: list[Any] | None = None
+        self.whole = True
         self.below: dict[str, _Node] = {}
 
 
 class Reader:
     """Fills cells, by row; what a document does not have, or has as null, is left as it is."""
 
-    def __init__(self, found: Mapping[str, list[Any]]) -> None:
-        """`found`: the cells of a column by its dotted path."""
+    def __init__(self, found: Mapping[str, list[Any]], single: Collection[str] = ()) -> None:
+        """
+        Args:
+            found: the cells of a column by its dotted path.
+            single: paths of the columns that take no objects.
+        """
         self._root = _Node()
         for path, cells in found.items():
             node = self._root
             for part in path.split("."):
                 node = node.below.setdefault(part, _Node())
             node.cells = cells
+            node.whole = path not in single
 
     def read(self, source: Any, row: int) -> None:
         """Reads one `_source`."""
@@ -80,11 +91,23 @@ def _walk(wanted: dict[str, _Node], source: Any, row: int) -> None:
         if value is None:
             continue
         cells = node.cells
-        if cells is not None:
+        own = value
+        if not node.whole and node.below:
+            own = _without_objects(value)
+        if cells is not None and own is not None:
             before = cells[row]
-            cells[row] = value if before is None else _joined(before, value)
+            cells[row] = own if before is None else _joined(before, own)
         if node.below:
             _descend(node.below, value, row)
+
+
+def _without_objects(value: Any) -> Any:
+    if isinstance(value, OBJECTS):
+        return None
+    if isinstance(value, Several):
+        left = [item for item in value if not isinstance(item, OBJECTS)]
+        return Several(left) if len(left) > 1 else (left or [None])[0]
+    return value
 
 
 def _descend(wanted: dict[str, _Node], value: Any, row: int) -> None:

@@ -151,6 +151,23 @@ def test_names_with_dots_are_objects(way: str) -> None:
     ]
 
 
+def test_a_field_with_fields_below_its_name(way: str) -> None:
+    """As `subobjects: false` has them."""
+    sources: list[dict[str, Any]] = [
+        {"cpu": 1, "cpu.total": 2, "cpu.user.time": 3},
+        {"cpu": {"total": 2, "user": {"time": 3}}},
+        {"cpu.total": 2, "cpu.user.time": 3, "cpu": 1},
+        {"cpu": 1},
+    ]
+    wanted = {"cpu": [1, None, 1, 1], "cpu.total": [2, 2, 2, None]}
+    hits = [{"_id": "x", "_source": source} for source in sources]
+    body = {"hits": {"hits": hits}, "other": BIG if way == "python" else 1}
+    columns = [Column(path, Kind.INT64) for path in (*wanted, "cpu.user.time")]
+    made = Page.parse(json.dumps(body).encode()).decode(columns, None)
+    assert made.flaws == ()
+    assert made.batch.to_pydict() == {**wanted, "cpu.user.time": [3, 3, 3, None]}
+
+
 def test_objects_in_a_list_give_a_list(way: str) -> None:
     made = decoded(way, Column("a.b", Kind.INT64, many=True), {"a": [{"b": 1}, {"b": [2, 3]}]})
     assert made.batch.column(0).to_pylist() == [[1, 2, 3]]
