@@ -12,8 +12,10 @@ exception.
      +-- TargetError            a target refuses                                   exit 1
      |    +-- BatchTooLarge     the server wants smaller messages                  retried by
      halving
-     |    +-- TargetBusy        rate limit, quota, unavailable                     retried with
+     |    +-- TargetBusy        unavailable                                        retried with
      backoff
+     |         +-- TargetThrottled  rate limit or quota: nothing of the call was done  sent again,
+     slower
      +-- RowsRejected           rows.on_error: fail, or more than max_errors       exit 1
      +-- PlanStale              facts differ from the plan's                       exit 4
      +-- StateError             the state store cannot be opened, or is of a newer mmc  exit 1
@@ -88,6 +90,12 @@ class BatchTooLarge(TargetError):
 
 class TargetBusy(TargetError):
     retryable = True
+
+
+class TargetThrottled(TargetBusy):
+    """`rows_written`: of the batch that was to be written, what was acknowledged before."""
+
+    rows_written = 0
 
 
 class RowsRejected(MmcError):

@@ -170,6 +170,18 @@ class Retrying:
 
 
 @dataclass(frozen=True, slots=True)
+class Paced:
+    """The target refused rows because of a rate limit or quota. It gets them again after
+    `wait_seconds`, and from then on at most `bytes_per_second`, which grows slowly.
+    """
+
+    what: str
+    error: str
+    bytes_per_second: int
+    wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Quarantined:
     """Rows went to a quarantine file; `reasons` are (code, field, reason, count)."""
 
@@ -241,6 +253,7 @@ Event: TypeAlias = (
     | ImportProgress
     | ImportDone
     | Retrying
+    | Paced
     | Quarantined
     | VerifyProgress
     | Verified

@@ -94,7 +94,13 @@ class Writer(Protocol):
     """Writes one split. Nothing counts before `commit` returns."""
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Takes a canonical batch of at most `batch_rows` rows. Raises TargetError."""
+        """Takes a canonical batch of at most `batch_rows` rows.
+
+        Raises:
+            TargetThrottled: the target wants less for now; its `rows_written` says how many rows of
+                the batch are written. The next call brings the rest.
+            TargetError: nobody knows what of the batch is written; the split is replayed, or over.
+        """
 
     def commit(self) -> tuple[FileRecord, ...]:
         """Makes the split durable under its final names. Raises TargetError."""

@@ -27,7 +27,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from mmc.casts import Cast, choose
-from mmc.errors import SourceBusy, SourceError, TargetBusy, TargetError
+from mmc.errors import SourceBusy, SourceError, TargetBusy, TargetError, TargetThrottled
 from mmc.facts import (
     Capabilities,
     Extent,
@@ -73,7 +73,7 @@ class Crash(BaseException):
 
 
 def fault(folder: Path, place: str, action: str) -> None:
-    """Plants a fault: crash | kill | busy | error | sleep | bug."""
+    """Plants a fault: crash | kill | busy | throttle | error | sleep | bug."""
     (folder / f"fault.{place}").write_text(action)
 
 
@@ -92,6 +92,8 @@ def strike(folder: Path, place: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         case "busy":
             raise (SourceBusy if source else TargetBusy)(f"busy at {place}")
+        case "throttle":
+            raise TargetThrottled(f"slower, at {place}")
         case "error":
             raise (SourceError if source else TargetError)(f"failed at {place}", hint="mend it")
         case "bug":
@@ -321,7 +323,17 @@ class FakeWriter:
         self.rows = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
-        strike(self.target.folder, f"write.{self.split}.{self.calls}")
+        try:
+            strike(self.target.folder, f"write.{self.split}.{self.calls}")
+        except TargetThrottled as error:
+            error.rows_written = min(2, batch.num_rows)
+            self._write(batch.slice(0, error.rows_written))
+            raise
+        self._write(batch)
+        self.calls += 1
+        strike(self.target.folder, f"written.{self.split}.{self.calls}")
+
+    def _write(self, batch: pa.RecordBatch) -> None:
         base = self.target.base
         with base:
             for row in batch.to_pylist():
@@ -333,9 +345,7 @@ class FakeWriter:
                     "INSERT INTO rows VALUES (?, ?, ?, ?)",
                     [self.name, row["id"], json.dumps(row), self.partition],
                 )
-        self.calls += 1
         self.rows += batch.num_rows
-        strike(self.target.folder, f"written.{self.split}.{self.calls}")
 
     def commit(self) -> tuple[FileRecord, ...]:
         strike(self.target.folder, f"commit.{self.split}")

@@ -19,7 +19,7 @@ from mmc import registry
 from mmc.errors import RowsRejected, SourceChanged
 from mmc.events import Emit, Quarantined, SplitProgress
 from mmc.plan.model import CopySplits, Endpoint, OnError, RowPolicy, Split
-from mmc.run.pace import call
+from mmc.run.pace import Rate, call
 from mmc.run.quarantine import BadRow, Quarantine
 from mmc.run.stop import SplitStopped
 from mmc.run.transform import Transform
@@ -69,6 +69,7 @@ def copy_split(
     rows: RowPolicy,
     emit: Emit,
     should_stop: Callable[[], bool],
+    rate: Rate,
 ) -> SplitResult:
     """Copies a split, again from its start while it fails in a way that may pass.
 
@@ -76,6 +77,7 @@ def copy_split(
         replay: an earlier attempt may have written some of it.
         run_dir: quarantine files go below it.
         rows: what a bad row does; `max_errors` is what is left of it for this split.
+        rate: of writing to this target, for all splits that go there.
 
     Raises:
         RowsRejected: a bad row, or more of them than allowed.
@@ -94,6 +96,7 @@ def copy_split(
             emit,
             should_stop,
             Quarantine(run_dir / "quarantine", step.id, split.id),
+            rate,
         )
         replaying, again = again, True
         return copy.run(source, target, replaying)
@@ -155,6 +158,7 @@ class _Copy:
     emit: Emit
     should_stop: Callable[[], bool]
     quarantine: Quarantine
+    rate: Rate
     read: int = 0
     written: int = 0
     filtered: int = 0
@@ -177,7 +181,14 @@ class _Copy:
                     self._judge(done.bad)
                 if done.batch.num_rows:
                     digest.add(done.batch)
-                    writer.write(done.batch)
+                    if not self.rate.write(
+                        f"write of split {self._name}",
+                        writer,
+                        done.batch,
+                        emit=self.emit,
+                        should_stop=self.should_stop,
+                    ):
+                        raise SplitStopped(f"split {self._name} was stopped")
                     self.written += done.batch.num_rows
                 self._tell(batch)
             self._account()

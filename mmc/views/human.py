@@ -28,6 +28,7 @@ from mmc.events import (
     ImportDone,
     ImportProgress,
     NothingToDo,
+    Paced,
     Planned,
     Quarantined,
     Retrying,
@@ -180,6 +181,8 @@ class HumanView:
                 self._quarantine(event)
             case Retrying():
                 self._tell(f"trying again: {message(event)}", style="yellow")
+            case Paced():
+                self._tell(f"slower: {message(event)}", style="yellow")
             case Verified():
                 self._verdict(event)
             case RunFinished():

@@ -13,6 +13,7 @@ from mmc.events import (
     ImportDone,
     ImportProgress,
     NothingToDo,
+    Paced,
     Planned,
     Quarantined,
     Retrying,
@@ -94,6 +95,9 @@ def message(event: Event) -> str:
         case Retrying():
             wait = seconds_text(event.wait_seconds)
             return f"{event.what} failed ({event.error}); attempt {event.attempt} in {wait}"
+        case Paced():
+            wait, rate = seconds_text(event.wait_seconds), bytes_text(event.bytes_per_second)
+            return f"{event.what}: {event.error}; on at {rate}/s in {wait}"
         case Quarantined():
             return (
                 f"{many(event.rows, 'row')} of split {event.split} to {event.path}:"

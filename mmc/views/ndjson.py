@@ -13,6 +13,7 @@ from mmc.events import (
     Diagnosed,
     Event,
     Failed,
+    Paced,
     Quarantined,
     Retrying,
     RunFinished,
@@ -79,7 +80,7 @@ def level(event: Event) -> str:
             return "info" if event.ok else "error"
         case RunFinished():
             return {"failed": "error", "partial": "warn"}.get(event.outcome, "info")
-        case Quarantined() | Retrying():
+        case Quarantined() | Retrying() | Paced():
             return "warn"
         case SplitStarted() | SplitProgress() | VerifyProgress():
             return "debug"

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 from mmc.errors import RowsRejected, SourceChanged, TargetError
-from mmc.events import SplitProgress
+from mmc.events import Paced, Retrying, SplitProgress
 from mmc.plan.model import CopySplits, OnError, Plan, RowPolicy
 from mmc.run import split as split_module
+from mmc.run.pace import Rate
 from mmc.run.split import SplitResult, columns_for, copy_split
 from mmc.run.stop import SplitStopped
 from mmc.run.transform import Transform, Transformed
 from mmc.types import Collection
 from mmc.verify.digest import Digest
-from tests.fakes import FakeTarget, rows_of
+from tests.fakes import FakeTarget, fault, rows_of
 from tests.run.conftest import Bench
 
 
@@ -36,6 +37,7 @@ def _copy(bench: Bench, plan: Plan, number: int = 1, **options: Any) -> SplitRes
             rows=plan.rows,
             emit=bench.events.append,
             should_stop=options.pop("should_stop", lambda: False),
+            rate=options.pop("rate", None) or Rate(sleep=lambda seconds: None),
         )
 
 
@@ -163,3 +165,15 @@ def test_the_fake_source_gives_the_rows_it_says(make_bench: Callable[[], Bench])
     data = rows_of({"bad": [1], "twice": [2]}, 0, 3)
     assert data["id"].tolist() == [0, 1, 0]
     assert [row[0] != row[0] for row in data["vector"].tolist()] == [False, True, False]
+
+
+def test_rows_that_are_refused_for_now_are_given_again_and_slower(bench: Bench) -> None:
+    plan = bench.plan()
+    fault(bench.folder, "write.00001.0", "throttle")
+    result = _copy(bench, plan)
+    assert result.rows_written == 10
+    assert bench.keys() == list(range(10, 20))
+    (paced,) = bench.told(Paced)
+    assert (paced.error, paced.wait_seconds) == ("slower, at write.00001.0", 0.5)
+    # Once: the split was not begun again.
+    assert not bench.told(Retrying)

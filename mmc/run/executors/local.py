@@ -20,6 +20,7 @@ from mmc.plan.model import CopySplits, Executor, Plan
 from mmc.run.executors.task import Finished, Task
 from mmc.run.executors.threads import SplitThreads
 from mmc.run.executors.worker import Done, Failure, Setup, Worker
+from mmc.run.pace import Rate
 from mmc.run.split import copy_split
 from mmc.run.stop import SplitStopped
 from mmc.spi import Target
@@ -52,6 +53,7 @@ class LocalExecutor:
         self._emit = emit
         self._should_stop = should_stop
         self._workers: list[Worker] = []
+        self._rate = Rate()
 
     def __enter__(self) -> LocalExecutor:
         return self
@@ -121,6 +123,7 @@ class LocalExecutor:
             rows=task.rows,
             emit=emit,
             should_stop=should_stop,
+            rate=self._rate,
         )
         return Finished(task, result, time.monotonic() - began)
 

@@ -26,6 +26,7 @@ from mmc import registry
 from mmc.errors import WorkerLost
 from mmc.events import Event
 from mmc.plan.model import CopySplits, Endpoint, RowPolicy, Split
+from mmc.run.pace import Rate
 from mmc.run.split import SplitResult, copy_split
 from mmc.spi import Target
 
@@ -172,6 +173,7 @@ def main() -> None:
         setup: Setup = pipe.recv()
         targets: dict[str, Target] = {}
         step: CopySplits | None = None
+        rate = Rate()
         while True:
             try:
                 job = pipe.recv()
@@ -196,6 +198,7 @@ def main() -> None:
                 rows=job.rows,
                 emit=lambda event: _tell(pipe, event),
                 should_stop=lambda: _stop_asked(pipe),
+                rate=rate,
             )
             _tell(pipe, Done(result, time.monotonic() - began))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mmc.errors import BatchTooLarge, TargetBusy, TargetError
+from mmc.errors import BatchTooLarge, TargetBusy, TargetError, TargetThrottled
 
 
 @contextmanager
@@ -15,7 +15,8 @@ def translated(what: str) -> Iterator[None]:
 
     Raises:
         BatchTooLarge: the message is larger than the server takes.
-        TargetBusy: not reachable, too slow, rate or quota limit.
+        TargetThrottled: rate or quota limit.
+        TargetBusy: not reachable, too slow.
         TargetError: anything else.
     """
     import grpc
@@ -40,8 +41,10 @@ def words(error: Any) -> str:
 
 
 _TOO_LARGE = ("larger than max", "message larger", "exceeds the maximum", "too large")
+_THROTTLED = ("rate limit", "ratelimit", "quota exceeded")
+"""The proxy looks at limits before it does anything of a request."""
 _BUSY = (
-    *("rate limit", "quota exceeded", "ratelimiter", "not ready", "no available"),
+    *("not ready", "no available"),
     # While a server comes back after a restart: its parts do not find each other yet.
     *("node not found", "node offline", "node not match", "session not found", "not healthy"),
     *("channel not found", "channel not available", "shard leader", "shard delegator"),
@@ -56,13 +59,15 @@ def _translate(what: str, code: Any, words: str, retriable: bool) -> TargetError
     name = getattr(code, "name", "")
     text = f"{what}: {words}"
     lower = words.lower()
+    if code == _RATE_LIMIT or any(part in lower for part in _THROTTLED):
+        return TargetThrottled(text, code="MMC506")
     if name == "RESOURCE_EXHAUSTED" and "rate" not in lower:
         return BatchTooLarge(text, code="MMC505")
     if any(part in lower for part in _TOO_LARGE) and "message" in lower:
         return BatchTooLarge(text, code="MMC505")
     if name in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED"):
         return TargetBusy(text, code="MMC506")
-    if retriable or code == _RATE_LIMIT or any(part in lower for part in _BUSY):
+    if retriable or any(part in lower for part in _BUSY):
         return TargetBusy(text, code="MMC506")
     if name in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
         return TargetError(text, hint="is the token right, and may it do this?", code="MMC507")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from mmc.errors import BatchTooLarge, TargetError
+from mmc.errors import BatchTooLarge, TargetError, TargetThrottled
 from mmc.plan.model import CopySplits, Split
 from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.encode import encode
@@ -28,11 +28,13 @@ class InsertWriter:
         self._partition = split.partition
         self._most_bytes = min(step.batch_bytes, connection.dialect.capabilities.max_batch_bytes)
         self._insert = insert
+        self._acknowledged = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Sends the batch in pieces of at most the planned bytes.
 
         Raises:
+            TargetThrottled: after `rows_written` of its rows; the rest may be written next.
             TargetError: the server refuses, or a value would not come back as it is (MMC508).
         """
         if not batch.num_rows:
@@ -40,9 +42,13 @@ class InsertWriter:
         refuse_unstorable(self._collection, batch, self._connection.dialect)
         pieces = -(-batch.nbytes // self._most_bytes)
         rows = max(1, -(-batch.num_rows // pieces))
+        self._acknowledged = 0
         try:
             for start in range(0, batch.num_rows, rows):
                 self._send(batch.slice(start, rows))
+        except TargetThrottled as error:
+            error.rows_written = self._acknowledged
+            raise
         except BaseException:
             # Nobody knows what a failed call has written, so whoever tries again must replace.
             self._insert = False
@@ -78,6 +84,7 @@ class InsertWriter:
                 f"{written} acknowledged",
                 code="MMC524",
             )
+        self._acknowledged += written
 
     def commit(self) -> tuple[FileRecord, ...]:
         """All rows are acknowledged, so all are durable; this route has no files."""

@@ -6,10 +6,15 @@ import grpc
 import pytest
 from pymilvus.exceptions import MilvusException
 
-from mmc.errors import BatchTooLarge, TargetBusy, TargetError
+from mmc.errors import BatchTooLarge, TargetBusy, TargetError, TargetThrottled
 from mmc.sinks.milvus.errors import translated
 
 CODE = grpc.StatusCode
+LIMITED = (
+    "request is rejected by grpc RateLimiter middleware, please retry later:"
+    " rate limit exceeded[rate=314572.8]"
+)
+"""What 2.3.5 answers to an insert above `quotaAndLimits.dml.insertRate.max`."""
 
 
 @pytest.mark.parametrize(
@@ -23,9 +28,10 @@ CODE = grpc.StatusCode
             BatchTooLarge,
             "MMC505",
         ),
-        (MilvusException(8, "rate limit exceeded[rate=0.1]"), TargetBusy, "MMC506"),
-        (MilvusException(1, "request is rejected by grpc RateLimiter"), TargetBusy, "MMC506"),
-        (MilvusException(9, "quota exceeded[reason=disk quota]"), TargetBusy, "MMC506"),
+        (MilvusException(8, LIMITED), TargetThrottled, "MMC506"),
+        (MilvusException(1, "request is rejected by grpc RateLimiter"), TargetThrottled, "MMC506"),
+        (MilvusException(9, "quota exceeded[reason=disk quota]"), TargetThrottled, "MMC506"),
+        (MilvusException(CODE.RESOURCE_EXHAUSTED, LIMITED), TargetThrottled, "MMC506"),
         (MilvusException(5, "not now", retriable=True), TargetBusy, "MMC506"),
         (MilvusException(CODE.UNAVAILABLE, "connection refused"), TargetBusy, "MMC506"),
         (MilvusException(CODE.DEADLINE_EXCEEDED, "Deadline Exceeded"), TargetBusy, "MMC506"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mmc.errors import TargetError
+from mmc.errors import TargetError, TargetThrottled
 from mmc.sinks.milvus.connect import Connection
 from tests.servers.milvus_lite import a_split, copy_step, create_step, open_lite
 from tests.sinks.milvus.collections import (
@@ -128,6 +129,33 @@ def test_after_a_failed_call_a_writer_replaces(tmp_path: Path) -> None:
         with pytest.raises(TargetError):
             writer.write(small_rows(collection, [1], text="x" * 101))
         assert not writer._insert
+
+
+def test_rows_that_a_server_refuses_for_now_are_written_next(
+    tmp_path: Path, calls: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks at its limits before it does anything, so the rest is no replay."""
+    made = Connection.call
+    limited = [False, True, False]
+
+    def call(self: Connection, method: str, request: Any) -> Any:
+        if method == "Insert" and limited and limited.pop(0):
+            raise TargetThrottled("rate limit exceeded")
+        return made(self, method, request)
+
+    monkeypatch.setattr(Connection, "call", call)
+    collection = small()
+    rows = small_rows(collection, list(range(100)))
+    with open_lite(tmp_path) as target:
+        target.ensure(create_step(collection))
+        step = replace(copy_step(collection), batch_bytes=rows.nbytes // 2 + 100)
+        writer = target.writer(step, a_split(), replay=False)
+        with pytest.raises(TargetThrottled) as caught:
+            writer.write(rows)
+        assert caught.value.rows_written == 50
+        writer.write(rows.slice(50))
+        assert calls == [("Insert", 50), ("Insert", 50)]
+        same(read(target, collection), rows)
 
 
 @pytest.mark.parametrize(
