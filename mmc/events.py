@@ -193,6 +193,15 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexProgress:
+    """How far the server is with an index: rows that are in it, of those that it holds."""
+
+    step: str
+    rows: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class VerifyProgress:
     step: str
     rows: int
@@ -255,6 +264,7 @@ Event: TypeAlias = (
     | Retrying
     | Paced
     | Quarantined
+    | IndexProgress
     | VerifyProgress
     | Verified
     | RunFinished

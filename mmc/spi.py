@@ -13,7 +13,7 @@ announced; batches on the way *into a sink*
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -109,6 +109,14 @@ class Writer(Protocol):
         """Gives up: removes what it can. Never raises."""
 
 
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how many rows are done, of how many."""
+
+
+def unheard(done: int, total: int) -> None:
+    """Progress that nobody asks for."""
+
+
 class Target(Protocol):
     """An open connection to a target: what `Sink.open` gives.
 
@@ -127,8 +135,11 @@ class Target(Protocol):
 
     def load(self, step: LoadCollection) -> None: ...
 
-    def await_indexes(self, step: AwaitIndexes) -> None:
-        """Called only where the capabilities do not say `embedded` or `whole_files`."""
+    def await_indexes(self, step: AwaitIndexes, progress: Progress = unheard) -> None:
+        """Waits until indexes cover every row; not called where capabilities say `embedded` or
+        `whole_files`. `progress` is told while that lasts, at least every few seconds, and what it
+        raises ends the wait. Raises TargetError.
+        """
 
     def write_manifest(
         self, step: WriteManifest, plan_digest: str, files: Mapping[str, Sequence[WrittenSplit]]

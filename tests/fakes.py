@@ -62,7 +62,7 @@ from mmc.plan.model import (
 from mmc.plan.model import (
     Mapping as FieldMapping,
 )
-from mmc.spi import FileRecord, Sample, WrittenSplit
+from mmc.spi import FileRecord, Progress, Sample, WrittenSplit, unheard
 from mmc.types import ArrowType, Collection, Field, FieldType, Index, Metric, freeze
 
 DIM = 4
@@ -271,7 +271,9 @@ class FakeTarget:
         strike(self.folder, "load")
         self.did("load")
 
-    def await_indexes(self, step: AwaitIndexes) -> None:
+    def await_indexes(self, step: AwaitIndexes, progress: Progress = unheard) -> None:
+        progress(3, 10)
+        progress(3, 10)
         self.did("await indexes")
 
     def write_manifest(
@@ -444,6 +446,7 @@ def make_plan(
         ),
         BuildIndex("index.articles", "articles", "vector", index),
         LoadCollection("load.articles", "articles"),
+        AwaitIndexes("built.articles", "articles"),
         WriteManifest("manifest", "manifest.json"),
         Verify("verify.articles", "copy.articles", "articles", mode, "exact", "full"),
     )

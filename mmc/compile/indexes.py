@@ -99,7 +99,7 @@ def _gpu_only(
     return draft.finding(
         "MMC551",
         f"`{collection.to}.{mapping.field.name}`: only a server that was built for GPUs builds"
-        f" {index.type}, and another refuses it when it is to build the index",
+        f" {index.type}, and another may take it and never be done",
         at,
         severity=Severity.WARNING,
         hint="be sure that this server is such a one, or take HNSW or IVF_FLAT",

@@ -17,6 +17,7 @@ from typing import TypeVar, assert_never
 from mmc.errors import LeaseLost, StateError, Stopped
 from mmc.events import (
     Emit,
+    IndexProgress,
     NothingToDo,
     RunFinished,
     RunStarted,
@@ -286,7 +287,7 @@ class _Apply:
                 self._attempt.call(label_of(step), lambda: target.load(step))
             case AwaitIndexes():
                 target = self._targets.of(step.collection)
-                self._attempt.call(label_of(step), lambda: target.await_indexes(step))
+                self._attempt.call(label_of(step), lambda: self._await_indexes(target, step))
             case WriteManifest():
                 target = self._targets.by_route(route_of(self._plan))
                 files = {copy.id: self._copying.written(copy) for copy in self._plan.copies}
@@ -308,6 +309,17 @@ class _Apply:
             case _:
                 assert_never(step)
         return _Outcome()
+
+    def _await_indexes(self, target: Target, step: AwaitIndexes) -> None:
+        told: tuple[int, int] | None = None
+
+        def progress(done: int, total: int) -> None:
+            nonlocal told
+            self._attempt.go_on()
+            if told != (told := (done, total)):
+                self._emit(IndexProgress(step.id, done, total))
+
+        target.await_indexes(step, progress)
 
     def _check_keys(self, step: CheckKeys) -> int:
         copy = copy_of(self._plan, step.copy)

@@ -39,7 +39,7 @@ from mmc.plan.model import (
 )
 from mmc.sinks.parts import PartSplitWriter
 from mmc.spec.endpoints import FilesTarget
-from mmc.spi import Config, WrittenSplit
+from mmc.spi import Config, Progress, WrittenSplit, unheard
 from mmc.types import ELEMENTS, Collection, TypeKind
 
 VERSION = "1"
@@ -198,7 +198,7 @@ class FilesFolder:
         """Refused: there is nothing to load."""
         raise TargetError(f"files cannot be loaded: {step.id} cannot be done", code="MMC538")
 
-    def await_indexes(self, step: AwaitIndexes) -> None:
+    def await_indexes(self, step: AwaitIndexes, progress: Progress = unheard) -> None:
         """Refused, as `build_index`."""
         raise TargetError(f"files hold no index: {step.id} cannot be done", code="MMC538")
 

@@ -27,6 +27,7 @@ from mmc.events import (
     ImportAsked,
     ImportDone,
     ImportProgress,
+    IndexProgress,
     NothingToDo,
     Paced,
     Planned,
@@ -167,7 +168,7 @@ class HumanView:
                 self._end_step()
                 if event.kind != "verify" or event.skipped:
                     self._tell(message(event), SYMBOLS.get(event.kind))
-            case SplitProgress() | VerifyProgress() | ImportProgress():
+            case SplitProgress() | VerifyProgress() | IndexProgress() | ImportProgress():
                 self._count(event)
             case ImportAsked() | ImportDone():
                 if self._verbose:
@@ -288,7 +289,13 @@ class HumanView:
         self._running.start()
 
     def _count(
-        self, event: SplitProgress | SplitDone | VerifyProgress | ImportProgress | Quarantined
+        self,
+        event: SplitProgress
+        | SplitDone
+        | VerifyProgress
+        | IndexProgress
+        | ImportProgress
+        | Quarantined,
     ) -> None:
         if self._running is not None:
             self._running.progress.take(event, self._clock())

@@ -12,6 +12,7 @@ from mmc.events import (
     ImportAsked,
     ImportDone,
     ImportProgress,
+    IndexProgress,
     NothingToDo,
     Paced,
     Planned,
@@ -103,6 +104,8 @@ def message(event: Event) -> str:
                 f"{many(event.rows, 'row')} of split {event.split} to {event.path}:"
                 f" {reasons_text(event.reasons)}"
             )
+        case IndexProgress():
+            return f"{event.rows:,} of {event.total:,} rows in the index"
         case VerifyProgress():
             of = "" if event.total is None else f" of {event.total:,}"
             return f"{event.rows:,}{of} rows read"

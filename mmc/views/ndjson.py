@@ -13,6 +13,7 @@ from mmc.events import (
     Diagnosed,
     Event,
     Failed,
+    IndexProgress,
     Paced,
     Quarantined,
     Retrying,
@@ -82,7 +83,7 @@ def level(event: Event) -> str:
             return {"failed": "error", "partial": "warn"}.get(event.outcome, "info")
         case Quarantined() | Retrying() | Paced():
             return "warn"
-        case SplitStarted() | SplitProgress() | VerifyProgress():
+        case SplitStarted() | SplitProgress() | VerifyProgress() | IndexProgress():
             return "debug"
         case _:
             return "info"

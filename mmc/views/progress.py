@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from mmc.events import (
     ImportProgress,
+    IndexProgress,
     Quarantined,
     SplitDone,
     SplitProgress,
@@ -16,6 +18,11 @@ from mmc.events import (
 )
 from mmc.plan.tree import bytes_text, many
 from mmc.views.messages import clock_text
+
+Counted: TypeAlias = (
+    SplitProgress | SplitDone | VerifyProgress | IndexProgress | ImportProgress | Quarantined
+)
+"""Events that move a running step."""
 
 WINDOW_SECONDS = 20.0
 """Rates are of this last while: old enough to be calm, young enough to show a stall."""
@@ -58,7 +65,12 @@ class StepProgress:
 
     def take(
         self,
-        event: SplitProgress | SplitDone | VerifyProgress | ImportProgress | Quarantined,
+        event: SplitProgress
+        | SplitDone
+        | VerifyProgress
+        | IndexProgress
+        | ImportProgress
+        | Quarantined,
         now: float,
     ) -> None:
         """Counts an event of this step."""
@@ -69,7 +81,7 @@ class StepProgress:
                 self._move(event.split, event.rows_read, event.bytes_read)
                 self._running.pop(event.split, None)
                 self.splits_done += 1
-            case VerifyProgress():
+            case VerifyProgress() | IndexProgress():
                 self.rows, self.total_rows = event.rows, event.total
             case ImportProgress():
                 self.rows, self.total_rows = event.rows_done, event.rows

@@ -23,6 +23,7 @@ from mmc.errors import (
 )
 from mmc.events import (
     Diagnosed,
+    IndexProgress,
     NothingToDo,
     Quarantined,
     Retrying,
@@ -41,7 +42,14 @@ from tests.fakes import Crash, FakeTarget
 from tests.run.conftest import Bench
 
 ALL = list(range(40))
-STEPS = ["check_keys", "create_collection", "copy_splits", "build_index", "load_collection"]
+STEPS = [
+    "check_keys",
+    "create_collection",
+    "copy_splits",
+    "build_index",
+    "load_collection",
+    "await_indexes",
+]
 STEPS += ["write_manifest", "verify"]
 
 
@@ -51,7 +59,7 @@ def test_apply_carries_out_every_step_in_order(bench: Bench) -> None:
     assert report.outcome is RunStatus.APPLIED
     assert bench.keys() == ALL
     assert [event.kind for event in bench.told(StepStarted)] == STEPS
-    assert [event.skipped for event in bench.told(StepDone)] == [False] * 7
+    assert [event.skipped for event in bench.told(StepDone)] == [False] * len(STEPS)
     assert (report.rows_read, report.rows_written, report.rows_filtered) == (40, 40, 0)
     assert report.verified[0].ok and report.verified[0].rows_found == 40
     started, finished = bench.told(RunStarted)[0], bench.told(RunFinished)[0]
@@ -60,6 +68,8 @@ def test_apply_carries_out_every_step_in_order(bench: Bench) -> None:
     assert sum(event.rows_written for event in bench.told(SplitDone)) == 40
     copy = next(event for event in bench.told(StepStarted) if event.kind == "copy_splits")
     assert (copy.rows, copy.splits, copy.splits_done, copy.rows_done) == (40, 4, 0, 0)
+    index = next(event for event in bench.told(StepStarted) if event.kind == "await_indexes")
+    assert bench.told(IndexProgress) == [IndexProgress(index.step, 3, 10)]
 
 
 def test_an_applied_plan_needs_no_connection(bench: Bench) -> None:

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmc.events import Quarantined, SplitDone, SplitProgress, StepStarted, VerifyProgress
+from mmc.events import (
+    IndexProgress,
+    Quarantined,
+    SplitDone,
+    SplitProgress,
+    StepStarted,
+    VerifyProgress,
+)
 from mmc.views.messages import clock_text, seconds_text
 from mmc.views.progress import StepProgress
 
@@ -62,6 +69,14 @@ def test_without_rows_bytes_tell() -> None:
     assert nothing.share is None
     assert nothing.seconds_left(1.0) is None
     assert nothing.line(61.0) == "copy a: 1:01 elapsed"
+
+
+def test_an_index_that_is_being_built_shows_its_rows() -> None:
+    progress = StepProgress.of(StepStarted("i", "build_index", "index a.v"), 0.0)
+    assert progress.line(5.0) == "index a.v: 0:05 elapsed"
+    progress.take(IndexProgress("i", 250, 1_000), 5.0)
+    line = progress.line(5.0)
+    assert line == "index a.v: 25 %, 250 of 1,000 rows, 50 rows/s, 0:15 left"
 
 
 def test_reading_back_brings_its_total() -> None:

@@ -32,7 +32,7 @@ from mmc.sinks.milvus.look import loaded
 from mmc.sinks.milvus.stagedwriter import InPlaceWriter, StagedWriter
 from mmc.sinks.milvus.trial import AS_JSON, is_unseen, not_seen, unseen
 from mmc.sinks.parts import PartSplitWriter
-from mmc.spi import FileGroup, ImportTask, TaskState, WrittenSplit
+from mmc.spi import FileGroup, ImportTask, Progress, TaskState, WrittenSplit, unheard
 from mmc.types import Collection, TypeKind
 
 
@@ -204,14 +204,14 @@ class BulkTarget:
         """
         self._rows.build_index(step)
 
-    def await_indexes(self, step: AwaitIndexes) -> None:
+    def await_indexes(self, step: AwaitIndexes, progress: Progress = unheard) -> None:
         """Waits until every index covers every row: what was imported is flushed.
 
         Raises:
             TargetError: the server gave one up (MMC552).
             TargetBusy: one is not built in time (MMC506).
         """
-        await_indexes(self._connection, step.collection)
+        await_indexes(self._connection, step.collection, progress)
 
     def load(self, step: LoadCollection) -> None:
         """Loads the collection and waits until all that was imported can be queried.

@@ -31,7 +31,7 @@ from mmc.sinks.milvus.look import count, describe, indexes
 from mmc.sinks.milvus.pages import KEYWORDS, read_all, read_keys
 from mmc.sinks.milvus.schema import differences, to_schema
 from mmc.sinks.milvus.writer import InsertWriter
-from mmc.spi import WrittenSplit
+from mmc.spi import Progress, WrittenSplit, unheard
 from mmc.types import Collection, Index
 
 COUNTS_IN_FLIGHT = 16
@@ -146,7 +146,7 @@ class InsertTarget:
                 step.collection, timeout=self._connection.long_timeout, _async=not step.wait
             )
 
-    def await_indexes(self, step: AwaitIndexes) -> None:
+    def await_indexes(self, step: AwaitIndexes, progress: Progress = unheard) -> None:
         """Waits until every index covers every row.
 
         A server builds indexes of flushed rows only, and calls an index of none complete, so the
@@ -158,7 +158,7 @@ class InsertTarget:
         """
         with translated(f"flush {step.collection}"):
             self._client.flush(step.collection, timeout=self._connection.long_timeout)
-        await_indexes(self._connection, step.collection)
+        await_indexes(self._connection, step.collection, progress)
 
     def write_manifest(
         self,

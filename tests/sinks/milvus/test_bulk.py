@@ -28,6 +28,8 @@ from mmc.plan.model import (
     Staging,
 )
 from mmc.run.staging import StagingPlace
+from mmc.sinks.milvus import built
+from mmc.sinks.milvus.built import Built
 from mmc.sinks.milvus.bulk import BulkTarget
 from mmc.sinks.milvus.grpcimport import GrpcImports
 from mmc.sinks.milvus_bulk import MilvusBulkSink
@@ -444,19 +446,16 @@ def test_an_index_that_is_not_built_in_time(
     collection = named(small())
     target.ensure(create_step(collection))
     target.build_index(BuildIndex("i", collection.name, "v", FLAT))
-    look = target._connection.client.describe_index
     looks = []
-
-    def behind(*args: Any, **kwargs: Any) -> dict[str, Any]:
-        looks.append(1)
-        return look(*args, **kwargs) | {"total_rows": 2_000, "indexed_rows": 800}
-
-    monkeypatch.setattr(target._connection.client, "describe_index", behind)
-    monkeypatch.setattr("mmc.sinks.milvus.built._LOOK_SECONDS", 0.04)
+    left = Built("v", "Finished", "", 5_000, 3_800, 1_200)
+    monkeypatch.setattr(built, "look_at", lambda *_: looks.append(1) or [left])
+    monkeypatch.setattr(built, "LOOK_SECONDS", (0.04, 0.04))
     target._connection.long_timeout = 0.1
+    told = []
     with pytest.raises(TargetBusy, match="1,200 rows are not in it yet"):
-        target.await_indexes(AwaitIndexes("w", collection.name))
+        target.await_indexes(AwaitIndexes("w", collection.name), lambda *rows: told.append(rows))
     assert len(looks) > 1
+    assert set(told) == {(3_800, 5_000)}
 
 
 def test_an_index_that_the_server_gives_up(
@@ -465,14 +464,25 @@ def test_an_index_that_the_server_gives_up(
     collection = named(small())
     target.ensure(create_step(collection))
     target.build_index(BuildIndex("i", collection.name, "v", FLAT))
-    look = target._connection.client.describe_index
-    failed = {"total_rows": 9, "indexed_rows": 0, "state": "Failed"}
-    monkeypatch.setattr(
-        target._connection.client, "describe_index", lambda *a, **k: look(*a, **k) | failed
-    )
-    with pytest.raises(TargetError, match="gave up building it") as caught:
+    failed = Built("v", "Failed", "no memory", 9, 0, 9)
+    monkeypatch.setattr(built, "look_at", lambda *_: [failed])
+    with pytest.raises(TargetError, match="could not build it: no memory") as caught:
         target.await_indexes(AwaitIndexes("w", collection.name))
     assert caught.value.code == "MMC552"
+
+
+def test_rows_that_others_write_meanwhile_are_not_waited_for(
+    target: BulkTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([(100, 0), (150, 60), (220, 100)])
+
+    def look(*_: Any) -> list[Built]:
+        rows, done = next(looks)
+        return [Built("v", "InProgress", "", rows, done, rows - done)]
+
+    monkeypatch.setattr(built, "look_at", look)
+    target.await_indexes(AwaitIndexes("w", "c"))
+    assert next(looks, None) is None
 
 
 def test_what_it_can_take(config: Config, tmp_path: Path) -> None:

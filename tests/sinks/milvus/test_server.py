@@ -13,14 +13,14 @@ import pyarrow as pa
 import pytest
 
 from mmc.compile.indexfit import misfit, with_defaults
-from mmc.errors import TargetError
+from mmc.errors import Stopped, TargetError
 from mmc.io.arrow import canonical_schema
 from mmc.plan.model import AwaitIndexes, BuildIndex, LoadCollection, Mode
 from mmc.sinks.milvus.dialect import version_of
 from mmc.sinks.milvus.insert import InsertTarget
 from mmc.sinks.milvus_insert import MilvusInsertSink
 from mmc.spi import Config
-from mmc.types import Collection, FieldType, Index, Metric
+from mmc.types import Collection, FieldType, Index, Metric, freeze
 from tests.servers.milvus_lite import create_step
 from tests.servers.milvus_server import MilvusServer
 from tests.sinks.milvus.collections import (
@@ -36,6 +36,7 @@ from tests.sinks.milvus.collections import (
 from tests.sinks.milvus.test_round_trip import VALUES
 
 FLAT = Index("FLAT", Metric.L2)
+HNSW = freeze({"M": 8, "efConstruction": 64})
 SERVER = version_of("v2.3.5").dialect.capabilities
 OBJECTS = [text for text in VALUES["json"] if text.strip()[0] in "{n"]
 METAS = ["{}", '{"x":1,"y":[1,null,{"z":"é😀"}],"f":1.0}', '{"":0,"n":123456789012345678901}']
@@ -140,6 +141,37 @@ def test_rows_that_come_into_a_loaded_collection(target: InsertTarget) -> None:
     described = target._client.describe_index(collection.name, "v")
     assert (described["total_rows"], described["indexed_rows"]) == (1_500, 1_500)
     same(read(target, collection), rows)
+
+
+def test_an_index_that_the_server_never_builds(target: InsertTarget) -> None:
+    """This one was not built for GPUs: it takes the index, and fails at it again and again."""
+    collection = named(small())
+    target.ensure(create_step(collection))
+    write(target, collection, small_rows(collection, list(range(1_200))))
+    target._connection.long_timeout = 3.0
+    index = Index("GPU_IVF_FLAT", Metric.L2, (("nlist", 4),))
+    told: list[tuple[int, int]] = []
+    target.build_index(BuildIndex("i", collection.name, "v", index))
+    with pytest.raises(TargetError, match=r"could not build it|not in it yet"):
+        target.await_indexes(AwaitIndexes("w", collection.name), lambda *rows: told.append(rows))
+    assert told[-1] == (0, 1_200)
+
+
+def test_progress_of_an_index_may_end_the_wait(target: InsertTarget) -> None:
+    collection = named(small())
+    target.ensure(create_step(collection))
+    write(target, collection, small_rows(collection, list(range(1_200))))
+
+    def stop(done: int, total: int) -> None:
+        raise Stopped("stopped", 2)
+
+    target.build_index(BuildIndex("i", collection.name, "v", Index("HNSW", Metric.L2, HNSW)))
+    step = AwaitIndexes("w", collection.name)
+    with pytest.raises(Stopped):
+        target.await_indexes(step, stop)
+    told: list[tuple[int, int]] = []
+    target.await_indexes(step, lambda *rows: told.append(rows))
+    assert told[-1] == (1_200, 1_200)
 
 
 @pytest.mark.slow
