@@ -31,7 +31,7 @@ class Mappings:
     Attributes:
         merged: the columns of all indices.
         each: those of each index, in order of the group.
-        known: every top-level name of a mapping.
+        known: names of all properties.
     """
 
     merged: Mapped
@@ -71,7 +71,7 @@ def mappings_of(connection: Connection, server: Server, group: Group) -> Mapping
         if server.engine == "opensearch":
             knn[index.name] = KnnSettings.of(settings)
         told.append((index.name, mappings))
-        known.update(name.partition(".")[0] for name in mappings.get("properties", {}))
+        known.update(mappings.get("properties", {}))
     flatten = connection.options.flatten
     merged, each = read_mappings(
         told, flatten=flatten, engine=server.engine, source_modes=modes, knn=knn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,7 +39,9 @@ class Seen:
     pages: list[bytes] = field(default_factory=list)
 
     def add(self, page: bytes, fields: Sequence[MappedField], known: Iterable[str]) -> None:
-        """Looks at the documents of an answer. `known`: every top-level name of the mapping."""
+        """Looks at the documents of an answer. `known`: the names of the mapping's own properties,
+        with dots where they have some (`subobjects: false`).
+        """
         hits = _parsed(page)["hits"]["hits"]
         self.pages.append(page)
         self.docs += len(hits)
@@ -47,9 +49,7 @@ class Seen:
         names = set(known)
         for hit in hits:
             source = hit.get("_source") or {}
-            for key in source:
-                if key.partition(".")[0] not in names and source[key] not in (None, []):
-                    self.unmapped[key] = None
+            self.unmapped.update(dict.fromkeys(_outside(names, source, "")))
             for mapped in fields:
                 self._look(source, mapped)
 
@@ -66,6 +66,26 @@ class Seen:
             return
         if len(found) > 1 or any(isinstance(value, list) for value in found):
             self.lists.add(path)
+
+
+def _outside(names: Collection[str], source: Mapping[str, Any], at: str) -> Iterator[str]:
+    """Paths with values that no property has, nor any of those above."""
+    for key, value in source.items():
+        path = f"{at}.{key}" if at else key
+        if value in (None, []) or any(above in names for above in _above(path)):
+            continue
+        if not any(name.startswith(f"{path}.") for name in names):
+            yield path
+            continue
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, dict):
+                yield from _outside(names, inner, path)
+
+
+def _above(path: str) -> Iterator[str]:
+    """`a`, `a.b` and `a.b.c` of `a.b.c`."""
+    parts = path.split(".")
+    return (".".join(parts[: n + 1]) for n in range(len(parts)))
 
 
 def _parsed(page: bytes) -> Any:

@@ -162,6 +162,24 @@ def test_documents_of_which_orjson_reads_none_are_sampled(
     assert (field.evidence.rows, field.evidence.nulls, field.evidence.max_bytes) == (3, 2, 4)
 
 
+def test_what_a_mapping_without_objects_does_not_name_is_a_column(
+    elasticsearch: ElasticsearchNode,
+) -> None:
+    name = fresh()
+    properties = {"cpu.total": {"type": "long"}, "cpu": {"type": "long"}, "host.os": {"type": "ip"}}
+    mapping = {"subobjects": False, "dynamic": False, "properties": properties}
+    elasticsearch.request("PUT", f"/{name}", {"mappings": mapping})
+    docs = [
+        {"_id": "1", "cpu.total": 2, "host.name": "a", "new.one": 1},
+        {"_id": "2", "host": {"os": "::1", "arch": {"bits": 64}}, "new": [], "cpu": None},
+    ]
+    bulk(elasticsearch.url, name, docs)
+    config = {"url": elasticsearch.url, "index": name}
+    (found,) = ElasticsearchSource().inspect(config, (), Sample(100, 7)).collections
+    unmapped = {field.name for field in found.fields if "not in the mapping" in field.note}
+    assert unmapped == {"host.name", "host.arch", "new.one"}
+
+
 def test_metadata_is_offered_on_request_only(elasticsearch: ElasticsearchNode) -> None:
     found = described(elasticsearch, {"a": {"type": "long"}}, [{"a": 1, "_routing": "x"}, {"a": 2}])
     asked = [name for name, field in found.items() if field.on_request]
