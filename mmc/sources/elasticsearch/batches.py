@@ -29,7 +29,8 @@ def batches_of(
 
     Raises:
         SourceChanged: the index is gone or another one, or the token table is.
-        SourceBusy: it cannot be read now, or an answer is cut off.
+        SourceBusy: it cannot be read now, or an answer is cut off, or another's: sequence numbers
+            rise, so that a page which a cache gives twice is not counted for the one it replaces.
     """
     locator = dict(piece.locator)
     place = Place.of(locator)
@@ -41,11 +42,15 @@ def batches_of(
     rows = piece.rows or 0
     bounds = Bounds(piece.start, piece.stop, rows, piece.bytes / rows if rows else 0.0)
     unit = SEQ_NO if place.method == SEQ_NO else "document"
-    done = 0
+    done, low = 0, piece.start
     for body in pages(connection, place, bounds, names, page_bytes):
         decoded = parsed(body, place.name).decode(wanted, tokens)
         rows = decoded.batch.num_rows
         numbers = decoded.places if unit == SEQ_NO else np.arange(done, done + rows)
+        if unit == SEQ_NO and rows:
+            if numbers[0] < low or numbers[-1] >= piece.stop or (np.diff(numbers) <= 0).any():
+                raise garbled(f"a search of index {place.name}", body)
+            low = int(numbers[-1]) + 1
         for start in range(0, rows, batch_rows):
             stop = min(start + batch_rows, rows)
             batch = decoded.batch.slice(start, stop - start)

@@ -66,6 +66,22 @@ def test_a_page_that_is_spoiled_is_read_again(
     assert len(set(read(config, facts))) == 300
 
 
+def test_a_page_that_comes_twice_is_no_other_page(elasticsearch: ElasticsearchNode) -> None:
+    config = config_of(elasticsearch, "seq_no")
+    facts = inspected(config)
+    kept: list[bytes] = []
+
+    def spoil(path: str, asked: bytes, answer: bytes) -> bytes:
+        if b'"_source"' in answer:
+            kept.append(answer)
+            return kept[0]
+        return answer
+
+    with tampering(elasticsearch.url, spoil) as url, pytest.raises(SourceBusy) as raised:
+        read({**config, "url": url}, facts)
+    assert raised.value.code == "MMC459"
+
+
 @pytest.mark.parametrize("kind", SPOILED)
 def test_an_answer_that_is_spoiled_at_plan_time_is_told(
     elasticsearch: ElasticsearchNode, kind: str
