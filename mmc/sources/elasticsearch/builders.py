@@ -107,6 +107,9 @@ def _lists(
             absent[row] = True
             continue
         items = _items(kind, value)
+        if items == [None]:
+            absent[row] = True
+            continue
         if None in items or (kind in _NUMERIC and "" in items):
             misfits[row] = Misfit(row, "a null inside a list", value)
             continue

@@ -27,6 +27,8 @@ _ISO = re.compile(
     rf"{_ZONE}?)?)?)?)?",
     re.ASCII,
 )
+_BEFORE_0 = re.compile(r"-\d{4}(-\d{1,2}.*)?", re.ASCII)
+"""A year to an ISO format, not a number: `-1234` is no second of 1969 then."""
 _ISO_NAMES = re.compile(
     r"(strict_)?(date_optional_time(_nanos)?|date|date_time|date_time_no_millis|year_month_day|"
     r"year_month|year|date_hour_minute_second(_millis|_fraction)?|date_hour_minute|date_hour|iso8601)"
@@ -133,6 +135,8 @@ def instant(value: Any, formats: Sequence[str], digits: int) -> int:
         raise ValueError("no date in a format of the mapping")
     text = value if isinstance(value, str) else _digits(value)
     for name in formats or DEFAULT:
+        if _is_iso(name) and _BEFORE_0.fullmatch(text):
+            raise ValueError("a date before the year 1")
         if name in _EPOCHS:
             made = _epoch(text, _EPOCHS[name], digits)
         else:

@@ -38,6 +38,8 @@ from mmc.sources.elasticsearch.dates import instant, instants, unreadable
         ("2024-02-29", ("yyyy-MM-dd['T'HH:mm:ss]",), 3, 1709164800000),
         ("2024-02-29T12:34:56", ("8uuuu-MM-dd['T'HH:mm:ss]",), 3, 1709210096000),
         ("2024-060", ("strict_ordinal_date",), 3, 1709164800000),
+        (-1234, ("epoch_second", "strict_date_optional_time"), 3, -1234000),
+        (-12345, ("strict_date_optional_time", "epoch_second"), 3, -12345000),
     ],
 )
 def test_an_instant(value: Any, formats: tuple[str, ...], digits: int, wanted: int) -> None:
@@ -113,3 +115,9 @@ def test_what_is_common_is_taken_at_once() -> None:
     assert instants(["2024-02-29T12:34:56.789123"], (), 3) is not None
     assert instants([1709210096789, None], (), 3) is not None
     assert instants(iso, ("yyyy-dd-MM", "strict_date_optional_time"), 3) is None
+
+
+@pytest.mark.parametrize("value", [-1234, "-1234", "-1234-05-06"])
+def test_a_year_before_the_first_is_no_epoch(value: Any) -> None:
+    with pytest.raises(ValueError, match="before the year 1"):
+        instant(value, ("strict_date_optional_time", "epoch_second"), 3)

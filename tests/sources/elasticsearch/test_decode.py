@@ -263,6 +263,12 @@ def test_blanks_and_empty_texts_in_numbers_are_what_they_are_to_the_server(
     assert reasons == ["a null inside a list"]
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_a_list_of_one_null_is_no_value(way: str, many: bool) -> None:
+    assert values_of(way, Kind.INT64, [None], [[None]], many=many) == ([None, None], [])
+    assert values_of(way, Kind.TEXT, [None], many=many) == ([None], [])
+
+
 def test_the_largest_float_is_one_as_it_is_written(way: str) -> None:
     largest = float(np.finfo(np.float32).max)
     for given in ([3.4028235e38, -3.4028235e38], ["3.4028235e38", "-3.4028235e38"]):
