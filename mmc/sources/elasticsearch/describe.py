@@ -86,7 +86,7 @@ def describe(
         fingerprint=tuple(sorted(marks.items())),
         moving=all(held.place.method == SEQ_NO for held in found),
         notes=(*mapped.notes, *_notes(group, found, read), *_without_table(fields)),
-        problems=(*mapped.problems, *_warnings(connection)),
+        problems=(*mapped.problems, *group.left_out, *_warnings(connection)),
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import SourceChanged, SourceError
 from mmc.sources.elasticsearch.connect import Connection, path_of
+from mmc.sources.elasticsearch.stored import listed
 from mmc.types import JsonValue, nearest
 
 WINDOW = 10_000
@@ -35,10 +37,16 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What becomes one collection: an index, or all indices of an alias or a data stream."""
+    """What becomes one collection: an index, or all indices of an alias or a data stream.
+
+    Attributes:
+        left_out: findings on what the pattern matches too, and no collection has; of the first
+            group of the pattern.
+    """
 
     name: str
     indices: tuple[Index, ...]
+    left_out: tuple[Diagnostic, ...] = ()
 
 
 def resolve(connection: Connection, patterns: Sequence[str]) -> list[Group]:
@@ -51,12 +59,16 @@ def resolve(connection: Connection, patterns: Sequence[str]) -> list[Group]:
     """
     found: dict[str, Group] = {}
     for pattern in patterns or ("*",):
-        names = _matching(connection, pattern) if "*" in pattern else [pattern]
+        names, left_out = _matching(connection, pattern) if "*" in pattern else ([pattern], ())
+        if not names and left_out:
+            raise SourceError(left_out[0].message, hint=left_out[0].hint, code="MMC462")
         if not names and patterns:
             raise _missing(connection, pattern)
-        for name in names:
+        for number, name in enumerate(names):
             if name not in found:
                 found[name] = _group(connection, name)
+            if not number:
+                found[name] = replace(found[name], left_out=left_out)
     return list(found.values())
 
 
@@ -133,13 +145,49 @@ def _text(said: Mapping[str, Any], setting: str) -> str:
     return str(said["settings"].get(f"index.{setting}") or "")
 
 
-def _matching(connection: Connection, pattern: str) -> list[str]:
-    """Aliases are left out: what they show is matched by its own name."""
-    told = connection.get(path_of("_resolve", "index", pattern))
-    names = [str(index["name"]) for index in told["indices"] if "data_stream" not in index] + [
-        str(stream["name"]) for stream in told["data_streams"]
-    ]
-    return sorted(name for name in names if pattern.startswith(".") or not name.startswith("."))
+def _matching(connection: Connection, pattern: str) -> tuple[list[str], tuple[Diagnostic, ...]]:
+    """Names, and what is left out: closed indices, and aliases, whose indices are matched by their
+    own names, if they are.
+    """
+
+    def is_meant(one: Mapping[str, Any]) -> bool:
+        return pattern.startswith(".") or not str(one["name"]).startswith(".")
+
+    told = connection.get(
+        path_of("_resolve", "index", pattern), {"expand_wildcards": "open,closed"}
+    )
+    indices = [one for one in told["indices"] if is_meant(one) and "data_stream" not in one]
+    streams = [str(one["name"]) for one in told["data_streams"] if is_meant(one)]
+    closed = sorted(str(one["name"]) for one in indices if "closed" in one["attributes"])
+    names = [str(one["name"]) for one in indices if one["name"] not in closed] + streams
+    reached = {*names, *closed, *(name for one in told["data_streams"] for name in _backing(one))}
+    aliases = sorted(
+        str(one["name"])
+        for one in told["aliases"]
+        if is_meant(one) and not set(_backing(one)) <= reached
+    )
+    left_out = []
+    if closed:
+        left_out.append(_left_out(pattern, closed, "closed", "open what is wanted"))
+    if aliases and pattern != "*":
+        what = "an alias of other indices"
+        left_out.append(_left_out(pattern, aliases, what, "name it in source.index to have it"))
+    return sorted(names), tuple(left_out)
+
+
+def _backing(one: Mapping[str, Any]) -> list[str]:
+    """Indices of an alias or a data stream: one is told as a text."""
+    said = one.get("indices", one.get("backing_indices", ()))
+    return [said] if isinstance(said, str) else [str(name) for name in said]
+
+
+def _left_out(pattern: str, names: list[str], what: str, hint: str) -> Diagnostic:
+    return Diagnostic(
+        "MMC462",
+        f"`{pattern}` matches {listed(names)} too, {what}: left out",
+        Severity.WARNING,
+        hint=hint,
+    )
 
 
 def _missing(connection: Connection, name: str) -> SourceError:

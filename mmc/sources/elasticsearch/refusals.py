@@ -25,6 +25,9 @@ def refusal(status: int, body: bytes, place: str, *, has_query: bool) -> SourceE
     """
     kinds, words = _said(body)
     text = f"{place}: {words or f'status {status}'}"
+    if status == 403 and "cluster_block_exception" in kinds:
+        hint = 'lift it: PUT <index>/_settings {"index.blocks.read": null}, or blocks.metadata'
+        return SourceError(text, hint=hint, code="MMC451")
     if status in (401, 403):
         hint = PRIVILEGES if status == 403 else "are user and password, key or token of this one?"
         return SourceError(text, hint=hint, code="MMC451")

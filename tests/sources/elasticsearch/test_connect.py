@@ -106,6 +106,7 @@ def test_an_index_that_is_not_there_is_named(connection: Connection) -> None:
         (400, "index_closed_exception", "MMC462", False),
         (400, "illegal_argument_exception", "MMC461", False),
         (403, "security_exception", "MMC451", False),
+        (403, "cluster_block_exception", "MMC451", False),
     ],
 )
 def test_an_error_of_the_server_says_whether_to_ask_again(
@@ -114,6 +115,12 @@ def test_an_error_of_the_server_says_whether_to_ask_again(
     body = f'{{"error": {{"type": "{kind}", "reason": "so"}}}}'.encode()
     error = refusal(status, body, "POST /docs/_search", has_query=False)
     assert (error.code, error.retryable, str(error)) == (code, busy, "POST /docs/_search: so")
+
+
+def test_a_block_is_no_matter_of_privileges() -> None:
+    body = b'{"error": {"type": "cluster_block_exception", "reason": "blocked by: [FORBIDDEN/7]"}}'
+    error = refusal(403, body, "POST /docs/_search", has_query=False)
+    assert "index.blocks.read" in error.hint
 
 
 def test_a_proxy_that_answers_in_html_is_shown() -> None:

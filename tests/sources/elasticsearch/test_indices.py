@@ -43,6 +43,27 @@ def test_an_alias_with_a_routing_shows_fewer_shards(
     assert len(one(connection, alias).shards) == 1
 
 
+def test_what_a_pattern_leaves_out_is_told(
+    connection: Connection, elasticsearch: ElasticsearchNode
+) -> None:
+    start = fresh("some")
+    names = [make(elasticsearch, name=f"{start}-{n}") for n in range(3)]
+    elsewhere = make(elasticsearch)
+    add(elasticsearch, f"{start}-inside", names[0])
+    add(elasticsearch, f"{start}-outside", elsewhere)
+    elasticsearch.request("POST", f"/{names[2]}/_close")
+    first, second = resolve(connection, [f"{start}-*"])
+    assert (first.name, second.name, second.left_out) == (*names[:2], ())
+    assert [found.message for found in first.left_out] == [
+        f"`{start}-*` matches {names[2]} too, closed: left out",
+        f"`{start}-*` matches {start}-outside too, an alias of other indices: left out",
+    ]
+    with pytest.raises(SourceError, match="closed") as raised:
+        resolve(connection, [f"{start}-2*"])
+    assert raised.value.code == "MMC462"
+    elasticsearch.request("DELETE", f"/{names[2]}")
+
+
 def test_a_pattern_gives_each_index_once(
     connection: Connection, elasticsearch: ElasticsearchNode
 ) -> None:
