@@ -21,6 +21,7 @@ from mmc.sources.elasticsearch.shards import (
     together,
     total_of,
 )
+from mmc.sources.elasticsearch.stored import BEYOND_LIMIT, on_full_mapping, said
 from mmc.sources.elasticsearch.vectors import KnnSettings
 
 
@@ -63,11 +64,14 @@ def mappings_of(connection: Connection, server: Server, group: Group) -> Mapping
     modes: dict[str, str] = {}
     knn: dict[str, KnnSettings] = {}
     known: set[str] = set()
+    limited: list[str] = []
     for index in group.indices:
         mappings = connection.get(path_of(index.name, "_mapping"))[index.name]["mappings"]
         settings = connection.get(path_of(index.name, "_settings"), {"flat_settings": True})
         settings = settings[index.name]["settings"]
         modes[index.name] = str(settings.get("index.mapping.source.mode", "")).lower()
+        if said(settings.get(BEYOND_LIMIT)) == "true":
+            limited.append(index.name)
         if server.engine == "opensearch":
             knn[index.name] = KnnSettings.of(settings)
         told.append((index.name, mappings))
@@ -76,6 +80,8 @@ def mappings_of(connection: Connection, server: Server, group: Group) -> Mapping
     merged, each = read_mappings(
         told, flatten=flatten, engine=server.engine, source_modes=modes, knn=knn
     )
+    full = [on_full_mapping(name) for name in limited]
+    merged = replace(merged, problems=(*merged.problems, *full))
     return Mappings(merged, each, frozenset(known))
 
 

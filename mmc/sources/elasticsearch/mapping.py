@@ -39,6 +39,7 @@ _LEFT_OUT = {
     "runtime": "runtime fields, computed when searched: left out",
     "derived": "derived fields, computed when searched: left out",
     "multi": "multi-fields of {} are other indexings of the same values: not copied",
+    "null_value": "null_value is what the index searches for: nulls stay nulls",
     "malformed": "ignore_malformed: documents may have values that are not of the type",
 }
 
@@ -126,6 +127,8 @@ class _Reader:
             return None
         if mapping.get("fields"):
             self.seen.leave("multi", path)
+        if mapping.get("null_value") is not None:
+            self.seen.leave("null_value", path)
         if said(mapping.get("ignore_malformed")) == "true":
             self.seen.leave("malformed", path)
         if es_type in DENSE:

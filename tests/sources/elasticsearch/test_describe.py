@@ -13,7 +13,7 @@ from mmc.spi import Sample
 from tests.servers.elasticsearch.fixtures import Starts
 from tests.servers.elasticsearch.node import ElasticsearchNode
 from tests.servers.elasticsearch.rest import bulk
-from tests.sources.elasticsearch.indexed import fresh
+from tests.sources.elasticsearch.indexed import fresh, make
 
 LONG = {"type": "long"}
 
@@ -178,6 +178,19 @@ def test_what_a_mapping_without_objects_does_not_name_is_a_column(
     (found,) = ElasticsearchSource().inspect(config, (), Sample(100, 7)).collections
     unmapped = {field.name for field in found.fields if "not in the mapping" in field.note}
     assert unmapped == {"host.name", "host.arch", "new.one"}
+
+
+def test_fields_beyond_the_limit_of_a_mapping_are_warned_of(
+    elasticsearch: ElasticsearchNode,
+) -> None:
+    limit = "mapping.total_fields.limit"
+    more = {limit: 3, "mapping.total_fields.ignore_dynamic_beyond_limit": True}
+    name = make(elasticsearch, **more)
+    bulk(elasticsearch.url, name, [{"_id": "1", "k": "a", "third": 1}, {"_id": "2", "fourth": 1}])
+    config = {"url": elasticsearch.url, "index": name}
+    (found,) = ElasticsearchSource().inspect(config, (), Sample(100, 7)).collections
+    assert [problem.code for problem in found.problems] == ["MMC457"]
+    assert found.problems[0].message.startswith(f"{name}: `index.mapping.total_fields.ignore")
 
 
 def test_metadata_is_offered_on_request_only(elasticsearch: ElasticsearchNode) -> None:
