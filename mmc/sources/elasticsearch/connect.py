@@ -22,6 +22,7 @@ from mmc.sources.elasticsearch.refusals import garbled, refusal
 
 __all__ = ["Answer", "Connection", "Options", "connect", "path_of"]
 
+SCROLL_PATH = "/_search/scroll"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 CERTIFICATE_HINT = (
     "name the authority's file in source.tls.ca, or the certificate in source.tls.fingerprint"
@@ -80,7 +81,9 @@ class Connection:
         return told
 
     def ask(self, method: str, target: str, body: Any = None) -> Answer:
-        """One request, whatever its status. Another node is tried where one is not reached."""
+        """One request, whatever its status. Another node is tried where one is not reached, but for
+        the next page of a scroll.
+        """
         from elastic_transport import ConnectionTimeout, TlsError, TransportError
 
         headers = {"accept": "application/json"}
@@ -88,9 +91,13 @@ class Connection:
             headers["content-type"] = "application/json"
         sent = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         place = f"{method} {target.partition('?')[0]} at {self.shown}"
+        # What was answered and lost on the way is over: a scroll gives the page behind it next.
+        how = {"max_retries": 0} if target.startswith(SCROLL_PATH) and method == "POST" else {}
         try:
             with self._turns.turn():
-                answer = self._transport.perform_request(method, target, body=sent, headers=headers)
+                answer = self._transport.perform_request(
+                    method, target, body=sent, headers=headers, **how
+                )
         except TlsError as error:
             words = _words(error)
             plain = "WRONG_VERSION_NUMBER" in words

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from mmc.errors import SourceError
-from mmc.sources.elasticsearch.connect import Connection, path_of
+from mmc.sources.elasticsearch.connect import SCROLL_PATH, Connection, path_of
 from mmc.sources.elasticsearch.indices import Index, ensure_same, gone
 from mmc.sources.elasticsearch.pages import FIRST_DOCS, GROWTH, ahead, whole_head
 from mmc.sources.elasticsearch.refusals import garbled
@@ -111,7 +111,7 @@ def read_scroll_slice(
         nonlocal scroll
         if scroll:
             more = {"scroll": KEEP_ALIVE, "scroll_id": scroll}
-            page = _known(connection, index.name, "POST", "/_search/scroll", more)
+            page = _known(connection, index.name, "POST", SCROLL_PATH, more)
         else:
             params = {"scroll": KEEP_ALIVE, "allow_partial_search_results": False}
             path = path_of(index.name, "_search")
@@ -126,7 +126,7 @@ def read_scroll_slice(
     finally:
         if scroll:
             with suppress(SourceError):
-                connection.raw("DELETE", "/_search/scroll", {"scroll_id": scroll})
+                connection.raw("DELETE", SCROLL_PATH, {"scroll_id": scroll})
 
 
 def _body(

@@ -82,6 +82,20 @@ def test_a_page_that_comes_twice_is_no_other_page(elasticsearch: ElasticsearchNo
     assert raised.value.code == "MMC459"
 
 
+def test_a_page_of_a_scroll_that_is_lost_on_the_way_is_not_skipped(
+    elasticsearch: ElasticsearchNode,
+) -> None:
+    config = config_of(elasticsearch, "scroll")
+    facts = inspected(config)
+
+    def lose(path: str, asked: bytes, answer: bytes) -> bytes | None:
+        return None if b'"scroll_id"' in asked else answer
+
+    # The other node goes on with the same scroll, behind the page that nobody got.
+    with tampering(elasticsearch.url, lose) as url, pytest.raises(SourceBusy):
+        read({**config, "url": [url, elasticsearch.url]}, facts)
+
+
 @pytest.mark.parametrize("kind", SPOILED)
 def test_an_answer_that_is_spoiled_at_plan_time_is_told(
     elasticsearch: ElasticsearchNode, kind: str
