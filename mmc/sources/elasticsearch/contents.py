@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from mmc.diagnostics import Diagnostic
 from mmc.errors import SourceError
 from mmc.sources.elasticsearch.after import Read
 from mmc.sources.elasticsearch.connect import Connection, path_of
@@ -13,6 +14,7 @@ from mmc.sources.elasticsearch.mapped import Mapped
 from mmc.sources.elasticsearch.merging import read_mappings
 from mmc.sources.elasticsearch.pieces import PIT, SCROLL, SEQ_NO, Bounds, Place
 from mmc.sources.elasticsearch.server import Server, hidden_vectors
+from mmc.sources.elasticsearch.settings import on_settings
 from mmc.sources.elasticsearch.shards import (
     Shard,
     extent_docs,
@@ -21,7 +23,6 @@ from mmc.sources.elasticsearch.shards import (
     together,
     total_of,
 )
-from mmc.sources.elasticsearch.stored import BEYOND_LIMIT, on_full_mapping, said
 from mmc.sources.elasticsearch.vectors import KnnSettings
 
 
@@ -64,14 +65,13 @@ def mappings_of(connection: Connection, server: Server, group: Group) -> Mapping
     modes: dict[str, str] = {}
     knn: dict[str, KnnSettings] = {}
     known: set[str] = set()
-    limited: list[str] = []
+    found: list[Diagnostic] = []
     for index in group.indices:
         mappings = connection.get(path_of(index.name, "_mapping"))[index.name]["mappings"]
         settings = connection.get(path_of(index.name, "_settings"), {"flat_settings": True})
         settings = settings[index.name]["settings"]
         modes[index.name] = str(settings.get("index.mapping.source.mode", "")).lower()
-        if said(settings.get(BEYOND_LIMIT)) == "true":
-            limited.append(index.name)
+        found += on_settings(index.name, settings)
         if server.engine == "opensearch":
             knn[index.name] = KnnSettings.of(settings)
         told.append((index.name, mappings))
@@ -80,8 +80,7 @@ def mappings_of(connection: Connection, server: Server, group: Group) -> Mapping
     merged, each = read_mappings(
         told, flatten=flatten, engine=server.engine, source_modes=modes, knn=knn
     )
-    full = [on_full_mapping(name) for name in limited]
-    merged = replace(merged, problems=(*merged.problems, *full))
+    merged = replace(merged, problems=(*merged.problems, *found))
     return Mappings(merged, each, frozenset(known))
 
 

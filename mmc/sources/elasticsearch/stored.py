@@ -12,7 +12,6 @@ from typing import Any
 from mmc.diagnostics import Diagnostic, Severity
 
 _LONGEST = 8
-BEYOND_LIMIT = "index.mapping.total_fields.ignore_dynamic_beyond_limit"
 
 
 class Stored:
@@ -107,17 +106,6 @@ def on_unmapped(places: Mapping[str, str]) -> list[Diagnostic]:
     return [
         _inside(path, setting) if path else _at_root(setting) for path, setting in places.items()
     ]
-
-
-def on_full_mapping(index: str) -> Diagnostic:
-    """The index takes fields that its mapping has no room for, and says so by a setting only."""
-    return Diagnostic(
-        "MMC457",
-        f"{index}: `{BEYOND_LIMIT}` is true: documents may hold fields that the mapping does not"
-        " name",
-        Severity.WARNING,
-        hint="those that the sample shows become JSON columns; raise sample.rows to see more",
-    )
 
 
 def _at_root(setting: str) -> Diagnostic:

@@ -193,6 +193,15 @@ def test_fields_beyond_the_limit_of_a_mapping_are_warned_of(
     assert found.problems[0].message.startswith(f"{name}: `index.mapping.total_fields.ignore")
 
 
+def test_what_no_refresh_shows_yet_is_warned_of(elasticsearch: ElasticsearchNode) -> None:
+    name = make(elasticsearch, refresh_interval="-1")
+    bulk(elasticsearch.url, name, [{"_id": "1", "k": "a"}], refresh=False)
+    config = {"url": elasticsearch.url, "index": name}
+    (found,) = ElasticsearchSource().inspect(config, (), Sample(100, 7)).collections
+    assert (found.rows, [problem.code for problem in found.problems]) == (0, ["MMC464"])
+    assert found.problems[0].hint == f"POST {name}/_refresh, and plan again"
+
+
 def test_metadata_is_offered_on_request_only(elasticsearch: ElasticsearchNode) -> None:
     found = described(elasticsearch, {"a": {"type": "long"}}, [{"a": 1, "_routing": "x"}, {"a": 2}])
     asked = [name for name, field in found.items() if field.on_request]
