@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import json
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,36 @@ def test_staging_that_cannot_be_written(
     verified = _verified(mmc(tmp_path, "apply", *REPLACE, "plan.json", "--json"))
     assert (verified["ok"], verified["rows_found"]) == (True, ROWS - 1)
     assert not list((tmp_path / "staging").iterdir())
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_files_that_are_imported_where_they_lie(
+    tmp_path: Path,
+    milvus_server: MilvusServer,
+    name: str,
+    seen: bool,
+) -> None:
+    """Their manifest is what the server is asked for."""
+    with ExitStack() as stack:
+        url, storage, env = str(tmp_path / "dump"), {}, {}
+        if not seen:
+            bucket = stack.enter_context(s3_bucket())
+            url, storage = f"{bucket.url}/dump", {**bucket.storage}
+            for option in ("key", "secret"):
+                env[f"MMC_TEST_{option.upper()}"] = str(storage[option])
+                storage[option] = {"secret": f"env:MMC_TEST_{option.upper()}"}
+        dump = {
+            "version": 1,
+            "source": {"type": "files", "path": f"{name}.parquet"},
+            "target": {"type": "files", "url": url, "storage": storage},
+        }
+        (tmp_path / "dump.yaml").write_text(json.dumps(dump))
+        mmc(tmp_path, "plan", "dump.yaml", "-o", "dump.json", env=env)
+        mmc(tmp_path, "apply", "dump.json", env=env)
+        source = {"type": "files", "manifest": f"{url}/manifest.json", "storage": storage}
+        _spec(tmp_path, milvus_server, source, load={"mode": "replace"}, url=url, storage=storage)
+        shown = mmc(tmp_path, "plan", "spec.yaml", "-o", "plan.json", env=env)
+        assert "the files lie there already" in " ".join(shown.out.split())
+        applied = mmc(tmp_path, "apply", *REPLACE, "plan.json", env=env, code=0 if seen else 1)
+        assert seen or "MMC542" in applied.err
+    assert _count(milvus_server, name) == ROWS - seen

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from mmc import api
 from mmc.cli.main import run as command
 from mmc.errors import LeaseHeld, StateError
-from mmc.events import Event
+from mmc.events import Diagnosed, Event
 from mmc.plan.model import CopySplits, Layout, Plan, Split, Staging
 from mmc.run.clean import clean_run, forget_run
 from mmc.spi import FileRecord
@@ -140,3 +142,14 @@ def test_a_complete_run_waits_for_nobody(store: Store, tmp_path: Path) -> None:
     assert store.list_runs() == []
     with pytest.raises(StateError, match="no run"):
         forget_run(store, run, EVENTS.append)
+
+
+def test_the_api_tells_that_a_lease_was_taken_over(store: Store, tmp_path: Path) -> None:
+    plan, run = killed(store, tmp_path / "staging")
+    past = datetime.now(UTC) - timedelta(hours=1)
+    lost = Lease(store.database, plan.target, EVENTS.append, clock=lambda: past, heartbeat=False)
+    lost.__enter__()
+    told: list[Event] = []
+    api.clean_run(run, state=f"sqlite:///{tmp_path}/state.db", force=True, emit=told.append)
+    codes = [event.diagnostic.code for event in told if isinstance(event, Diagnosed)]
+    assert codes == ["MMC621"]
