@@ -67,7 +67,7 @@ def _text(value: str, path: Path) -> Iterator[Finding]:
     """A text under a key that names no secret."""
     in_storage = "storage" in path
     # Elasticsearch's `url: https://reader@host` has a name that is no secret.
-    user = path != ("source", "url") and URL_USER.search(value)
+    user = path[:2] != ("source", "url") and URL_USER.search(value)
     if user or URL_CREDENTIALS.search(value):
         hint = "take them out of the URL; write a key such as token: {secret: env:NAME}"
     elif in_storage and STORAGE_CREDENTIALS.search(value):

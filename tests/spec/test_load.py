@@ -333,3 +333,34 @@ def test_needs_no_client_library_and_little_time(tmp_path: Path) -> None:
     seconds, *heavy = out.stdout.split()
     assert heavy == []
     assert float(seconds) < 1.2  # measured 0.3 s on an idle machine; this only catches a new import
+
+
+@pytest.mark.parametrize("url", ["https://reader@es:9200", ["https://es:9200", "https://r@es:1"]])
+def test_a_user_in_the_address_of_a_cluster_is_no_secret(url: str | list[str]) -> None:
+    spec = {
+        "version": 1,
+        "source": {"type": "elasticsearch", "url": url, "index": "a"},
+        "target": {"type": "milvus", "uri": "http://localhost:19530"},
+    }
+    assert parse_spec(json.dumps(spec)).spec is not None
+    spec["target"] = {"type": "milvus", "uri": "http://reader@localhost:19530"}
+    assert {found.code for found in parse_spec(json.dumps(spec)).diagnostics} == {"MMC222"}
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [
+        {"account_host": "research.blob.core.chinacloudapi.cn", "account_name": "research"},
+        {"endpoint_url": "https://minio:9000/?region=eu", "client_kwargs": {"verify": "/a/b.pem"}},
+        {"config_kwargs": {"s3": {"addressing_style": "path"}, "user_agent": "mmc tokens"}},
+        {"session_kwargs": {"headers": {"Accept": "text/plain", "Cookie": {"secret": "env:C"}}}},
+    ],
+)
+def test_what_is_no_secret_in_storage(storage: dict[str, Any]) -> None:
+    spec = {
+        "version": 1,
+        "source": {"type": "files", "path": "abfs://container@account/a.parquet"},
+        "target": {"type": "files", "url": "s3://bucket/out/", "storage": storage},
+    }
+    loaded = parse_spec(json.dumps(spec))
+    assert loaded.spec is not None, loaded.diagnostics
