@@ -30,7 +30,7 @@ from mmc.sinks.milvus.importable import Imports
 from mmc.sinks.milvus.insert import InsertTarget
 from mmc.sinks.milvus.look import loaded
 from mmc.sinks.milvus.stagedwriter import InPlaceWriter, StagedWriter
-from mmc.sinks.milvus.trial import AS_JSON, is_unseen, not_seen, unseen
+from mmc.sinks.milvus.trial import is_found, is_unseen, not_seen, unseen
 from mmc.sinks.parts import PartSplitWriter
 from mmc.spi import FileGroup, ImportTask, Progress, TaskState, WrittenSplit, unheard
 from mmc.types import Collection, TypeKind
@@ -110,8 +110,6 @@ class BulkTarget:
             place.refuse_unreadable(copy)
             if manifest.endswith(".json") or dropping:
                 told = self._told(copy.collection.name, place.on_server(manifest), dropping)
-            # It is no import file, and the server gets as far as saying so.
-            told = "" if told and AS_JSON in told else told
         else:
             path = place.probe()
             try:
@@ -119,7 +117,7 @@ class BulkTarget:
             finally:
                 if told is not None:
                     place.remove_probe(path)
-        if told:
+        if told and not is_found(told):
             raise not_seen(copy, place, told)
         if told is None:
             raise TargetBusy(

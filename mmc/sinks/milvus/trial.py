@@ -16,8 +16,10 @@ from mmc.spi import ImportTask, TaskState
 _READ = 90
 """Progress of a task whose files have been read ("Persisted" of 2.3)."""
 
-AS_JSON = "invalid JSON format, the root key"
-"""What 2.3 and all later say of a manifest."""
+_FOUND = ("invalid JSON format, the root key", "fail to initialize json row-based consumer")
+"""What 2.3 and all later say of a manifest, and what 2.3.5 says of any file where the collection
+has a field that it does not import. It looks for the file before.
+"""
 
 _UNSEEN = ("failed to get file size of", "no such file", "key does not exist", "nosuchkey")
 
@@ -69,6 +71,11 @@ def not_seen(copy: CopySplits, place: StagingPlace, reason: str) -> TargetError:
         hint="stage in Milvus's own bucket, or on its disk" if elsewhere else "",
         code="MMC542" if elsewhere else "MMC543",
     )
+
+
+def is_found(reason: str) -> bool:
+    """Whether an import failed although the server found the file, which says what was asked."""
+    return any(part in reason for part in _FOUND)
 
 
 def is_unseen(reason: str) -> bool:
