@@ -50,7 +50,7 @@ from mmc.secrets import REDACTOR
 from mmc.views import diagnostics
 from mmc.views.heartbeat import Heartbeat
 from mmc.views.messages import message, reasons_text
-from mmc.views.progress import StepProgress
+from mmc.views.progress import Counted, StepProgress
 
 HEARTBEAT_SECONDS = 30.0
 """Between two lines of a running step where there is no terminal."""
@@ -288,15 +288,7 @@ class HumanView:
             )
         self._running.start()
 
-    def _count(
-        self,
-        event: SplitProgress
-        | SplitDone
-        | VerifyProgress
-        | IndexProgress
-        | ImportProgress
-        | Quarantined,
-    ) -> None:
+    def _count(self, event: Counted) -> None:
         if self._running is not None:
             self._running.progress.take(event, self._clock())
 

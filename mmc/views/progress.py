@@ -63,16 +63,7 @@ class StepProgress:
         made._seen.append((now, made.rows, made.bytes))
         return made
 
-    def take(
-        self,
-        event: SplitProgress
-        | SplitDone
-        | VerifyProgress
-        | IndexProgress
-        | ImportProgress
-        | Quarantined,
-        now: float,
-    ) -> None:
+    def take(self, event: Counted, now: float) -> None:
         """Counts an event of this step."""
         match event:
             case SplitProgress():

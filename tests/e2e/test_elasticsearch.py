@@ -150,6 +150,7 @@ def test_a_document_changed_after_the_plan_stops_the_run(
     elasticsearch.request("POST", "/e2e_changed/_refresh")
     applied = mmc(tmp_path, "apply", "plan.json", code=4)
     assert "MMC653" in applied.err
+    assert not (tmp_path / "out/manifest.json").exists()
 
 
 def test_an_index_made_anew_is_not_the_planned_one(tmp_path: Path, elasticsearch: Node) -> None:

@@ -75,16 +75,6 @@ def test_what_changed_is_told_and_brought_by_a_plan_of_its_own(
     assert titles(tmp_path, "e2e_moving") == live
 
 
-def test_without_leave_a_change_stops_the_run(tmp_path: Path, elasticsearch: Node) -> None:
-    docs = documents(200)
-    make_index(elasticsearch, "e2e_strict", docs)
-    mmc(tmp_path, "plan", spec(tmp_path, elasticsearch, "e2e_strict", FILES), "-o", "plan.json")
-    bulk(elasticsearch.url, "e2e_strict", [{**docs[7], "title": "later"}])
-    elasticsearch.request("POST", "/e2e_strict/_refresh")
-    assert "MMC653" in mmc(tmp_path, "apply", "plan.json", code=4).err
-    assert not (tmp_path / "out/manifest.json").exists()
-
-
 def test_only_what_came_after_is_read(tmp_path: Path, elasticsearch: Node) -> None:
     """But for an overlap: a number is given before a search finds its document."""
     docs = [{"_id": str(n), "title": f"t{n}", "embedding": [n] * 16} for n in range(12_000)]
