@@ -90,25 +90,31 @@ def add_options(parser: argparse.ArgumentParser, *, rows: int, format_: str, fol
     """What the benchmarks of imports have in common, with the defaults of one."""
     parser.add_argument("--rows", type=int, default=rows)
     parser.add_argument("--format", default=format_, choices=["numpy", "parquet", "json"])
+    parser.add_argument("--route", default="bulk", choices=["bulk", "insert"])
+    parser.add_argument("--index", default="AUTOINDEX", help="FLAT is built in no time")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / folder)
 
 
 def write_spec(options: argparse.Namespace, uri: str, source: dict[str, Any]) -> str:
-    """Writes spec.yaml for an import into a new collection, and clears what the last time left;
-    gives the collection's name.
+    """Writes spec.yaml for a copy of one vector field into a new collection, and clears what the
+    last time left; gives the collection's name.
     """
     folder: Path = options.folder
     for left in ("staging", ".mmc"):
         shutil.rmtree(folder / left, ignore_errors=True)
     name = f"bench{uuid.uuid4().hex[:8]}"
+    vector = "vec" if source["type"] == "elasticsearch" else "vector"
+    field = {"from": vector, "to": vector, "index": {"type": options.index, "metric": "L2"}}
     staging = {"url": str(folder / "staging"), "format": options.format, "keep": True}
     spec = {
         "version": 1,
         "source": source,
         "target": {"type": "milvus", "uri": uri},
-        "collections": [{"to": name}],
-        "load": {"route": "bulk", "staging": staging},
+        "collections": [{"to": name, "fields": [field]}],
+        "load": {"route": "bulk", "staging": staging}
+        if options.route == "bulk"
+        else {"route": "insert"},
         "verify": {"count": "exact", "digest": "off"},
     }
     (folder / "spec.yaml").write_text(json.dumps(spec))

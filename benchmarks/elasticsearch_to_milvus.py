@@ -1,13 +1,15 @@
 """Elasticsearch -> loaded and counted in a real Milvus by `mmc apply`, against its two floors in
 the same run: a bare scroll that throws the bytes away, and a bare script that has the server import
-the files that were staged.
+the files that were staged. With --peer, against the old tool too.
 
     python benchmarks/elasticsearch_to_milvus.py http://127.0.0.1:9200 http://127.0.0.1:19530
-        [--rows 100000] [--dim 128] [--format parquet]
+        [--rows 100000] [--dim 128] [--format parquet] [--route bulk] [--index FLAT]
+        [--peer ./milvus-migration]
 
 Milvus must read this machine's disk (storageType: local). The index `bench-<rows>-<dim>` is made
 when it is missing: a keyword, a double, a long and a vector, seeded, one shard. `read` is what the
-source gives as Arrow batches, all splits, nothing written.
+source gives as Arrow batches, all splits, nothing written. The peer (zilliztech/milvus-migration)
+makes no index, loads and counts nothing: --index FLAT is the fair comparison with it.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 from bulk_import import add_options, bare, drop, write_spec
+from pymilvus import MilvusClient
 from side_by_side import measured
 
 import mmc
@@ -69,6 +72,7 @@ def fill(url: str, name: str, rows: int, dim: int) -> None:
         if json.loads(ask(url, "POST", f"/{name}/_bulk", body, "x-ndjson"))["errors"]:
             raise SystemExit("the index refused rows")
     ask(url, "POST", f"/{name}/_forcemerge?max_num_segments=1")
+    ask(url, "PUT", f"/{name}/_settings", b'{"refresh_interval": null}')
     ask(url, "POST", f"/{name}/_refresh")
 
 
@@ -111,11 +115,45 @@ def read(path: Path) -> int:
         return sum(threads.map(rows_of, copy.splits))
 
 
+def peer(options: argparse.Namespace, index: str) -> float:
+    """Seconds that the old tool needs, until its import is done."""
+    name = f"{index}-peer".replace("-", "_")
+    key = {"type": "keyword", "maxLen": 64}
+    fields = [
+        {"name": "_id", "pk": True, **key},
+        {"name": "key", **key},
+        {"name": "price", "type": "double"},
+        {"name": "number", "type": "long"},
+        {"name": "vec", "type": "dense_vector", "dims": options.dim},
+    ]
+    milvus = {"collection": name, "closeDynamicField": True, "shardNum": 1}
+    server = {"endpoint": options.milvus.partition("://")[2], "username": "", "password": ""}
+    output = {"outputDir": str(options.folder / "peer")}
+    worker = {"workMode": "elasticsearch", "reader": {"bufferSize": PAGE}}
+    config = {
+        "dumper": {"worker": worker},
+        "meta": {"mode": "config", "index": index, "fields": fields, "milvus": milvus},
+        "source": {"es": {"urls": [options.elasticsearch]}},
+        "target": {"mode": "local", "local": output, "milvus2x": server},
+    }
+    path = options.folder / "peer.yaml"
+    path.write_text(json.dumps(config))
+    seconds, _ = measured([options.peer, "start", f"--config={path}"], options.folder)
+    client = MilvusClient(options.milvus)
+    rows = client.get_collection_stats(name)["row_count"]  # its exit code is 0 whatever happened
+    client.close()
+    drop(options.milvus, name)
+    if rows != options.rows:
+        raise SystemExit(f"the peer brought {rows:,} of {options.rows:,} rows")
+    return seconds
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("elasticsearch")
     parser.add_argument("milvus")
     parser.add_argument("--dim", type=int, default=128)
+    parser.add_argument("--peer", help="program of the old tool", type=os.path.abspath)
     add_options(parser, rows=100_000, format_="parquet", folder="mmc-es")
     options = parser.parse_args()
     folder: Path = options.folder
@@ -132,13 +170,20 @@ def main() -> None:
         now = os.times()
         cpu = now.children_user + now.children_system - used.children_user - used.children_system
         drop(options.milvus, name)
-        alone = bare(options.milvus, folder, name, mmc.read_plan(folder / "plan.json"))
+        compared = []
+        if options.route == "bulk":
+            alone = bare(options.milvus, folder, name, mmc.read_plan(folder / "plan.json"))
+            compared.append(f"bare import {alone:5.2f} s")
+        if options.peer:
+            old = peer(options, index)
+            compared.append(f"peer {old:5.2f} s: {old / applied:.2f} of ours")
         scrolled = timed(lambda: scroll(url, index), rows)
         reading = timed(lambda: read(folder / "plan.json"), rows)
         print(
             f"plan {planned:5.2f} s   apply {applied:5.2f} s, CPU {cpu:.2f} s, RSS {peak:.0f} MiB"
-            f"   bare import {alone:5.2f} s   bare scroll {scrolled:5.2f} s"
-            f"   read {reading:5.2f} s: {scrolled / reading:.2f} of the scroll's speed"
+            f"   bare scroll {scrolled:5.2f} s"
+            f"   read {reading:5.2f} s: {scrolled / reading:.2f} of the scroll's speed   "
+            + "   ".join(compared)
         )
 
 
