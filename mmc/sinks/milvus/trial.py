@@ -68,7 +68,10 @@ def not_seen(copy: CopySplits, place: StagingPlace, reason: str) -> TargetError:
     root = place.on_server("") or place.url
     return TargetError(
         f"{copy.collection.name}: a trial import from {root} failed: {told}",
-        hint="stage in Milvus's own bucket, or on its disk" if elsewhere else "",
+        hint="stage in Milvus's own bucket, or on its disk"
+        if elsewhere
+        else "mend the cause; a collection that takes no imports and is to be replaced may be"
+        " dropped by hand: then plan again",
         code="MMC542" if elsewhere else "MMC543",
     )
 
