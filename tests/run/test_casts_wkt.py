@@ -27,6 +27,7 @@ def shape(kind: str, coordinates: Any) -> dict[str, Any]:
     ("given", "written"),
     [
         ({"lat": 52.5, "lon": 13.4}, "POINT (13.4 52.5)"),
+        ({"lat": 52.5, "lon": 13.4, "z": 34.0}, "POINT Z (13.4 52.5 34.0)"),
         (shape("Point", [13.4, 52.5]), "POINT (13.4 52.5)"),
         (shape("point", [13.4, 52.5, 34]), "POINT Z (13.4 52.5 34)"),
         ([13.4, 52.5], "POINT (13.4 52.5)"),

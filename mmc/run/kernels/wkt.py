@@ -78,7 +78,7 @@ def _text(text: str) -> str:
 def _object(shape: Mapping[str, Any]) -> str:
     kind = str(shape.get("type", "")).lower()
     if not kind and {"lat", "lon"} <= shape.keys():
-        return _written("POINT", [shape["lon"], shape["lat"]], 0)
+        return _written("POINT", _lon_lat(shape), 0)
     if kind == "geometrycollection":
         return _collected(_known(shape.get("geometries")))
     if kind == "envelope":
@@ -95,6 +95,10 @@ def _object(shape: Mapping[str, Any]) -> str:
     return _written(name, shape.get("coordinates"), depth)
 
 
+def _lon_lat(point: Mapping[str, Any]) -> list[Any]:
+    return [point["lon"], point["lat"], *([point["z"]] if "z" in point else [])]
+
+
 def _position_or_several(value: list[Any]) -> str | None:
     if value and not isinstance(value[0], (Mapping, list, str)):
         return _written("POINT", value, 0)
@@ -102,7 +106,7 @@ def _position_or_several(value: list[Any]) -> str | None:
     if len(shapes) < 2:
         return _shape(shapes[0]) if shapes else None
     if all(isinstance(item, Mapping) and {"lat", "lon"} <= item.keys() for item in shapes):
-        return _written("MULTIPOINT", [[item["lon"], item["lat"]] for item in shapes], 1)
+        return _written("MULTIPOINT", [_lon_lat(item) for item in shapes], 1)
     return _collected(shapes)
 
 

@@ -1,7 +1,7 @@
 """Forms in which a document may write a geo_point, as one JSON form.
 
-Source: Elasticsearch reference, "Geopoint field type". As in the index, a third coordinate is left
-out, and a geohash is the south-west corner of its cell.
+Source: Elasticsearch reference, "Geopoint field type". A third coordinate is kept as `z`, although
+the index has no use for it. As in the index, a geohash is the south-west corner of its cell.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import orjson
 
 _NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 _ALONE = re.compile(_NUMBER)
-_PAIR = re.compile(rf"\s*({_NUMBER})\s*,\s*({_NUMBER})\s*(?:,\s*{_NUMBER}\s*)?")
-_WKT = re.compile(rf"\s*POINT\s*Z?\s*\(\s*({_NUMBER})\s+({_NUMBER})(?:\s+{_NUMBER})?\s*\)\s*", re.I)
+_PAIR = re.compile(rf"\s*({_NUMBER})\s*,\s*({_NUMBER})\s*(?:,\s*({_NUMBER})\s*)?")
+_WKT = re.compile(
+    rf"\s*POINT\s*Z?\s*\(\s*({_NUMBER})\s+({_NUMBER})(?:\s+({_NUMBER}))?\s*\)\s*", re.I
+)
 _BASE32 = "0123456789bcdefghjkmnpqrstuvwxyz"
 _FINEST = 12
 """Letters of a geohash that the index looks at."""
@@ -30,7 +32,8 @@ def points(value: Any) -> list[Any]:
 
 
 def point(value: Any) -> str | None:
-    """`{"lat":..,"lon":..}` of a point; several give a JSON array of them, none gives None.
+    """`{"lat":..,"lon":..}` of a point, with `"z"` where it has one; several give a JSON array of
+    them, none gives None.
 
     Raises:
         ValueError: it is no point.
@@ -45,24 +48,25 @@ def point(value: Any) -> str | None:
 def _point(value: Any) -> dict[str, float]:
     lat: Any = None
     lon: Any = None
+    z: Any = None
     if isinstance(value, dict):
         if str(value.get("type", "")).lower() == "point":
             at = value.get("coordinates")
             return _point(at if isinstance(at, list) else None)
-        lat, lon = value.get("lat"), value.get("lon")
+        lat, lon, z = value.get("lat"), value.get("lon"), value.get("z")
     elif isinstance(value, list) and 2 <= len(value) <= 3:
-        lon, lat = value[:2]
+        lon, lat, z = value if len(value) == 3 else (*value, None)
     elif isinstance(value, str):
         if pair := _PAIR.fullmatch(value):
-            lat, lon = pair.groups()
+            lat, lon, z = pair.groups()
         elif wkt := _WKT.fullmatch(value):
-            lon, lat = wkt.groups()
+            lon, lat, z = wkt.groups()
         else:
             return _geohash(value)
     made = {"lat": _degrees(lat), "lon": _degrees(lon)}
     if not (abs(made["lat"]) <= 90 and abs(made["lon"]) <= 180):
         raise ValueError("a point outside the globe")
-    return made
+    return made if z is None else {**made, "z": _degrees(z)}
 
 
 def _degrees(value: Any) -> float:

@@ -376,6 +376,20 @@ def test_every_form_of_a_point(way: str, given: Any) -> None:
     assert values_of(way, Kind.POINT, given)[0] == ['{"lat":52.5,"lon":13.25}']
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"lat": 52.5, "lon": 13.25, "z": 34},
+        [13.25, 52.5, 34],
+        "52.5,13.25, 34",
+        "POINT Z (13.25 52.5 34)",
+        {"type": "Point", "coordinates": [13.25, 52.5, 34]},
+    ],
+)
+def test_a_third_coordinate_is_kept(way: str, given: Any) -> None:
+    assert values_of(way, Kind.POINT, given) == (['{"lat":52.5,"lon":13.25,"z":34.0}'], [])
+
+
 def test_a_geohash_is_the_corner_that_the_index_takes(way: str) -> None:
     (text,), _ = values_of(way, Kind.POINT, "drt5")
     assert json.loads(text) == {"lat": 42.71484375, "lon": -71.71875}
