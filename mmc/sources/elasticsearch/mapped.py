@@ -54,5 +54,7 @@ class Mapped:
             return self
         names = ", ".join(field.column.path for field in gone)
         kept = tuple(field for field in self.fields if field not in gone)
-        note = f"{names}: filled by copy_to, without values in `_source`: left out"
+        note = (
+            f"{names}: filled by copy_to, without values in the `_source` of the sample: left out"
+        )
         return replace(self, fields=kept, notes=(*self.notes, note))
