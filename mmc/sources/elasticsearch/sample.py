@@ -47,17 +47,18 @@ class Seen:
         self.docs += len(hits)
         self.size += len(page)
         names = set(known)
+        wanted = {one.column.path: one for one in fields if one.column.path not in METADATA}
+        above = {head for path in wanted for head in _above(path) if head != path}
         for hit in hits:
             source = hit.get("_source") or {}
             self.unmapped.update(dict.fromkeys(_outside(names, source, "")))
-            for mapped in fields:
-                self._look(source, mapped)
+            found: dict[str, list[Any]] = {}
+            _gather(source, "", wanted, above, found)
+            for path, values in found.items():
+                self._look(wanted[path], values)
 
-    def _look(self, source: dict[str, Any], mapped: MappedField) -> None:
+    def _look(self, mapped: MappedField, found: list[Any]) -> None:
         path = mapped.column.path
-        if path in METADATA:
-            return
-        found = list(values(source, path))
         if any(value is not None for value in found):
             self.present.add(path)
         if mapped.column.kind is Kind.SPARSE and not all(map(_is_numbered, found)):
@@ -92,7 +93,7 @@ def _parsed(page: bytes) -> Any:
     try:
         return orjson.loads(page)
     except orjson.JSONDecodeError:
-        # Half a character (`\\ud800`) and numbers beyond a double are no JSON to orjson; the server
+        # Half a character (`\ud800`) and numbers beyond a double are no JSON to orjson; the server
         # answers what it was sent.
         return json.loads(page)
 
@@ -103,21 +104,26 @@ def _is_numbered(value: Any) -> bool:
     return value is None or (isinstance(value, dict) and all(map(is_dimension, value)))
 
 
-def values(source: Any, path: str) -> Iterator[Any]:
-    """What stands at a dotted path, in any of the ways in which a document may write it."""
-    if isinstance(source, list):
-        for item in source:
-            yield from values(item, path)
-        return
-    if not isinstance(source, dict):
-        return
-    if path in source:
-        yield source[path]
-    head = ""
-    for part in path.split(".")[:-1]:
-        head = f"{head}.{part}" if head else part
-        if head in source:
-            yield from values(source[head], path[len(head) + 1 :])
+def _gather(
+    value: Any,
+    at: str,
+    wanted: Collection[str],
+    above: Collection[str],
+    found: dict[str, list[Any]],
+) -> None:
+    """What stands at the wanted paths below `at`, in any of the ways in which a document may write
+    them. One walk of the document: of 800 fields it has 30.
+    """
+    if isinstance(value, list):
+        for item in value:
+            _gather(item, at, wanted, above, found)
+    elif isinstance(value, dict):
+        for key, member in value.items():
+            path = f"{at}.{key}" if at else key
+            if path in wanted:
+                found.setdefault(path, []).append(member)
+            if path in above:
+                _gather(member, path, wanted, above, found)
 
 
 def windows(
