@@ -232,6 +232,10 @@ def _fingerprint(said: str) -> str | None:
 def _cloud(cloud_id: str) -> str:
     from elastic_transport.client_utils import parse_cloud_id
 
+    if not cloud_id:
+        raise SourceError(
+            "the source has no address", hint="write source.url or source.cloud_id", code="MMC450"
+        )
     try:
         address = parse_cloud_id(cloud_id).es_address
     except ValueError:

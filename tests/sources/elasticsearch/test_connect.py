@@ -53,6 +53,12 @@ def test_what_is_no_address_is_refused_without_its_password(url: str) -> None:
     assert "secret1" not in str(raised.value)
 
 
+def test_no_address_is_told_as_that() -> None:
+    with pytest.raises(SourceError, match="has no address") as raised:
+        asked(url="")
+    assert "source.url" in raised.value.hint
+
+
 def test_a_cloud_id_says_where_the_cluster_is() -> None:
     cloud = "docs:" + base64.b64encode(b"nobody.invalid$0123$").decode()
     with pytest.raises(SourceBusy, match=r"https://0123\.nobody\.invalid:443"):
