@@ -61,13 +61,13 @@ def fill(node: Node, *names: str, count: int = 300) -> None:
 
 
 def test_indices_become_a_spec(tmp_path: Path, elasticsearch: Node) -> None:
-    fill(elasticsearch, "init-a", "init-b")
-    done = mmc(tmp_path, "init", "--from", f"{elasticsearch.url}/init-*", "-o", "spec.yaml")
+    fill(elasticsearch, "init-two-a", "init-two-b")
+    done = mmc(tmp_path, "init", "--from", f"{elasticsearch.url}/init-two-*", "-o", "spec.yaml")
     assert "mmc plan spec.yaml" in done.out
     assert not (tmp_path / "spec.db").exists()
-    source = {"type": "elasticsearch", "url": elasticsearch.url, "index": "init-*"}
+    source = {"type": "elasticsearch", "url": elasticsearch.url, "index": "init-two-*"}
     text = check(tmp_path, source, LITE)
-    assert "in elasticsearch 8." in text and text.count("- from: init-") == 2
+    assert "in elasticsearch 8." in text and text.count("- from: init-two-") == 2
     for line in (
         "# 300 rows",
         "# shout: runtime fields, computed when searched: left out",
