@@ -22,6 +22,7 @@ from mmc.sources.elasticsearch.indices import Group
 from mmc.sources.elasticsearch.kinds import SPARSE
 from mmc.sources.elasticsearch.mapped import MappedField
 from mmc.sources.elasticsearch.merging import own_columns
+from mmc.sources.elasticsearch.pages import weight
 from mmc.sources.elasticsearch.pieces import SEQ_NO, Bounds, pages, shard_extents, whole_extent
 from mmc.sources.elasticsearch.sample import Seen, windows
 from mmc.sources.elasticsearch.server import Server
@@ -104,7 +105,7 @@ def _sampled(connection: Connection, found: Sequence[Held], sample: Sample) -> I
             connection, place, Bounds(start, stop, docs, doc_bytes), (), _SAMPLE_PAGE
         ):
             here += parsed(page, place.name).count
-            size += len(page)
+            size += weight(page)
             yield page
             if here >= min(docs, left) or size >= most:
                 break

@@ -12,6 +12,7 @@ import orjson
 
 from mmc.sources.elasticsearch.column import METADATA, Kind
 from mmc.sources.elasticsearch.mapped import MappedField
+from mmc.sources.elasticsearch.pages import weight
 from mmc.sources.elasticsearch.sparsecolumn import is_dimension
 
 _WINDOWS = 12
@@ -45,7 +46,7 @@ class Seen:
         hits = _parsed(page)["hits"]["hits"]
         self.pages.append(page)
         self.docs += len(hits)
-        self.size += len(page)
+        self.size += weight(page)
         names = set(known)
         wanted = {one.column.path: one for one in fields if one.column.path not in METADATA}
         above = {head for path in wanted for head in _above(path) if head != path}

@@ -13,7 +13,7 @@ import orjson
 from mmc.errors import SourceError
 from mmc.sources.elasticsearch.connect import SCROLL_PATH, Connection, path_of
 from mmc.sources.elasticsearch.indices import Index, ensure_same, gone
-from mmc.sources.elasticsearch.pages import FIRST_DOCS, GROWTH, ahead, whole_head
+from mmc.sources.elasticsearch.pages import FIRST_DOCS, GROWTH, ahead, weight, whole_head
 from mmc.sources.elasticsearch.refusals import garbled
 from mmc.sources.elasticsearch.shards import Query, together
 
@@ -73,7 +73,7 @@ def read_pit_slice(
             return None
         pit = _pit_id(page) or pit
         body["search_after"] = _last_sort(page, index.name)
-        size.took(len(page))
+        size.took(weight(page))
         return page
 
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -64,6 +65,20 @@ def test_a_page_that_is_spoiled_is_read_again(
         read({**config, "url": url}, facts)
     assert raised.value.code == "MMC459"
     assert len(set(read(config, facts))) == 300
+
+
+@METHODS
+def test_how_long_an_answer_took_is_no_fact(elasticsearch: ElasticsearchNode, method: str) -> None:
+    config = config_of(elasticsearch, method, 2000)
+    facts = []
+    for took in (b'"took":1,', b'"took":123456789012345,'):
+
+        def spoil(path: str, asked: bytes, answer: bytes, took: bytes = took) -> bytes:
+            return re.sub(rb'"took":\d+,', took, answer, count=1)
+
+        with tampering(elasticsearch.url, spoil) as url:
+            facts.append(inspected({**config, "url": url}))
+    assert facts[0] == facts[1]
 
 
 def test_a_page_that_comes_twice_is_no_other_page(elasticsearch: ElasticsearchNode) -> None:
