@@ -5,6 +5,7 @@ exception.
      +-- SpecInvalid            diagnostics with errors: nothing was done          exit 1
      +-- SecretError            a reference does not resolve                       exit 1
      +-- SourceError            a source cannot be read (message names the place)  exit 1
+     |    +-- SourceMissing     what was asked for is not there                    exit 1
      |    +-- SourceChanged     it changed since the plan                          exit 4
      |    +-- SourceBusy        network, rate limit, unavailable                   retried with
      backoff
@@ -66,6 +67,10 @@ class SecretError(MmcError):
 
 class SourceError(MmcError):
     pass
+
+
+class SourceMissing(SourceError):
+    """What was asked for is not there. Of a plan's own source: SourceChanged."""
 
 
 class SourceChanged(SourceError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mmc import registry
+from mmc.errors import SourceChanged, SourceMissing
 from mmc.facts import Facts, SourceFacts, TargetFacts
 from mmc.plan.model import CopySplits, CreateCollection, Endpoint, Plan
 from mmc.spi import Sample
@@ -33,13 +34,20 @@ def inspect_target(endpoint: Endpoint, route: str, collections: Sequence[str]) -
 
 
 def inspect_again(plan: Plan) -> Facts:
-    """The facts that a plan was made from, as they are now: same collections, same sample."""
+    """The facts that a plan was made from, as they are now: same collections, same sample.
+
+    Raises:
+        SourceChanged: a collection is not there any more.
+        SourceError, TargetError: as those two.
+    """
     seen = plan.source_seen
-    source = inspect_source(
-        plan.source,
-        [name for name, _ in seen.rows],
-        Sample(seen.sample_rows, seen.sample_seed),
-    )
+    sample = Sample(seen.sample_rows, seen.sample_seed)
+    try:
+        source = inspect_source(plan.source, [name for name, _ in seen.rows], sample)
+    except SourceMissing as error:
+        raise SourceChanged(
+            f"it was there when the plan was made: {error}", hint="plan again", code=error.code
+        ) from None
     targets = {name for name, _ in plan.target_seen.rows}
     for step in plan.steps:
         if isinstance(step, (CreateCollection, CopySplits)):

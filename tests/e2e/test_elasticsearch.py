@@ -160,6 +160,9 @@ def test_an_index_made_anew_is_not_the_planned_one(tmp_path: Path, elasticsearch
     elasticsearch.request("DELETE", "/e2e_anew")
     make_index(elasticsearch, "e2e_anew", documents(20))
     assert "e2e_anew" in mmc(tmp_path, "apply", "plan.json", code=4).err
+    elasticsearch.request("DELETE", "/e2e_anew")
+    gone = mmc(tmp_path, "apply", "plan.json", code=4).err
+    assert "it was there when the plan was made" in gone and "plan again" in gone
 
 
 def test_a_value_of_another_kind_is_a_bad_row_with_its_value(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mmc.diagnostics import Diagnostic, Severity
-from mmc.errors import SourceChanged, SourceError
+from mmc.errors import SourceChanged, SourceError, SourceMissing
 from mmc.sources.elasticsearch.connect import Connection, path_of
 from mmc.sources.elasticsearch.stored import listed
 from mmc.types import JsonValue, nearest
@@ -190,13 +190,13 @@ def _left_out(pattern: str, names: list[str], what: str, hint: str) -> Diagnosti
     )
 
 
-def _missing(connection: Connection, name: str) -> SourceError:
+def _missing(connection: Connection, name: str) -> SourceMissing:
     told = connection.get(path_of("_resolve", "index", "*"))
     known = [str(one["name"]) for kind in told.values() for one in kind]
     known = [one for one in known if not one.startswith(".")]
     close = nearest(name, known)
     shown = ", ".join(sorted(known)[:10]) or "none that this user may see"
-    return SourceError(
+    return SourceMissing(
         f"no index, alias or data stream {name} at {connection.shown}",
         hint=f"did you mean {close}?" if close else f"there are: {shown}",
         code="MMC452",

@@ -179,6 +179,13 @@ def test_a_secret_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         asked(url=NOBODY, auth={"token": {"secret": "env:NOT_SET"}})
 
 
+def test_only_one_may_ask() -> None:
+    auth = {"username": "reader", "password": {"secret": "env:P"}, "api_key": {"secret": "env:K"}}
+    with pytest.raises(SourceError, match="username and api_key: only one says who asks") as raised:
+        asked(url="http://127.0.0.1:9", auth=auth)
+    assert raised.value.code == "MMC451"
+
+
 @pytest.mark.parametrize("kind", ["api_key", "token"])
 def test_a_key_with_a_newline_is_sent_without_and_shown_nowhere(
     elasticsearch: ElasticsearchNode, monkeypatch: pytest.MonkeyPatch, kind: str
