@@ -133,6 +133,7 @@ CODES: dict[str, str] = {
     "MMC311": "varchar shorter than the sample",
     "MMC312": "nulls for a field that cannot be null",
     "MMC313": "vectors not finite",
+    "MMC314": "integers beyond the type",
     "MMC330": "collection renamed",
     "MMC331": "two collections to one",
     "MMC332": "nothing to migrate",

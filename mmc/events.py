@@ -224,7 +224,9 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class RunFinished:
-    """The end. `outcome`: applied | partial | failed | stopped."""
+    """The end. `outcome`: applied | partial | failed | stopped. `rows_left` were changed after the
+    plan.
+    """
 
     run: str
     outcome: str
@@ -234,6 +236,7 @@ class RunFinished:
     rows_quarantined: int
     seconds: float
     report: str = ""
+    rows_left: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ def forget(run: str, state: str, output: Output) -> int:
 
         with Store.open(state, make=False) as store:
             found = forget_run(store, run, out)
-        out.line(f"Forgot run {found.run} ({found.plan_name}). Its target is as it was.")
+        out.line(f"Forgot run {found.run} ({found.plan_name}). What it made in the target stays.")
         return 0
 
     return framed("state forget", output, body)

@@ -41,7 +41,7 @@ def instead(field: FieldDraft, inferred: FieldType, able: Capabilities) -> Inste
             f"say type: {json} to settle it, or leave the field out with drop: true",
             "a sparse vector in the source, kept as JSON",
         )
-    if inferred.kind is TypeKind.JSON and able.json_objects and _not_only_objects(field):
+    if inferred.kind is TypeKind.JSON and able.json_objects and not_only_objects(field):
         text = _text(field)
         return Instead(
             text,
@@ -52,7 +52,8 @@ def instead(field: FieldDraft, inferred: FieldType, able: Capabilities) -> Inste
     return None
 
 
-def _not_only_objects(field: FieldDraft) -> bool:
+def not_only_objects(field: FieldDraft) -> bool:
+    """Whether the sample showed JSON values that are lists or plain."""
     if ArrowType.parse(field.arrow).kind in LISTS:
         return True
     return field.source is not None and field.source.evidence.non_objects > 0

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from mmc.compile.adapt import not_only_objects
 from mmc.compile.draft import CollectionDraft, Draft
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import TargetCollection
 from mmc.plan.model import Mapping, Mode
-from mmc.types import Collection, Field
+from mmc.types import Collection, Field, TypeKind
 
 
 def join_existing(
@@ -25,6 +26,7 @@ def join_existing(
     mappings = []
     findings += _emptied(draft, collection, existing.schema)
     findings += _unloadable(draft, collection, existing)
+    findings += _no_objects(draft, collection, existing.schema)
     for field in existing.schema.fields:
         if field.auto_id:
             findings.append(_refuse_auto_id(draft, collection, field))
@@ -85,6 +87,24 @@ def _unloadable(
             collection.at,
             hint="make the index there first, or say load.mode: replace",
         )
+
+
+def _no_objects(
+    draft: Draft, collection: CollectionDraft, schema: Collection
+) -> Iterator[Diagnostic]:
+    """Values that a JSON field got by import, and does not get by insert."""
+    if not draft.able(collection).json_objects:
+        return
+    documents = {field.name for field in schema.fields if field.type.kind is TypeKind.JSON}
+    for field in collection.fields:
+        if field.to in documents and not_only_objects(field):
+            yield draft.finding(
+                "MMC363",
+                f"`{field.to}` is json in the existing collection, and by insert the target takes"
+                f" only objects there; {field.origin} has lists or plain values",
+                collection.at,
+                hint="leave the column out with drop: true, or say load.mode: replace",
+            )
 
 
 def _filled(

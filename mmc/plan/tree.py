@@ -238,8 +238,8 @@ def _copy(step: CopySplits, plan: Plan, verbose: bool) -> Line:
     if step.lossy:
         children.append(Line(Symbol.CHANGE, ("lossy",), f"vectors are decoded from {step.lossy}"))
     if step.moving:
-        note = "of rows after this plan are counted, told, and left to another plan"
-        children.append(Line(Symbol.CHECK, ("changes",), note))
+        later = "after this plan are counted, told, and left to another plan"
+        children.append(Line(Symbol.CHECK, ("changes",), later))
     if plan.rows.on_error is OnError.QUARANTINE:
         limit = "no limit" if plan.rows.max_errors is None else f"at most {plan.rows.max_errors:,}"
         children.append(Line(Symbol.CHECK, ("bad rows",), f"go to a quarantine file, {limit}"))

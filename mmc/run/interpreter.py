@@ -150,6 +150,7 @@ def _tell_end(report: RunReport, emit: Emit, began: float) -> RunReport:
             report.rows_filtered,
             report.rows_quarantined,
             time.monotonic() - began,
+            rows_left=report.rows_left,
         )
     )
     return report
@@ -241,8 +242,7 @@ class _Apply:
         self._attempt.lease.check()
         if not good:
             return RunStatus.FAILED
-        copies = report_of(self._store, self._run, self._plan).copies
-        left = any(copy.rows_left for copy in copies)
+        left = report_of(self._store, self._run, self._plan).rows_left
         return RunStatus.PARTIAL if left or self._copying.quarantined else RunStatus.APPLIED
 
     def _started(self, step: Step, label: str, done: Sequence[SplitRecord]) -> StepStarted:

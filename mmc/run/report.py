@@ -80,6 +80,10 @@ class RunReport:
     def rows_quarantined(self) -> int:
         return sum(copy.rows_quarantined for copy in self.copies)
 
+    @property
+    def rows_left(self) -> int:
+        return sum(copy.rows_left for copy in self.copies)
+
 
 def report_of(store: Store, run: Run, plan: Plan | None = None) -> RunReport:
     """The report of a run as the store has it now; so is the plan, when not given."""

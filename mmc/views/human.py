@@ -250,8 +250,10 @@ class HumanView:
         )
         if event.outcome == "partial" and event.rows_quarantined:
             self._say("To bring them in: correct them or the spec, plan with mode upsert, apply.")
-        elif event.outcome in ("stopped", "failed"):
+        elif event.outcome == "stopped":
             self._say(f"What was done is recorded. To continue:  {again}")
+        elif event.outcome == "failed":
+            self._say(f"What was done is recorded. When the cause is mended, go on with:  {again}")
 
     def _quarantine_places(self) -> str:
         """Folders, as an earlier attempt may have written there too."""
@@ -363,13 +365,21 @@ class _LiveLine:
 _Running = _LiveLine | Heartbeat
 
 
+class _Console(Console):
+    """Tells of a reader that went away, where rich would end the program with exit code 1."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        raise BrokenPipeError
+
+
 def _console(stream: TextIO, color: str) -> Console:
     """All is decided here: rich would look at more variables than we promise to honour."""
     terminal = stream.isatty()
     colored = color == "always" or (
         color == "auto" and terminal and not os.environ.get("NO_COLOR") and not _dumb()
     )
-    return Console(
+    return _Console(
         file=stream,
         force_terminal=terminal or colored,
         color_system="standard" if colored else None,

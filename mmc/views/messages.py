@@ -115,6 +115,7 @@ def message(event: Event) -> str:
             return (
                 f"{OUTCOMES.get(event.outcome, event.outcome)}: {counts_text(event)}"
                 f" in {seconds_text(event.seconds)}"
+                + (f"; {event.rows_left:,} left: changed after the plan" if event.rows_left else "")
             )
         case Failed():
             return event.message

@@ -178,6 +178,9 @@ def test_a_terminal_of_any_encoding(folder: Path, encoding: str) -> None:
 def test_a_reader_that_goes_away(folder: Path) -> None:
     done = _shell("mmc schema | true")
     assert (done.returncode, done.stderr) == (141, "")
+    assert run(["plan", "spec.yaml", "-o", "plan.json"]) == 0
+    done = _shell("mmc show plan.json | true")
+    assert done.returncode == 141 and "Traceback" not in done.stderr
 
 
 def test_a_plan_to_stdout_is_nothing_else(folder: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from mmc.compile import compile_plan
 from mmc.diagnostics import Diagnostic
-from mmc.facts import Facts
+from mmc.facts import Evidence, Facts, SourceField
 from mmc.plan import codec
 from mmc.plan.model import CheckKeys, Plan
 from mmc.spec.load import parse_spec
@@ -78,3 +78,28 @@ def test_only_an_append_asks_for_keys_that_are_there(mode: str, existing: bool) 
     assert plan is not None
     (check,) = [step for step in plan.steps if isinstance(step, CheckKeys)]
     assert check.existing is existing
+
+
+@pytest.mark.parametrize(
+    ("objects", "others", "refused"), [(True, 3, 1), (True, 0, 0), (False, 3, 0)]
+)
+def test_lists_for_a_json_field_that_takes_only_objects(
+    objects: bool, others: int, refused: int
+) -> None:
+    """They may have come by import, which takes them."""
+    text = (CASE / "spec.yaml").read_text(encoding="utf-8")
+    spec = parse_spec(text.replace("- {from: title}", "- {from: parts}"), "spec.yaml").spec
+    assert spec is not None
+    facts = codec.read_facts((CASE / "facts.json").read_text(encoding="utf-8"))
+    (source,), (there,) = facts.source.collections, facts.target.collections
+    seen = Evidence(rows=10, non_objects=others)
+    parts = SourceField("parts", "string", json_text=True, nullable=True, evidence=seen)
+    kept = Field("parts", FieldType.parse("json"), nullable=True)
+    source = replace(source, fields=(*source.fields, parts))
+    there = replace(there, schema=replace(there.schema, fields=(*there.schema.fields, kept)))
+    able = replace(facts.target.capabilities, json_objects=objects)
+    target = replace(facts.target, capabilities=able, collections=(there,))
+    source_facts = replace(facts.source, collections=(source,))
+    _, diagnostics = compile_plan(spec, Facts(source_facts, target))
+    told = [one for one in _found("MMC363", diagnostics) if "takes only objects there" in one]
+    assert len(told) == refused

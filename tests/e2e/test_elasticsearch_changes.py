@@ -70,7 +70,7 @@ def test_what_changed_is_told_and_brought_by_a_plan_of_its_own(
     more: dict[str, Any] = {"source": {"after": "first.json"}, "load": {"mode": "upsert"}}
     file = spec(tmp_path, elasticsearch, "e2e_moving", LITE, **more)
     done = mmc(tmp_path, "plan", file, "-o", "second.json")
-    assert "of e2e_moving what changed since the plans" in done.out + done.err
+    assert "of e2e_moving only what was written since those plans is read" in done.out + done.err
     mmc(tmp_path, "apply", "second.json")
     assert titles(tmp_path, "e2e_moving") == live
 
@@ -105,7 +105,7 @@ def test_an_index_made_anew_is_read_whole(tmp_path: Path, elasticsearch: Node) -
     make_index(elasticsearch, "e2e_renewed", documents(20))
     file = spec(tmp_path, elasticsearch, "e2e_renewed", FILES, source={"after": "plan.json"})
     done = mmc(tmp_path, "apply", file, "--yes")
-    assert "of e2e_renewed all: no plan has it" in done.out + done.err
+    assert "e2e_renewed is read whole: none of those plans has it" in done.out + done.err
     assert len(read_out(tmp_path)) == 20
 
 

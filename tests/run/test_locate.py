@@ -63,6 +63,7 @@ def test_told_by_its_shape(location: str, type: str, options: dict[str, Any]) ->
 def test_the_type_can_be_said() -> None:
     assert locate("odd.bin", "faiss") == ("faiss", {"path": "odd.bin"})
     assert locate("http://es/a", "opensearch")[0] == "opensearch"
+    assert locate("es:9200/a", "opensearch")[1] == {"url": "es:9200/a"}
     assert locate("m/meta.json", "milvus1")[1] == {"data": "m/tables", "meta": "m/meta.json"}
     with pytest.raises(PluginMissing, match="unknown source `fais`"):
         locate("x", "fais")

@@ -8,10 +8,16 @@ from typing import Final
 
 from mmc.compile.draft import Draft
 from mmc.compile.lint.source import lossy_vectors, lost_rows, source_notes
-from mmc.compile.lint.values import nulls_to_fields, short_varchar, vectors_not_finite
+from mmc.compile.lint.values import (
+    narrow_integers,
+    nulls_to_fields,
+    short_varchar,
+    vectors_not_finite,
+)
 
 RULES: Final = (
     short_varchar,
+    narrow_integers,
     nulls_to_fields,
     vectors_not_finite,
     lossy_vectors,

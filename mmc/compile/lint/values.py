@@ -1,4 +1,4 @@
-"""What the sample says about values: too long, null, not finite."""
+"""What the sample says about values: too long, too large, null, not finite."""
 
 from __future__ import annotations
 
@@ -53,6 +53,27 @@ def vectors_not_finite(draft: Draft) -> Iterator[Diagnostic]:
                 field.at,
                 severity=Severity.WARNING,
                 hint=f"Milvus takes finite vectors only{_or_quarantine(draft)}",
+            )
+
+
+_BITS = {TypeKind.INT8: 8, TypeKind.INT16: 16, TypeKind.INT32: 32, TypeKind.INT64: 64}
+
+
+def narrow_integers(draft: Draft) -> Iterator[Diagnostic]:
+    """MMC314: an integer type does not hold integers of the sample."""
+    for _, field, mapping, seen in _mapped(draft):
+        bits = _BITS.get(mapping.field.type.kind)
+        if bits is None or seen.min_value is None or seen.max_value is None:
+            continue
+        most = 2 ** (bits - 1)
+        if seen.min_value < -most or seen.max_value >= most:
+            yield draft.finding(
+                "MMC314",
+                f"{mapping.field.type} does not hold values of {field.origin}",
+                field.place("type"),
+                severity=Severity.WARNING,
+                label=f"{seen.min_value} to {seen.max_value} in {seen.rows:,} sampled rows",
+                hint=f"use a wider type{_or_quarantine(draft)}",
             )
 
 

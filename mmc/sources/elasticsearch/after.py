@@ -39,8 +39,11 @@ def read_until(paths: Sequence[str]) -> Read:
 def _plan(path: str) -> Plan:
     from mmc.io.urls import open_blob
 
-    with open_blob(path, {}) as blob:
-        text = blob.read_at(0, blob.size)
+    try:
+        with open_blob(path, {}) as blob:
+            text = blob.read_at(0, blob.size)
+    except SourceError as error:
+        raise _refused(path, f"cannot be read: {error}") from None
     try:
         return read_plan(text.decode(errors="replace"), path)
     except SpecInvalid as error:

@@ -209,8 +209,11 @@ def _notes(group: Group, found: Sequence[Held], read: Read) -> Iterator[str]:
     for held in found:
         if read:
             index = held.place.index
-            what = "what changed since the plans" if index.uuid in known else "all: no plan has it"
-            yield f"source.after: of {index.name} {what}"
+            yield (
+                f"source.after: of {index.name} only what was written since those plans is read"
+                if index.uuid in known
+                else f"source.after: {index.name} is read whole: none of those plans has it"
+            )
     if len(group.indices) > 1 or group.indices[0].name != group.name:
         names = [index.name for index in group.indices]
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -14,6 +14,9 @@ def locate(location: str) -> tuple[dict[str, JsonValue], bool]:
     commas; what stands before it, or ends in a slash, is where a proxy serves the cluster.
     """
     parts = urlsplit(location)
+    if parts.scheme not in ("http", "https"):
+        # Said with --type: the address is checked, and its words name what is missing.
+        return {"url": location}, False
     user, _, host = parts.netloc.rpartition("@")
     prefix, _, last = parts.path.rpartition("/")
     options: dict[str, JsonValue] = {"url": f"{parts.scheme}://{host}{prefix}"}
@@ -22,5 +25,4 @@ def locate(location: str) -> tuple[dict[str, JsonValue], bool]:
     names: list[JsonValue] = [unquote(name) for name in last.split(",") if name]
     if names:
         options["index"] = names if len(names) > 1 else names[0]
-    fits = parts.scheme in ("http", "https") and bool(host) and not parts.query
-    return options, fits
+    return options, bool(host) and not parts.query

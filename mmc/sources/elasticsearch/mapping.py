@@ -230,10 +230,11 @@ def _notes(
             yield text.format(names) if "{}" in text else f"{names}: {text}"
     if (mappings.get("_routing") or {}).get("required"):
         yield "the index requires a routing: the column `_routing` has it"
-    if any(field.index is not None for field in fields):
+    if metrics := {field.index.metric for field in fields if field.index is not None}:
+        such = " (cosine: (1 + cosine) / 2)" if Metric.COSINE in metrics else ""
         yield (
-            f"`_score` of {_NAMES.get(engine, engine)} is made of the distance (cosine:"
-            " (1 + cosine) / 2); Milvus answers the distance"
+            f"`_score` of {_NAMES.get(engine, engine)} is made of the distance{such}; Milvus"
+            " answers the distance"
         )
 
 

@@ -19,7 +19,7 @@ LARGEST = 2**32 - 2
 """Of the dimensions of a sparse vector in Milvus."""
 MAKES_A_TABLE = (
     "`mmc tokens SPEC -o tokens.json` numbers its tokens, `source.tokens: tokens.json` makes it a"
-    " sparse vector"
+    " sparse vector, unless the spec gives it a type"
 )
 
 
@@ -61,8 +61,13 @@ def read_tokens(path: str) -> TokenTable | None:
         return None
     from mmc.io.urls import open_blob
 
-    with open_blob(path, {}) as blob:
-        text = blob.read_at(0, blob.size)
+    try:
+        with open_blob(path, {}) as blob:
+            text = blob.read_at(0, blob.size)
+    except SourceError as error:
+        raise SourceError(
+            f"source.tokens: {error}", hint="`mmc tokens SPEC -o FILE` makes it", code=error.code
+        ) from None
     try:
         table = orjson.loads(text)
     except orjson.JSONDecodeError as error:
