@@ -15,34 +15,43 @@ from mmc.types import DYNAMIC_FIELD, Field
 
 
 def import_in_place(draft: Draft) -> Draft:
-    collections = tuple(
-        _in_place(collection) if _fits(draft, collection) else collection
-        for collection in draft.collections
-    )
-    return replace(draft, collections=collections)
+    return replace(draft, collections=tuple(_placed(draft, one) for one in draft.collections))
 
 
-def _fits(draft: Draft, collection: CollectionDraft) -> bool:
+def _placed(draft: Draft, collection: CollectionDraft) -> CollectionDraft:
     manifest = draft.spec.source.options.get("manifest")
     if collection.staging is None or draft.spec.source.type != "files" or not manifest:
-        return False
+        return collection
     if _normal(posixpath.dirname(str(manifest))) != _normal(collection.staging.url):
-        return False
-    # A row in quarantine would be imported all the same.
-    if collection.spec.where or draft.spec.model.rows.on_error is not OnError.FAIL:
-        return False
+        return collection
+    if why := _misfit(draft, collection):
+        reason = f"{collection.reason}; not the files that lie there: {why}"
+        return replace(collection, reason=reason)
+    return _in_place(collection)
+
+
+def _misfit(draft: Draft, collection: CollectionDraft) -> str:
+    """Why the files that lie there cannot be imported as they are; "" where they can."""
+    if collection.spec.where:
+        return "`where` leaves rows out"
+    if draft.spec.model.rows.on_error is not OnError.FAIL:
+        return "a row in quarantine would be imported all the same"
     assert collection.layout is not None and collection.collection is not None
     formats = {dict(extent.locator).get("format") for extent in collection.source.extents}
-    names = [field.name for field in collection.source.fields if field.name != DYNAMIC_FIELD]
+    if formats != {collection.layout.format}:
+        return f"they are not {collection.layout.format}"
     declared = {field.name: field.declared for field in collection.source.fields}
     made = [mapping for mapping in collection.mappings if not mapping.auto]
+    for mapping in made:
+        if not _unchanged(mapping, declared):
+            return f"`{mapping.field.name}` is not as they have it"
+    names = [field.name for field in collection.source.fields if field.name != DYNAMIC_FIELD]
+    if sorted(names) != sorted(mapping.source for mapping in made):
+        return "they have other fields"
     dynamic = any(field.name == DYNAMIC_FIELD for field in collection.source.fields)
-    return (
-        formats == {collection.layout.format}
-        and all(_unchanged(mapping, declared) for mapping in made)
-        and sorted(names) == sorted(mapping.source for mapping in made)
-        and dynamic == collection.collection.dynamic
-    )
+    if dynamic != collection.collection.dynamic:
+        return "their dynamic field is not as that of the collection"
+    return ""
 
 
 def _unchanged(mapping: Mapping, declared: dict[str, Field | None]) -> bool:

@@ -110,11 +110,16 @@ def _details(planned: dict[str, str], now: dict[str, str]) -> Iterator[Differenc
     for name in sorted(ours ^ theirs):
         before, after = ("there", ABSENT) if name in ours else (ABSENT, "there")
         yield Difference(name, before, after)
-    for place in sorted(planned.keys() | now.keys()):
-        if _owner(place) in ours & theirs:
-            before, after = planned.get(place, ABSENT), now.get(place, ABSENT)
-            if before != after:
-                yield Difference(place, before, after)
+    found = [
+        Difference(place, planned.get(place, ABSENT), now.get(place, ABSENT))
+        for place in sorted(planned.keys() | now.keys())
+        if _owner(place) in ours & theirs and planned.get(place) != now.get(place)
+    ]
+    named = {_owner(one.place) for one in found if "/field " in one.place}
+    for one in found:
+        # The list of all fields tells their order only, where those that differ are named.
+        if not (one.place.endswith("/fields") and _owner(one.place) in named):
+            yield one
 
 
 def _owner(place: str) -> str:

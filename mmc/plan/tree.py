@@ -141,7 +141,7 @@ def _step(
             staging = copies[step.copy].staging
             place = f" below {staging.url}" if staging else ""
             name = copies[step.copy].collection.name
-            note = f"of {name}{place}, once all is verified"
+            note = f"that this plan wrote for {name}{place}, once all is verified"
             yield Line(Symbol.REMOVE, ("staged files",), note)
         case BuildIndex():
             name = f"{step.collection}.{step.field}" if several else step.field

@@ -148,6 +148,12 @@ def test_files_that_were_dumped_are_imported_where_they_lie(
     _spec(tmp_path, milvus_server, source, format=format_, url=str(tmp_path / "dump"))
     shown = mmc(tmp_path, "plan", "spec.yaml", "-o", "plan.json")
     assert "the files lie there already" in " ".join(shown.out.split())
+    text = json.loads((tmp_path / "spec.yaml").read_text())
+    text["collections"] = [{"where": "true"}]
+    (tmp_path / "part.yaml").write_text(json.dumps(text))
+    shown = mmc(tmp_path, "plan", "part.yaml", "-o", "part.json")
+    why = "not the files that lie there: `where` leaves rows out"
+    assert why in " ".join(shown.out.split())
     verified = _verified(mmc(tmp_path, "apply", "plan.json", "--json"))
     assert (verified["ok"], verified["rows_found"]) == (True, 238)
     assert _files_in(tmp_path / "dump") == before
