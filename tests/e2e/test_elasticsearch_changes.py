@@ -126,13 +126,17 @@ def test_it_is_planned_by_sequence_numbers_while_it_is_written_to(
     try:
         file = spec(tmp_path, elasticsearch, "e2e_busy", FILES, on_drift="ignore")
         for _ in range(3):
-            mmc(tmp_path, "plan", file, "-o", "plan.json")
+            told = mmc(tmp_path, "plan", file, "-o", "plan.json").err
             plan = json.loads((tmp_path / "plan.json").read_text())["plan"]
             (copy,) = (step for step in plan["steps"] if step["kind"] == "copy_splits")
             pieces = [piece for split in copy["splits"] for piece in split["pieces"]]
             assert {piece["unit"] for piece in pieces} == {"seq_no"}
-        mmc(tmp_path, "apply", "plan.json", code=3)
+            # What changes between two questions has left the numbers that are counted.
+            assert copy["rows"] == 400 or "warning[MMC464]: e2e_busy: " in told
     finally:
         ended.set()
         writer.join()
-    assert read_out(tmp_path).keys() >= {doc["_id"] for doc in docs[100:]}
+    bulk(elasticsearch.url, "e2e_busy", docs[:200])
+    elasticsearch.request("POST", "/e2e_busy/_refresh")
+    mmc(tmp_path, "apply", "plan.json", code=3)
+    assert read_out(tmp_path).keys() == {doc["_id"] for doc in docs[200:]}

@@ -22,6 +22,7 @@ from mmc.sources.elasticsearch.shards import (
     measure,
     together,
     total_of,
+    written_since,
 )
 from mmc.sources.elasticsearch.vectors import KnnSettings
 
@@ -43,11 +44,14 @@ class Mappings:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The documents of an index. `shards` is empty where they are one piece."""
+    """The documents of an index. `shards` is empty where they are one piece. `since` were written
+    while they were counted, and are in no extent.
+    """
 
     place: Place
     shards: tuple[Shard, ...]
     docs: int
+    since: int = 0
 
     def pieces(self) -> Iterator[tuple[Place, Bounds]]:
         """Parts that `pieces.pages` reads; together they hold every document once."""
@@ -99,8 +103,10 @@ def held_by(connection: Connection, server: Server, index: Index, read: Read) ->
     if options.method in ("auto", SEQ_NO):
         try:
             if shards := _parted(connection, index, read):
+                query = options.query or None
+                since = sum(written_since(connection, index, shard, query) for shard in shards)
                 place = Place(index, SEQ_NO, hidden)
-                return Held(place, shards, sum(shard.docs for shard in shards))
+                return Held(place, shards, sum(shard.docs for shard in shards), since)
         except SourceError as error:
             if options.method == SEQ_NO or error.code not in ("MMC453", "MMC461"):
                 raise

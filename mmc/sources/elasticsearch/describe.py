@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Evidence, Extent, SourceCollection, SourceField
 from mmc.io.evidence import of_column
+from mmc.plan.tree import many
 from mmc.sources.elasticsearch.after import Read, read_until
 from mmc.sources.elasticsearch.batches import parsed
 from mmc.sources.elasticsearch.column import ID, INDEX, ROUTING, Column, Kind
@@ -87,7 +88,7 @@ def describe(
         fingerprint=tuple(sorted(marks.items())),
         moving=all(held.place.method == SEQ_NO for held in found),
         notes=(*mapped.notes, *_notes(group, found, read), *_without_table(fields)),
-        problems=(*mapped.problems, *group.left_out, *_warnings(connection)),
+        problems=(*mapped.problems, *group.left_out, *_since(found), *_warnings(connection)),
     )
 
 
@@ -235,6 +236,18 @@ def _without_table(fields: Sequence[MappedField]) -> Iterator[str]:
     ]
     if words and not any(field.vector for field in fields):
         yield f"{listed(words)}: tokens that are words; {MAKES_A_TABLE}"
+
+
+def _since(found: Sequence[Held]) -> Iterator[Diagnostic]:
+    for held in found:
+        if held.since:
+            yield Diagnostic(
+                "MMC464",
+                f"{held.place.index.name}: written while it was looked at, and not in the plan:"
+                f" {many(held.since, 'document')}",
+                Severity.WARNING,
+                hint="plan again, or bring them by a plan with source.after",
+            )
 
 
 def _warnings(connection: Connection) -> Iterator[Diagnostic]:

@@ -115,6 +115,12 @@ def is_numbered(connection: Connection, index: Index, shard: int, query: Query |
     return bool(told["hits"]["total"]["value"] == told["aggregations"]["numbered"]["doc_count"])
 
 
+def written_since(connection: Connection, index: Index, shard: Shard, query: Query | None) -> int:
+    """Documents that match, and have come or changed since the shard was measured."""
+    matching = together(index.filter, query, _from(shard.max_seq_no + 1))
+    return _total(connection, index, shard.number, matching)
+
+
 def together(*queries: Query | None) -> Query | None:
     """All of them as one filter, which is not scored; None where there is none."""
     given: list[JsonValue] = [dict(query) for query in queries if query]

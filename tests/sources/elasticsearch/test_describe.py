@@ -8,6 +8,7 @@ import pytest
 
 from mmc.facts import SourceField
 from mmc.plan.model import Split
+from mmc.sources.elasticsearch import contents
 from mmc.sources.elasticsearch.source import ElasticsearchSource
 from mmc.spi import Sample
 from tests.servers.elasticsearch.fixtures import Starts
@@ -208,3 +209,28 @@ def test_metadata_is_offered_on_request_only(elasticsearch: ElasticsearchNode) -
     assert asked == ["_index", "_routing"]
     assert (found["_index"].nullable, found["_routing"].nullable) == (False, True)
     assert found["_routing"].evidence.nulls == 1
+
+
+def test_what_is_written_while_it_is_looked_at_is_told(
+    elasticsearch: ElasticsearchNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = fresh()
+    elasticsearch.request("PUT", f"/{index}", {"settings": {"number_of_shards": 1}})
+    bulk(elasticsearch.url, index, [{"_id": str(n), "n": n} for n in range(3)])
+    elasticsearch.request("POST", f"/{index}/_refresh")
+    measured = contents.measure
+
+    def busy(*args: Any) -> Any:
+        shard = measured(*args)
+        elasticsearch.request("PUT", f"/{index}/_doc/late?refresh=true", {"n": 9})
+        return shard
+
+    config = {"url": elasticsearch.url, "index": index}
+    monkeypatch.setattr(contents, "measure", busy)
+    (seen,) = ElasticsearchSource().inspect(config, (), Sample(10, 7)).collections
+    (found,) = seen.problems
+    assert (seen.rows, found.code, found.is_error) == (3, "MMC464", False)
+    assert found.message.endswith("not in the plan: 1 document")
+    monkeypatch.undo()
+    (seen,) = ElasticsearchSource().inspect(config, (), Sample(10, 7)).collections
+    assert (seen.rows, seen.problems) == (4, ())
