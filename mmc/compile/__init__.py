@@ -47,6 +47,16 @@ PASSES: Final = (
 _LEVELS = {"note": Severity.NOTE, "warning": Severity.WARNING, "error": Severity.ERROR}
 
 
+def run_passes(spec: Spec, facts: Facts) -> Draft:
+    """The draft after the last pass, with every diagnostic, also where an error keeps it from being
+    a plan.
+    """
+    draft = Draft(spec, facts)
+    for run_pass in PASSES:
+        draft = run_pass(draft)
+    return draft
+
+
 def compile_plan(spec: Spec, facts: Facts) -> tuple[Plan | None, tuple[Diagnostic, ...]]:
     """Compiles a spec with what was seen at both ends.
 
@@ -57,9 +67,7 @@ def compile_plan(spec: Spec, facts: Facts) -> tuple[Plan | None, tuple[Diagnosti
     Returns:
         The plan and all diagnostics; no plan when one of them is an error.
     """
-    draft = Draft(spec, facts)
-    for run_pass in PASSES:
-        draft = run_pass(draft)
+    draft = run_passes(spec, facts)
     findings = _in_order(_apply_lint_levels(draft))
     if any(finding.is_error for finding in findings):
         return None, findings

@@ -1,5 +1,5 @@
-"""(Spec, Facts) -> all that the passes decide, also where an error keeps them from a plan: what
-`mmc init` writes down. Pure, as `compile_plan`.
+"""What `mmc init` writes down of a draft beside its fields: other names, and what it leaves out.
+Pure, as `compile_plan`.
 """
 
 from __future__ import annotations
@@ -8,25 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from mmc.compile import PASSES
 from mmc.compile.draft import Draft
 from mmc.compile.resolve import milvus_name
 from mmc.diagnostics import Diagnostic, Severity
-from mmc.facts import Facts, SourceCollection
-from mmc.spec.load import Spec
+from mmc.facts import SourceCollection
 from mmc.spec.minimal import literal
 from mmc.types import JsonValue
 
 NO_FIELD: Final = ("MMC342", "MMC343")
 """Codes of findings after which a column has no field."""
-
-
-def infer(spec: Spec, facts: Facts) -> Draft:
-    """The draft after the last pass, with every diagnostic."""
-    draft = Draft(spec, facts)
-    for run_pass in PASSES:
-        draft = run_pass(draft)
-    return draft
 
 
 def left_out(draft: Draft) -> tuple[Diagnostic, ...]:

@@ -15,9 +15,9 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from mmc.compile import compile_plan
+from mmc.compile import compile_plan, run_passes
 from mmc.compile.draft import CollectionDraft, Draft, FieldDraft
-from mmc.compile.inferred import NO_FIELD, distinct, infer, left_out
+from mmc.compile.inferred import NO_FIELD, distinct, left_out
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import SpecInvalid
 from mmc.facts import Facts
@@ -63,7 +63,7 @@ def write_spec(
         SpecInvalid: no collection can be migrated.
     """
     entries = distinct(facts.source.collections)
-    draft = infer(checked({**data, "collections": entries}, find_model), facts)
+    draft = run_passes(checked({**data, "collections": entries}, find_model), facts)
     if not draft.collections:
         raise SpecInvalid([replace(found, span=None) for found in draft.diagnostics])
     problems: tuple[Diagnostic, ...] = ()

@@ -12,7 +12,7 @@ from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Evidence, Extent, SourceCollection, SourceField
 from mmc.io.evidence import of_column
 from mmc.plan.tree import many
-from mmc.sources.elasticsearch.after import Read, read_until
+from mmc.sources.elasticsearch.after import Read
 from mmc.sources.elasticsearch.batches import parsed
 from mmc.sources.elasticsearch.column import ID, INDEX, ROUTING, Column, Kind
 from mmc.sources.elasticsearch.connect import Connection
@@ -50,11 +50,11 @@ def describe(
     mappings: Mappings,
     sample: Sample,
     tokens: TokenTable | None,
+    read: Read,
 ) -> SourceCollection:
     """Looks at the indices behind one name as one collection. Raises SourceError."""
     options = connection.options
     mapped = mappings.merged
-    read = read_until(options.after)
     found = [held_by(connection, server, index, read) for index in group.indices]
     seen = Seen()
     for page in _sampled(connection, found, sample):

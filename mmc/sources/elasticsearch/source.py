@@ -10,6 +10,7 @@ from mmc.errors import SourceError
 from mmc.events import Emit
 from mmc.facts import SourceFacts, TokensNumbered
 from mmc.plan.model import Split
+from mmc.sources.elasticsearch.after import read_until
 from mmc.sources.elasticsearch.batches import batches_of
 from mmc.sources.elasticsearch.connect import Connection, connect
 from mmc.sources.elasticsearch.contents import mappings_of
@@ -38,12 +39,13 @@ class ElasticsearchSource:
         """See `mmc.spi.Source.inspect`."""
         options = Options.of(config)
         tokens = read_tokens(options.tokens)
+        read = read_until(options.after)
         with connect(options) as connection:
             server = look(connection)
             groups = _groups(connection, collections)
             mappings = [mappings_of(connection, server, group) for group in groups]
             made = [
-                describe(connection, server, group, its, sample, tokens)
+                describe(connection, server, group, its, sample, tokens, read)
                 for group, its in zip(groups, mappings, strict=True)
             ]
         if made and (found := tuple(misnamed(options, [its.merged for its in mappings]))):
