@@ -11,10 +11,8 @@ demo: .venv/demo
 	$(BIN)/mmc apply demo/glove.plan.json --state sqlite:///demo/state.db --report demo/report.md
 	$(BIN)/python examples/glove/nearest.py demo/words.db king river jazz
 
-# Tests start hundreds of commands: each would compile all modules where the environment has
-# bytecode switched off.
-test test-slow: export PYTHONDONTWRITEBYTECODE =
-test test-slow: export PYTHONPYCACHEPREFIX = $(CURDIR)/.venv/pycache
+# Each command would compile all modules anew where the environment has bytecode switched off.
+demo test test-slow: export PYTHONDONTWRITEBYTECODE =
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n auto -m "not slow"

@@ -4,11 +4,9 @@ run as written.
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
 import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,7 +20,8 @@ from ruamel.yaml import YAML
 from mmc.diagnostics import CODES
 from mmc.spec.load import parse_spec
 from mmc.views.diagnostics import render
-from tests.e2e.mmc_command import mmc
+from tests.e2e.mmc_command import TIMEOUT, mmc
+from tests.zygote.client import Command, shell_environment
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -86,17 +85,21 @@ def test_commands_in_the_docs_run(page: Path, tmp_path: Path) -> None:
     """Runs the blocks of a page in order: `python` and `sh` are run, `yaml` with a name is
     saved. Other blocks are for the eye.
     """
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    env |= {"NO_COLOR": "1"}
+    env = shell_environment(tmp_path / "bin") | {"NO_COLOR": "1"}
+    folder = tmp_path / "work"
+    folder.mkdir()
     text = page.read_text(encoding="utf-8")
     for info, body in re.findall(r"^```([^\n]*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         language, _, title = info.partition(" ")
         if language == "yaml" and title:
-            (tmp_path / title.strip()).write_text(body, encoding="utf-8")
-        elif language in ("python", "sh"):
-            command = [sys.executable, "-"] if language == "python" else ["bash", "-eu"]
+            (folder / title.strip()).write_text(body, encoding="utf-8")
+        elif language == "python":
+            block = Command(folder, program=body, env=env)
+            out, err = block.communicate(TIMEOUT)
+            assert block.wait() == 0, f"{body}\n{out}\n{err}"
+        elif language == "sh":
             done = subprocess.run(
-                command, input=body, cwd=tmp_path, env=env, capture_output=True, text=True
+                ["bash", "-eu"], input=body, cwd=folder, env=env, capture_output=True, text=True
             )
             assert done.returncode == 0, f"{body}\n{done.stdout}\n{done.stderr}"
 

@@ -1,5 +1,6 @@
-"""Runs the real `mmc` command in a folder, as a person does, and kills it as an operator's bad day
-does.
+"""Runs `mmc` in a folder, as a person does, and kills it as an operator's bad day does.
+
+Commands are forked (see `tests.zygote`); `started` begins with a new interpreter.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.zygote.client import Command
 
 TIMEOUT = 180
 
@@ -35,6 +39,16 @@ def _environment(extra: dict[str, str] | None) -> dict[str, str]:
 
 def mmc(folder: Path, *args: str, env: dict[str, str] | None = None, code: int = 0) -> Result:
     """Runs `mmc ARGS` in a folder and checks the exit code."""
+    process = Command(folder, args, env=_environment(env))
+    try:
+        out, err = process.communicate(TIMEOUT)
+    finally:
+        process.kill()
+    return _checked(args, Result(process.wait(), out, err), code)
+
+
+def started(folder: Path, *args: str, env: dict[str, str] | None = None, code: int = 0) -> Result:
+    """The same by a new interpreter, as a person's shell starts it: for what depends on that."""
     done = subprocess.run(
         [sys.executable, "-m", "mmc.cli.main", *args],
         cwd=folder,
@@ -44,25 +58,18 @@ def mmc(folder: Path, *args: str, env: dict[str, str] | None = None, code: int =
         timeout=TIMEOUT,
         stdin=subprocess.DEVNULL,
     )
-    result = Result(done.returncode, done.stdout, done.stderr)
-    assert result.code == code, (
-        f"mmc {' '.join(args)}: exit {result.code}\n{done.stdout}\n{done.stderr}"
-    )
+    return _checked(args, Result(done.returncode, done.stdout, done.stderr), code)
+
+
+def _checked(args: Sequence[str], result: Result, code: int) -> Result:
+    said = f"{result.out}\n{result.err}"
+    assert result.code == code, f"mmc {' '.join(args)}: exit {result.code}\n{said}"
     return result
 
 
-def start(folder: Path, *args: str) -> subprocess.Popen[str]:
+def start(folder: Path, *args: str) -> Command:
     """Starts `mmc ARGS` in its own process group."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "mmc.cli.main", *args],
-        cwd=folder,
-        env=_environment(None),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
+    return Command(folder, args, env=_environment(None), own_group=True)
 
 
 def kill_until_done(
