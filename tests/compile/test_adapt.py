@@ -12,11 +12,11 @@ from mmc.compile import compile_plan
 from mmc.compile.adapt import instead
 from mmc.compile.draft import FieldDraft
 from mmc.facts import Capabilities, Evidence, SourceField
-from mmc.plan import codec
 from mmc.sinks.milvus.dialect import SERVERS, version_of
 from mmc.sinks.milvus.importable import import_capabilities
 from mmc.spec.load import parse_spec
 from mmc.types import ArrowType, FieldType
+from tests.compile.facttable import read_case
 
 CASE = Path(__file__).parents[1] / "cases" / "compile" / "elasticsearch_into_2_3"
 
@@ -84,7 +84,7 @@ def test_a_type_that_the_spec_says_is_refused_rather_than_changed() -> None:
     )
     spec = parse_spec(text, "spec.yaml").spec
     assert spec is not None
-    facts = codec.read_facts((CASE / "facts.json").read_text(encoding="utf-8"))
+    facts = read_case(CASE)
     plan, found = compile_plan(spec, facts)
     assert plan is None
     assert "MMC510" in {finding.code for finding in found}

@@ -10,10 +10,10 @@ import pytest
 from mmc.compile import compile_plan
 from mmc.diagnostics import Diagnostic
 from mmc.facts import Evidence, Facts, SourceField
-from mmc.plan import codec
 from mmc.plan.model import CheckKeys, Plan
 from mmc.spec.load import parse_spec
 from mmc.types import Collection, Field, FieldType
+from tests.compile.facttable import read_case
 
 CASES = Path(__file__).parents[1] / "cases" / "compile"
 CASE = CASES / "upsert_into_existing"
@@ -27,7 +27,7 @@ def _compiled(
     text = (CASE / "spec.yaml").read_text(encoding="utf-8")
     spec = parse_spec(text.replace("mode: upsert", f"mode: {mode}"), "spec.yaml").spec
     assert spec is not None
-    facts = codec.read_facts((CASE / "facts.json").read_text(encoding="utf-8"))
+    facts = read_case(CASE)
     (there,) = facts.target.collections
     schema: Collection = replace(there.schema, **change)  # type: ignore[arg-type]
     schema = replace(schema, fields=schema.fields + fields)
@@ -41,7 +41,7 @@ def _found(code: str, diagnostics: tuple[Diagnostic, ...]) -> list[str]:
 
 @pytest.mark.parametrize("mode", ["append", "upsert"])
 def test_keys_that_the_target_makes_cannot_be_replayed(mode: str) -> None:
-    facts = codec.read_facts((CASE / "facts.json").read_text(encoding="utf-8"))
+    facts = read_case(CASE)
     fields = facts.target.collections[0].schema.fields
     made = tuple(replace(field, auto_id=field.primary_key) for field in fields)
     plan, diagnostics = _compiled(mode, {"fields": made})
@@ -62,7 +62,7 @@ def test_a_collection_without_an_index_cannot_be_loaded() -> None:
     """Where it is loaded nobody asks for one."""
     spec = parse_spec((NOT_LOADED / "spec.yaml").read_text(encoding="utf-8"), "spec.yaml").spec
     assert spec is not None
-    facts = codec.read_facts((NOT_LOADED / "facts.json").read_text(encoding="utf-8"))
+    facts = read_case(NOT_LOADED)
     (there,) = facts.target.collections
     for loaded in (True, False):
         bare = replace(facts.target, collections=(replace(there, indexes=(), loaded=loaded),))
@@ -90,7 +90,7 @@ def test_lists_for_a_json_field_that_takes_only_objects(
     text = (CASE / "spec.yaml").read_text(encoding="utf-8")
     spec = parse_spec(text.replace("- {from: title}", "- {from: parts}"), "spec.yaml").spec
     assert spec is not None
-    facts = codec.read_facts((CASE / "facts.json").read_text(encoding="utf-8"))
+    facts = read_case(CASE)
     (source,), (there,) = facts.source.collections, facts.target.collections
     seen = Evidence(rows=10, non_objects=others)
     parts = SourceField("parts", "string", json_text=True, nullable=True, evidence=seen)

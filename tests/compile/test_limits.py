@@ -10,11 +10,11 @@ import pytest
 from mmc.compile import compile_plan
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Facts, SourceField, TargetCollection, TargetFacts
-from mmc.plan import codec
 from mmc.plan.model import Plan
 from mmc.sinks.milvus.dialect import version_of
 from mmc.sinks.milvus.importable import import_capabilities
 from mmc.spec.load import parse_spec
+from tests.compile.facttable import read_case
 
 CASE = Path(__file__).parents[1] / "cases" / "compile" / "append_to_not_loaded"
 SPEC = """version: 1
@@ -43,7 +43,7 @@ def compiled(
     mode = "append" if there else "fail"
     spec = parse_spec(SPEC.replace("MODE", mode).replace("REST", rest), "spec.yaml").spec
     assert spec is not None
-    facts = codec.read_facts((CASE / "facts.json").read_text(encoding="utf-8"))
+    facts = read_case(CASE)
     (source,) = facts.source.collections
     more = tuple(SourceField(f"n{number}", "int64") for number in range(fields))
     names = tuple(f"p{number}" for number in range(partitions))

@@ -8,8 +8,8 @@ from pathlib import Path
 from mmc.compile import compile_plan
 from mmc.diagnostics import Severity
 from mmc.facts import Evidence, SourceField
-from mmc.plan import codec
 from mmc.spec.load import parse_spec
+from tests.compile.facttable import read_case
 
 CASE = Path(__file__).parents[1] / "cases" / "compile" / "append_to_not_loaded"
 SPEC = """version: 1
@@ -25,7 +25,7 @@ collections:
 def warned(type_: str, low: int, high: int) -> list[str]:
     spec = parse_spec(SPEC.replace("TYPE", type_), "spec.yaml").spec
     assert spec is not None
-    facts = codec.read_facts((CASE / "facts.json").read_text(encoding="utf-8"))
+    facts = read_case(CASE)
     (source,) = facts.source.collections
     seen = Evidence(rows=100, min_value=low, max_value=high)
     views = SourceField("views", "int64", evidence=seen)

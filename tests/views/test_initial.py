@@ -24,6 +24,7 @@ from mmc.spec.load import parse_spec
 from mmc.spec.minimal import checked
 from mmc.types import Index, JsonValue
 from mmc.views.initial import InitialSpec, write_spec
+from tests.compile.facttable import read_case
 
 CASES = Path(__file__).parents[1] / "cases"
 SEEN = sorted((CASES / "compile").iterdir())
@@ -54,7 +55,7 @@ def seen(case: Path) -> tuple[dict[str, JsonValue], Facts]:
     said = parse((case / "spec.yaml").read_text(encoding="utf-8"), "spec.yaml").data
     assert isinstance(said, dict)
     data = {name: said[name] for name in ("source", "target")}
-    facts = codec.read_facts((case / "facts.json").read_text(encoding="utf-8"))
+    facts = read_case(case)
     return {"version": 1, **data}, facts
 
 
