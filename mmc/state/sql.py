@@ -4,7 +4,8 @@ no plan and no run.
 SQLite: WAL, so that `status` reads while a run writes; every writing transaction begins with BEGIN
     IMMEDIATE, because with SQLite's default two processes that read and then write lose updates;
     synchronous=FULL, because a lost "begun" row would let a replayed split be taken for a first
-    attempt. MySQL: READ COMMITTED, microseconds, LONGTEXT.
+    attempt. MySQL: READ COMMITTED, microseconds, LONGTEXT, and names as bytes: its own text takes
+    names that differ in case, accents or trailing blanks for one.
 """
 
 from __future__ import annotations
@@ -20,14 +21,51 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from mmc.errors import PluginMissing, StateError
 
-STORE_VERSION = 2
-"""Of the tables. A store of a newer version is refused."""
+STORE_VERSION = 3
+"""Of the tables. A store of a newer version is refused, one of an older version altered: version 2
+has one table more than 1, version 3 holds names exactly on MySQL.
+"""
 BUSY_SECONDS = 30.0
 """How long a transaction waits for another process's."""
 
+CONNECT_SECONDS = 10
+"""How long a connection to a database server may take to come about."""
+ANSWER_SECONDS = 20
+"""How long one answer of a database server may take: less than a lease lasts, so that a store that
+is cut off is noticed before another process may take over.
+"""
+
+
+class Name(sa.TypeDecorator[str]):
+    """A short text that equals no other: on MySQL and MariaDB the bytes of its UTF-8, so that no
+    collation folds case or accents, or pads with blanks.
+    """
+
+    impl = sa.String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        if dialect.name in _MYSQL:
+            return dialect.type_descriptor(mysql.VARBINARY(4 * self.characters))
+        return dialect.type_descriptor(sa.String(self.characters))
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> Any:
+        return value.encode() if value is not None and dialect.name in _MYSQL else value
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> str | None:
+        return value.decode() if isinstance(value, bytes) else value
+
+    @property
+    def characters(self) -> int:
+        length = self.impl_instance.length  # type: ignore[attr-defined]
+        assert isinstance(length, int)
+        return length
+
+
+_MYSQL = ("mysql", "mariadb")
 metadata = sa.MetaData()
-_Text = sa.Text().with_variant(mysql.LONGTEXT(), "mysql")
-_Time = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
+_Text = sa.Text().with_variant(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), *_MYSQL)
+_Time = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *_MYSQL)
 _Count = sa.BigInteger
 
 versions = sa.Table(
@@ -39,12 +77,12 @@ versions = sa.Table(
 runs = sa.Table(
     "mmc_runs",
     metadata,
-    sa.Column("run", sa.String(32), primary_key=True),
-    sa.Column("plan_digest", sa.String(64), nullable=False, unique=True),
-    sa.Column("plan_name", sa.String(255), nullable=False),
-    sa.Column("target_key", sa.String(64), nullable=False, index=True),
+    sa.Column("run", Name(32), primary_key=True),
+    sa.Column("plan_digest", Name(64), nullable=False, unique=True),
+    sa.Column("plan_name", Name(255), nullable=False),
+    sa.Column("target_key", Name(64), nullable=False, index=True),
     sa.Column("plan", _Text, nullable=False),
-    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("status", Name(16), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("started_at", _Time, nullable=False),
     sa.Column("finished_at", _Time),
@@ -53,10 +91,10 @@ runs = sa.Table(
 steps = sa.Table(
     "mmc_steps",
     metadata,
-    sa.Column("run", sa.String(32), primary_key=True),
-    sa.Column("step", sa.String(255), primary_key=True),
-    sa.Column("kind", sa.String(32), nullable=False),
-    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("run", Name(32), primary_key=True),
+    sa.Column("step", Name(255), primary_key=True),
+    sa.Column("kind", Name(32), nullable=False),
+    sa.Column("status", Name(16), nullable=False),
     sa.Column("result", _Text, nullable=False),
     sa.Column("started_at", _Time, nullable=False),
     sa.Column("finished_at", _Time),
@@ -64,17 +102,17 @@ steps = sa.Table(
 splits = sa.Table(
     "mmc_splits",
     metadata,
-    sa.Column("run", sa.String(32), primary_key=True),
-    sa.Column("step", sa.String(255), primary_key=True),
-    sa.Column("split", sa.String(64), primary_key=True),
-    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("run", Name(32), primary_key=True),
+    sa.Column("step", Name(255), primary_key=True),
+    sa.Column("split", Name(64), primary_key=True),
+    sa.Column("status", Name(16), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("rows_read", _Count, nullable=False),
     sa.Column("rows_written", _Count, nullable=False),
     sa.Column("rows_filtered", _Count, nullable=False),
     sa.Column("rows_quarantined", _Count, nullable=False),
     sa.Column("bytes_read", _Count, nullable=False),
-    sa.Column("digest", sa.String(128), nullable=False),
+    sa.Column("digest", Name(128), nullable=False),
     sa.Column("files", _Text, nullable=False),
     sa.Column("quarantine", _Text, nullable=False),
     sa.Column("reasons", _Text, nullable=False),
@@ -84,13 +122,13 @@ splits = sa.Table(
 imports = sa.Table(
     "mmc_imports",
     metadata,
-    sa.Column("run", sa.String(32), primary_key=True),
-    sa.Column("step", sa.String(255), primary_key=True),
-    sa.Column("request", sa.String(64), primary_key=True),
+    sa.Column("run", Name(32), primary_key=True),
+    sa.Column("step", Name(255), primary_key=True),
+    sa.Column("request", Name(64), primary_key=True),
     sa.Column("splits", _Text, nullable=False),
-    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("status", Name(16), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("task", sa.String(255), nullable=False),
+    sa.Column("task", Name(255), nullable=False),
     sa.Column("earlier", _Text, nullable=False),
     sa.Column("rows", _Count, nullable=False),
     sa.Column("asked_at", _Time, nullable=False),
@@ -99,10 +137,10 @@ imports = sa.Table(
 leases = sa.Table(
     "mmc_leases",
     metadata,
-    sa.Column("lease", sa.String(64), primary_key=True),
+    sa.Column("lease", Name(64), primary_key=True),
     sa.Column("target", _Text, nullable=False),
-    sa.Column("owner", sa.String(128), nullable=False),
-    sa.Column("host", sa.String(255), nullable=False),
+    sa.Column("owner", Name(128), nullable=False),
+    sa.Column("host", Name(255), nullable=False),
     sa.Column("pid", sa.Integer, nullable=False),
     sa.Column("acquired_at", _Time, nullable=False),
     sa.Column("expires_at", _Time, nullable=False),
@@ -162,9 +200,9 @@ class Database:
                     connection.execute(versions.insert().values(id=1, version=STORE_VERSION))
                     return
         if found < STORE_VERSION:
-            # Version 2 has one table more, and changes none.
             with self.writing() as connection:
                 metadata.create_all(connection)
+                _hold_names_exactly(connection)
                 connection.execute(versions.update().values(version=STORE_VERSION))
         if found > STORE_VERSION:
             self.close()
@@ -186,6 +224,38 @@ class Database:
                 hint="check the --state URL, its folder and its disk; then apply again",
                 code="MMC640",
             ) from None
+
+
+def _hold_names_exactly(connection: sa.Connection) -> None:
+    """Alters the tables of a MySQL store of version 1 or 2. A column that is altered already stays
+    as it is: MySQL commits each statement, so an upgrade may have been cut off half way.
+    """
+    if connection.dialect.name not in _MYSQL:
+        return
+    look, quote = sa.inspect(connection), connection.dialect.identifier_preparer.quote
+    for table in metadata.sorted_tables:
+        there = {column["name"]: column["type"] for column in look.get_columns(table.name)}
+        wrong = {
+            column.name: column.type.characters
+            for column in table.columns
+            if isinstance(column.type, Name) and not isinstance(there[column.name], sa.VARBINARY)
+        }
+        # The bytes of a column are those of its character set, which was the database's.
+        for type_ in ("VARCHAR({0}) CHARACTER SET utf8mb4", "VARBINARY({1})"):
+            changes = [
+                f"MODIFY {quote(name)} {type_.format(size, 4 * size)} NOT NULL"
+                for name, size in wrong.items()
+            ]
+            if changes:
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} {', '.join(changes)}")
+        texts = [column.name for column in table.columns if column.type is _Text]
+        changes = [
+            f"MODIFY {quote(name)} LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin "
+            f"{'NULL' if table.c[name].nullable else 'NOT NULL'}"
+            for name in texts
+        ]
+        if changes:
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} {', '.join(changes)}")
 
 
 def _shown(url: str) -> str:
@@ -223,6 +293,11 @@ def _engine(url: str) -> sa.Engine:
     else:
         options["isolation_level"] = "READ COMMITTED"
         options["pool_pre_ping"] = True
+        options["connect_args"] = {
+            "connect_timeout": CONNECT_SECONDS,
+            "read_timeout": ANSWER_SECONDS,
+            "write_timeout": ANSWER_SECONDS,
+        }
     try:
         engine = sa.create_engine(parsed, **options)
     except NoSuchModuleError:
