@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from mmc.diagnostics import Diagnostic
 from mmc.errors import MmcError, SpecInvalid, StateError
 from mmc.plan import codec
+from mmc.saving import save_text
 from mmc.spec.load import Loaded, Spec
 from mmc.spec.load import load_spec as _load_spec
 from mmc.spec.patterns import URL_CREDENTIALS
@@ -259,8 +260,8 @@ def read_plan(path: str | os.PathLike[str]) -> Plan:
 
 
 def write_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
-    """Writes a plan file."""
-    Path(path).write_text(codec.write_plan(plan), encoding="utf-8")
+    """Writes a plan file, whole or not at all. Raises MmcError."""
+    save_text(Path(path), codec.write_plan(plan))
 
 
 def apply_plan(

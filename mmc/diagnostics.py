@@ -330,6 +330,7 @@ CODES: dict[str, str] = {
     "MMC660": "unknown source or target",
     "MMC661": "plug-in needs an extra",
     "MMC662": "plug-in is broken",
+    "MMC663": "file cannot be written",
     # 7xx: verify
     "MMC701": "count differs",
     "MMC702": "content differs",

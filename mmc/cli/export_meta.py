@@ -11,6 +11,7 @@ import click
 
 from mmc import api
 from mmc.cli.options import framed, output_options, report, spec_options
+from mmc.saving import save_text
 from mmc.secrets import SecretRef
 from mmc.views.out import Out, Output
 
@@ -66,7 +67,7 @@ def command(
         if target is None:
             out.document(export.text)
         else:
-            target.write_text(export.text, encoding="utf-8")
+            save_text(target, export.text)
             out.document(held_text(export.held, as_json=out.json))
             out.line(f"Saved {target}. To migrate with it, say  meta: {target}")
         return 1 if any(problem.is_error for problem in export.problems) else 0

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import click
 
+from mmc import api
 from mmc.cli.options import framed, output_options, want_spec
 from mmc.cli.validate import spec_files
+from mmc.errors import SpecInvalid
+from mmc.saving import save_text
 from mmc.views.out import Out, Output
 
 
@@ -30,7 +33,7 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool, output: Output) ->
         changed = 0
         seen = spec_files(paths)
         for file in seen.files:
-            before = want_spec(file).read_text(encoding="utf-8")
+            before = _read(want_spec(file))
             after = format_spec(before, str(file))
             if after == before:
                 continue
@@ -40,7 +43,7 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool, output: Output) ->
             if check:
                 out.line(f"{file}: would change")
             elif not diff:
-                file.write_text(after, encoding="utf-8")
+                save_text(file, after)
                 out.line(f"{file}: formatted")
         if seen.note:
             out.line(seen.note.strip())
@@ -55,3 +58,11 @@ def _diff(file: Path, before: str, after: str) -> list[str]:
             before.splitlines(keepends=True), after.splitlines(keepends=True), str(file), str(file)
         )
     )
+
+
+def _read(file: Path) -> str:
+    """Raises SpecInvalid, OSError."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SpecInvalid(api.check_spec(file).diagnostics) from None

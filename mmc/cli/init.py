@@ -9,6 +9,7 @@ import click
 from mmc import api
 from mmc.cli.options import framed, output_options, report
 from mmc.errors import MmcError, SourceError
+from mmc.saving import save_text
 from mmc.views.out import Out, Output
 
 WHO = "say who asks: --set source.auth.api_key=env:NAME, or --set source.auth.password=env:NAME"
@@ -70,7 +71,7 @@ def command(
         if saved is None:
             out.document(made.text)
         else:
-            saved.write_text(made.text, encoding="utf-8")
+            save_text(saved, made.text)
             out.line(f"Saved {saved}. Read it, then:  mmc plan {saved}")
         return 1 if any(found.is_error for found in made.diagnostics) else 0
 

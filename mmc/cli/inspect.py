@@ -10,6 +10,7 @@ import click
 from mmc import api
 from mmc.cli.options import framed, output_options, spec_options, want_spec
 from mmc.plan import codec
+from mmc.saving import save_text
 from mmc.views.out import Out, Output
 
 
@@ -39,7 +40,7 @@ def command(
         if target is None:
             out.document(text)
         else:
-            target.write_text(text, encoding="utf-8")
+            save_text(target, text)
             out.line(f"Saved {target}. To plan with it, offline:  mmc plan {spec} --facts {target}")
         return 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from mmc.cli.options import framed, output_options
+from mmc.saving import save_text
 from mmc.views.out import Out, Output
 
 
@@ -33,7 +34,7 @@ def command(what: str, target: Path | None, output: Output) -> int:
         if target is None:
             out.document(text)
         else:
-            target.write_text(text, encoding="utf-8")
+            save_text(target, text)
             out.line(f"Saved {target}.")
         return 0
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mmc.saving import save_text
 from mmc.verify.report import Report
 
 
 def save_report(report: Report, path: Path) -> None:
-    """JSON for .json, JUnit XML for .xml, Markdown otherwise. Raises OSError."""
+    """JSON for .json, JUnit XML for .xml, Markdown otherwise. Raises MmcError."""
     from mmc.views.junit import render_report
     from mmc.views.markdown import report_markdown
 
@@ -19,5 +20,4 @@ def save_report(report: Report, path: Path) -> None:
             text = render_report(report)
         case _:
             text = report_markdown(report)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    save_text(path, text)
