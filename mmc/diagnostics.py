@@ -87,6 +87,7 @@ CODES: dict[str, str] = {
     "MMC122": "format version",
     "MMC123": "malformed plan or facts",
     "MMC124": "changed by hand",
+    "MMC125": "plan that mmc could not have made",
     "MMC130": "template does not parse",
     "MMC131": "template statement",
     "MMC132": "not allowed in a template",

@@ -14,6 +14,7 @@ import hashlib
 import json
 from enum import Enum
 from functools import lru_cache
+from itertools import islice
 from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -22,9 +23,12 @@ from mmc.diagnostics import Diagnostic, Span
 from mmc.errors import SpecInvalid
 from mmc.facts import Facts
 from mmc.plan.model import FORMAT_VERSION, Plan
+from mmc.plan.sound import unsound
 from mmc.types import JsonValue
 
 T = TypeVar("T")
+_NAMED = 20
+"""Faults of a plan that are named at most."""
 
 
 def to_json(value: Any) -> JsonValue:
@@ -76,9 +80,17 @@ def read_plan(text: str, file: str = "plan") -> Plan:
 
     Raises:
         SpecInvalid: not JSON, not a plan, of a newer format, or changed by hand (its digest does
-            not match).
+            not match), or one that mmc could not have made: names that lead out of the target.
     """
-    return _open(text, file, "mmc-plan", "plan", Plan)
+    plan = _open(text, file, "mmc-plan", "plan", Plan)
+    start = Span(file, 1, 1, 2)
+    found = [
+        Diagnostic("MMC125", f"{place}: {reason}", span=start, hint="make the plan again")
+        for place, reason in islice(unsound(plan), _NAMED)
+    ]
+    if found:
+        raise SpecInvalid(found)
+    return plan
 
 
 def write_facts(facts: Facts) -> str:

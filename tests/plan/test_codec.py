@@ -39,8 +39,11 @@ COPY = CopySplits(
     "copy.a",
     "a",
     COLLECTION,
-    (Mapping(KEY, source="id", arrow="int64", cast="same"), Mapping(TAGS, constant={"k": [1.5]})),
-    ("id",),
+    (
+        Mapping(KEY, source="id", arrow="int64", cast="identity"),
+        Mapping(TAGS, is_constant=True, constant={"k": [1.5]}),
+    ),
+    ("id", "x"),
     (Split("00000", (EXTENT,), 10, 400, "p"), Split("00001", (EXTENT,), None, 400)),
     "milvus.insert",
     "insert: Milvus Lite",

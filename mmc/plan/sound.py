@@ -1,0 +1,148 @@
+"""Whether a plan that was read is one that mmc could have made. Pure; knows no endpoint.
+
+A plan is untrusted input: its digest shows that nothing was changed by mistake, and is no
+signature. So every name of a place in it must stay below the place that it belongs to, and every
+value must be one that `run` knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mmc.casts.table import CASTS
+from mmc.plan.model import (
+    CheckKeys,
+    CopySplits,
+    CreateCollection,
+    ImportFiles,
+    Layout,
+    Mapping,
+    Plan,
+    RemoveStaged,
+    Split,
+    Verify,
+    WriteManifest,
+)
+from mmc.types import ArrowType, TypeSyntaxError
+
+FORMATS = frozenset({"parquet", "numpy", "json"})
+WRITES = frozenset({"insert", "upsert", "file", "in_place"})
+_SPLIT = re.compile(r"[0-9]{5,18}")
+_KEY = re.compile(r"(?:[0-9a-f]{16,64})?")
+
+
+def unsound(plan: Plan) -> Iterator[tuple[str, str]]:
+    """What is wrong in a plan: (place, reason), such as ("copy.a: layout", "...")."""
+    if plan.workers < 1:
+        yield "workers", f"{plan.workers} is less than 1"
+    copies = {copy.id: copy for copy in plan.copies}
+    seen: set[str] = set()
+    for step in plan.steps:
+        if step.id in seen:
+            yield step.id, "two steps have this id"
+        seen.add(step.id)
+        match step:
+            case CopySplits():
+                yield from _copy(step)
+            case CheckKeys() | RemoveStaged():
+                if step.copy not in copies:
+                    yield step.id, f"there is no copy step {step.copy!r}"
+            case ImportFiles() | Verify():
+                copy = copies.get(step.copy)
+                if copy is None:
+                    yield step.id, f"there is no copy step {step.copy!r}"
+                elif copy.collection.name != step.collection:
+                    yield step.id, f"{step.copy} copies {copy.collection.name!r}"
+                if isinstance(step, ImportFiles) and step.files < 1:
+                    yield step.id, f"{step.files} files an import"
+            case WriteManifest():
+                yield from _path(step.id, step.path)
+                for entry in step.collections:
+                    copy = copies.get(entry.copy)
+                    if copy is None:
+                        yield step.id, f"there is no copy step {entry.copy!r}"
+                    elif copy.layout != entry.layout:
+                        yield step.id, f"{entry.copy} writes its files into another folder"
+                    yield from _layout(step.id, entry.layout)
+            case _:
+                pass
+    created = {step.collection.name for step in plan.steps if isinstance(step, CreateCollection)}
+    for copy in plan.copies:
+        if copy.collection.name not in created:
+            yield copy.id, f"no step makes or checks {copy.collection.name!r}"
+
+
+def _copy(step: CopySplits) -> Iterator[tuple[str, str]]:
+    if step.batch_rows < 1 or step.batch_bytes < 1:
+        yield step.id, f"batches of {step.batch_rows} rows or {step.batch_bytes} bytes"
+    if step.write not in WRITES:
+        yield step.id, f"there is no way to write {step.write!r}"
+    if step.layout is not None:
+        yield from _layout(step.id, step.layout)
+    if step.staging is not None and not _KEY.fullmatch(step.staging.key):
+        yield step.id, f"staging key {step.staging.key!r} is no digest"
+    if (step.write in ("file", "in_place") or step.staging is not None) and step.layout is None:
+        yield step.id, "it writes files, and nothing says where"
+    ids = set()
+    for split in step.splits:
+        if not _SPLIT.fullmatch(split.id):
+            yield step.id, f"split {split.id!r} is no number of five digits or more"
+        if split.id in ids:
+            yield step.id, f"two splits are {split.id}"
+        ids.add(split.id)
+        yield from _split(step.id, split)
+    names = [field.name for field in step.collection.fields]
+    mapped = [mapping.field.name for mapping in step.mappings]
+    if sum(field.primary_key for field in step.collection.fields) != 1:
+        yield step.id, "the collection has no primary key, or more than one"
+    if any(name not in names for name in mapped) or len(set(mapped)) != len(mapped):
+        yield step.id, "the mappings are not those of the collection's fields"
+    for mapping in step.mappings:
+        yield from _mapping(step, mapping)
+    for column in step.rest:
+        yield from _arrow(step.id, column.arrow)
+        if column.source not in step.columns:
+            yield step.id, f"column {column.source!r} is used and not read"
+
+
+def _mapping(step: CopySplits, mapping: Mapping) -> Iterator[tuple[str, str]]:
+    place = f"{step.id}.{mapping.field.name}"
+    origins = [bool(mapping.source), bool(mapping.expr), mapping.is_constant, mapping.auto]
+    if sum(origins) != 1:
+        yield place, "exactly one of source, expr, constant and auto says where it comes from"
+    if mapping.source or mapping.expr:
+        if mapping.cast not in CASTS:
+            yield place, f"there is no cast {mapping.cast!r}"
+        yield from _arrow(place, mapping.arrow)
+    if mapping.source and mapping.source not in step.columns:
+        yield place, f"column {mapping.source!r} is used and not read"
+
+
+def _arrow(place: str, text: str) -> Iterator[tuple[str, str]]:
+    try:
+        ArrowType.parse(text)
+    except TypeSyntaxError as error:
+        yield place, f"{text!r} is no Arrow type: {error}"
+
+
+def _split(place: str, split: Split) -> Iterator[tuple[str, str]]:
+    for piece in split.pieces:
+        if not 0 <= piece.start <= piece.stop or piece.bytes < 0 or (piece.rows or 0) < 0:
+            yield place, f"split {split.id} has a piece {piece.start}..{piece.stop}"
+    if split.bytes < 0 or (split.rows or 0) < 0:
+        yield place, f"split {split.id} has less than nothing"
+
+
+def _layout(place: str, layout: Layout) -> Iterator[tuple[str, str]]:
+    if layout.format not in FORMATS:
+        yield place, f"there is no file format {layout.format!r}"
+    yield from _path(place, layout.directory)
+
+
+def _path(place: str, path: str) -> Iterator[tuple[str, str]]:
+    """A relative path of plain names, which leads nowhere but down."""
+    if not path or "\\" in path or "://" in path or "\0" in path:
+        yield place, f"{path!r} is no path below the target"
+    elif any(part in ("", ".", "..") for part in path.split("/")):
+        yield place, f"{path!r} leads out of the target"

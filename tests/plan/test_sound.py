@@ -1,0 +1,142 @@
+"""A plan with a right seal and wrong values is refused when it is read, place by place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mmc.errors import SpecInvalid
+from mmc.plan import codec
+from mmc.plan.model import (
+    CopySplits,
+    CreateCollection,
+    ImportFiles,
+    Layout,
+    ManifestCollection,
+    Plan,
+    Staging,
+    Step,
+    Verify,
+    WriteManifest,
+)
+from tests.e2e.mmc_command import mmc
+from tests.plan.test_codec import COLLECTION, COPY, EXTENT, PLAN
+
+OUT = ["../../escaped", "/tmp/abs", "a/../../b", "./a", "a//b", "", "a\\b", "s3://x/y", "a\0b"]
+"""Names that lead out of where they belong, or are no names."""
+
+
+def _with(step: Step) -> Plan:
+    """The plan with a step in the place of the one of its id, or as its last."""
+    steps = [step if it.id == step.id else it for it in PLAN.steps]
+    if step.id not in {it.id for it in PLAN.steps}:
+        steps.append(step)
+    return replace(PLAN, steps=tuple(steps))
+
+
+def _copy(**changes: Any) -> Plan:
+    return _with(replace(COPY, **changes))
+
+
+def _split(**changes: Any) -> Plan:
+    return _copy(splits=(replace(COPY.splits[0], **changes),))
+
+
+def _mapping(**changes: Any) -> Plan:
+    return _copy(mappings=(replace(COPY.mappings[0], **changes), COPY.mappings[1]))
+
+
+def _manifest(directory: str) -> Plan:
+    layout = Layout("parquet", directory)
+    return _with(WriteManifest("m", "m.json", (ManifestCollection("copy.a", COLLECTION, layout),)))
+
+
+FORGED = [
+    *((_copy(layout=Layout("parquet", name)), "copy.a: ") for name in OUT),
+    *((_with(WriteManifest("m", name)), "m: ") for name in OUT),
+    *((_manifest(name), "m: ") for name in OUT),
+    *(
+        (_split(id=name), "copy.a: split")
+        for name in [*OUT, "x/../../y", "1", "0000a", "\u0661" * 5]
+    ),
+    *(
+        (_copy(staging=Staging("s3://b/p", key=name)), "copy.a: staging key")
+        for name in OUT
+        if name
+    ),
+    (_copy(layout=Layout("exe", "a")), "no file format 'exe'"),
+    (_copy(layout=None, write="file"), "nothing says where"),
+    (_copy(write="drop"), "no way to write 'drop'"),
+    (_copy(batch_rows=0), "batches of 0 rows"),
+    (_copy(batch_bytes=-1), "or -1 bytes"),
+    (_copy(columns=("id",)), "column 'x' is used and not read"),
+    (_copy(splits=COPY.splits[:1] * 2), "two splits are 00000"),
+    (_split(pieces=(replace(EXTENT, start=-1),)), "a piece -1..10"),
+    (_split(pieces=(replace(EXTENT, start=11),)), "a piece 11..10"),
+    (_split(rows=-5), "less than nothing"),
+    (_mapping(cast="none"), "no cast 'none'"),
+    (_mapping(arrow="st..ing/"), "'st..ing/' is no Arrow type"),
+    (_mapping(auto=True), "exactly one of"),
+    (_mapping(source=""), "exactly one of"),
+    (_mapping(field=COPY.mappings[1].field), "not those of the collection"),
+    (_copy(collection=replace(COLLECTION, name="b")), "no step makes or checks 'b'"),
+    (_copy(collection=replace(COLLECTION, fields=COLLECTION.fields[1:])), "no primary key"),
+    (_with(Verify("v", "copy.b", "a", PLAN.steps[1].mode, "exact", "full")), "'copy.b'"),  # type: ignore[union-attr]
+    (_with(Verify("v", "copy.a", "b", PLAN.steps[1].mode, "exact", "full")), "copies 'a'"),  # type: ignore[union-attr]
+    (_with(ImportFiles("i2", "copy.a", "a", 0, 1)), "0 files an import"),
+    (replace(PLAN, steps=(*PLAN.steps, PLAN.steps[0])), "two steps have this id"),
+    (replace(PLAN, workers=0), "workers: 0"),
+]
+
+
+@pytest.mark.parametrize(("plan", "said"), FORGED)
+def test_what_mmc_could_not_have_made_is_refused(plan: Plan, said: str) -> None:
+    with pytest.raises(SpecInvalid) as caught:
+        codec.read_plan(codec.write_plan(plan), "p.json")
+    messages = [found.message for found in caught.value.diagnostics]
+    assert any(said in message for message in messages), messages
+    assert {found.code for found in caught.value.diagnostics} == {"MMC125"}
+
+
+def _forge_directory(plan: Plan) -> Plan:
+    return _each(plan, CopySplits, lambda it: replace(it, layout=Layout("parquet", "../../out2")))
+
+
+def _forge_split(plan: Plan) -> Plan:
+    def forged(step: Any) -> Any:
+        return replace(step, splits=tuple(replace(it, id="x/../../../y") for it in step.splits))
+
+    return _each(plan, CopySplits, forged)
+
+
+def _forge_manifest(plan: Plan) -> Plan:
+    return _each(plan, WriteManifest, lambda it: replace(it, path="../../../m.json"))
+
+
+def _each(plan: Plan, kind: type[Step], change: Callable[[Any], Any]) -> Plan:
+    return replace(
+        plan, steps=tuple(change(it) if isinstance(it, kind) else it for it in plan.steps)
+    )
+
+
+@pytest.mark.parametrize("forge", [_forge_directory, _forge_split, _forge_manifest])
+def test_a_forged_plan_touches_nothing(tmp_path: Path, forge: Callable[[Plan], Plan]) -> None:
+    folder = tmp_path / "deep" / "er"
+    folder.mkdir(parents=True)
+    np.save(folder / "rows.npy", np.ones((3, 4), np.float32))
+    (folder / "spec.yaml").write_text(
+        "version: 1\nsource: {type: files, path: rows.npy}\ntarget: {type: files, url: out/here}\n"
+    )
+    mmc(folder, "plan", "spec.yaml", "-o", "plan.json")
+    honest = codec.read_plan((folder / "plan.json").read_text())
+    assert isinstance(honest.steps[0], CreateCollection)
+    (folder / "plan.json").write_text(codec.write_plan(forge(honest)))
+    before = sorted(tmp_path.rglob("*"))
+    for command in ("show", "apply"):
+        assert "MMC125" in mmc(folder, command, "plan.json", code=1).err
+    assert sorted(tmp_path.rglob("*")) == before
