@@ -17,6 +17,7 @@ from typing import Any
 
 import duckdb
 
+from mmc.io.sqlbounds import ALLOWED, MOST, Unbounded, growth, unwrapped
 from mmc.types import nearest
 
 _BEFORE, _AFTER = "SELECT (\n", "\n) AS v FROM t"
@@ -57,9 +58,14 @@ class Reference:
 
 @dataclass(slots=True)
 class Tree:
-    """Parts of one expression."""
+    """Parts of one expression.
+
+    Attributes:
+        growth: how many times larger than its columns its value may be.
+    """
 
     references: list[Reference] = field(default_factory=list)
+    growth: int = 1
 
 
 @lru_cache(maxsize=256)
@@ -157,6 +163,7 @@ def _walk(node: Any, text: str, bound: frozenset[str], tree: Tree) -> None:
         return
     if kind == "FUNCTION":
         _check_function(node, position)
+        _grow(node, position, tree, repeated=bool(bound))
     if kind == "LAMBDA":
         bound |= {name.lower() for name in _lambda_names(node["lhs"])}
         node = {key: value for key, value in node.items() if key != "lhs"}
@@ -189,6 +196,28 @@ def _check_function(node: Mapping[str, Any], position: int | None) -> None:
         raise NotAllowed(
             f"`{name}` is {known}; an expression sees one row",
             "use a function of one row",
+            position,
+        )
+
+    if name not in ALLOWED:
+        raise NotAllowed(
+            f"`{name}` is not among the functions of an expression",
+            "docs/spec.md lists them",
+            position,
+        )
+
+
+def _grow(node: Mapping[str, Any], position: int | None, tree: Tree, *, repeated: bool) -> None:
+    """Counts how large a value may become. Raises NotAllowed where it may take the memory."""
+    name = node["function_name"].lower()
+    try:
+        tree.growth *= growth(name, unwrapped(node["arguments"]), repeated=repeated)
+    except Unbounded as error:
+        raise NotAllowed(str(error), error.hint, position) from None
+    if tree.growth > MOST:
+        raise NotAllowed(
+            f"with `{name}` a value may become over {MOST:,} times as large as its columns",
+            "repeat, pad or list less",
             position,
         )
 
