@@ -128,7 +128,8 @@ def _arrow(place: str, text: str) -> Iterator[tuple[str, str]]:
 
 def _split(place: str, split: Split) -> Iterator[tuple[str, str]]:
     for piece in split.pieces:
-        if not 0 <= piece.start <= piece.stop or piece.bytes < 0 or (piece.rows or 0) < 0:
+        least = 0 if piece.unit in ("row", "byte", "list") else piece.start  # of keys: any
+        if not least <= piece.start <= piece.stop or piece.bytes < 0 or (piece.rows or 0) < 0:
             yield place, f"split {split.id} has a piece {piece.start}..{piece.stop}"
     if split.bytes < 0 or (split.rows or 0) < 0:
         yield place, f"split {split.id} has less than nothing"
