@@ -20,6 +20,7 @@ exception.
      +-- RowsRejected           rows.on_error: fail, or more than max_errors       exit 1
      +-- PlanStale              facts differ from the plan's                       exit 4
      +-- StateError             the state store cannot be opened, or is of a newer mmc  exit 1
+     |    +-- StateBusy         its server is away; nothing is written meanwhile   retried
      +-- WorkerLost             a worker process died; apply again continues       exit 1
      +-- LeaseHeld              another process applies                            exit 5
      +-- LeaseLost              our lease was taken over while we ran              exit 5
@@ -113,6 +114,10 @@ class PlanStale(MmcError):
 
 class StateError(MmcError):
     pass
+
+
+class StateBusy(StateError):
+    retryable = True
 
 
 class WorkerLost(MmcError):

@@ -109,6 +109,17 @@ class Writer(Protocol):
         """Gives up: removes what it can. Never raises."""
 
 
+Fence: TypeAlias = Callable[[], float]
+"""Asked right before each call that writes: gives the seconds that it may take at most, since
+nobody else may write for so long. Raises StateBusy where there are none left.
+"""
+
+
+def unfenced() -> float:
+    """The fence of who only reads, or knows that nobody else writes."""
+    return float("inf")
+
+
 Progress: TypeAlias = Callable[[int, int], None]
 """Is told how many rows are done, of how many."""
 
@@ -270,5 +281,7 @@ class Sink(Protocol):
     def inspect(self, config: Config, collections: Sequence[str]) -> TargetFacts:
         """Looks at the target and at the named collections, without writing. Raises TargetError."""
 
-    def open(self, config: Config) -> AbstractContextManager[Target]:
-        """Connects. Raises TargetError, SecretError."""
+    def open(self, config: Config, fence: Fence = unfenced) -> AbstractContextManager[Target]:
+        """Connects. No call that writes begins without a look at `fence`, nor takes longer than it
+        says. Raises TargetError, SecretError.
+        """

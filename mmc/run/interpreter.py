@@ -188,7 +188,9 @@ class _Apply:
         self._plan, self._run = attempt.plan, attempt.run
         self._store, self._emit = attempt.store, attempt.emit
         self._run_dir = directory / "runs" / attempt.run.run
-        self._targets = OpenTargets(attempt.plan, attempt.emit, attempt.stop, stack)
+        self._targets = OpenTargets(
+            attempt.plan, attempt.emit, attempt.stop, stack, attempt.lease.fence
+        )
         executor = stack.enter_context(
             LocalExecutor(
                 attempt.plan,
@@ -196,6 +198,7 @@ class _Apply:
                 run_dir=self._run_dir,
                 emit=attempt.emit,
                 should_stop=attempt.should_stop,
+                fenced_until=lambda: attempt.lease.fenced_until,
             )
         )
         self._copying = Copying(attempt, executor)

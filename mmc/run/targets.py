@@ -10,19 +10,25 @@ from mmc.events import Emit
 from mmc.plan.model import Plan
 from mmc.run.inspect import route_of
 from mmc.run.pace import call
-from mmc.spi import Target
+from mmc.spi import Fence, Target, unfenced
 
 
 class OpenTargets:
     """Gives open targets; they are closed with `stack`."""
 
     def __init__(
-        self, plan: Plan, emit: Emit, should_stop: Callable[[], bool], stack: ExitStack
+        self,
+        plan: Plan,
+        emit: Emit,
+        should_stop: Callable[[], bool],
+        stack: ExitStack,
+        fence: Fence = unfenced,
     ) -> None:
         self._plan = plan
         self._emit = emit
         self._should_stop = should_stop
         self._stack = stack
+        self._fence = fence
         self._open: dict[str, Target] = {}
 
     def by_route(self, route: str) -> Target:
@@ -31,7 +37,7 @@ class OpenTargets:
             options = self._plan.target.options
             self._open[route] = call(
                 f"open {self._plan.target.type}",
-                lambda: self._stack.enter_context(sink.open(options)),
+                lambda: self._stack.enter_context(sink.open(options, self._fence)),
                 emit=self._emit,
                 should_stop=self._should_stop,
             )

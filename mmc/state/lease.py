@@ -13,6 +13,7 @@ import re
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,13 +26,18 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from mmc.diagnostics import Diagnostic, Severity
-from mmc.errors import LeaseHeld, LeaseLost, StateError
+from mmc.errors import LeaseHeld, LeaseLost, StateBusy, StateError
 from mmc.events import Diagnosed, Emit
 from mmc.plan import codec
 from mmc.plan.model import Endpoint
-from mmc.state.sql import Database, leases
+from mmc.state.sql import Database, leases, survives_restart
 
 TTL_SECONDS = 30.0
+"""How long a lease lasts that is not renewed. It is renewed every sixth of that."""
+MARGIN_SECONDS = 5.0
+"""No call that writes begins when the lease has less than this left, and none may take longer than
+to here: clocks of two hosts may differ by as much.
+"""
 Clock = Callable[[], datetime]
 
 
@@ -101,7 +107,7 @@ class Lease:
         target: what is written to, or its key as a run recorded it: a relative path is another
             place in another folder.
         clock: gives the time, aware, in UTC.
-        heartbeat: renew in a thread every third of the time to live; tests renew by hand.
+        heartbeat: renew in a thread every sixth of the time to live; tests renew by hand.
     """
 
     def __init__(
@@ -124,6 +130,7 @@ class Lease:
         self._ttl = timedelta(seconds=ttl)
         self._clock = clock
         self._expires = clock()
+        self._fenced = running_time()
         self._lost = ""
         self._ended = threading.Event()
         self._thread = (
@@ -174,6 +181,26 @@ class Lease:
                 code="MMC623",
             )
 
+    def fence(self) -> float:
+        """Seconds for which no other process can take the lease, less a margin: see
+        `mmc.spi.Fence`. Needs no answer of the state store, and is asked from any thread.
+
+        Raises:
+            StateBusy: none are left, for the store did not answer in time, or the lease is lost
+                (MMC624). What is tried again waits until it is renewed.
+        """
+        left = self._fenced - running_time()
+        if self._lost or left <= 0:
+            raise fenced()
+        return left
+
+    @property
+    def fenced_until(self) -> float:
+        """Until when `fence` gives seconds, by `running_time`, which all processes of a machine
+        share.
+        """
+        return -1.0 if self._lost else self._fenced
+
     @property
     def lost(self) -> bool:
         """Whether another owner is known to hold it; `check` raises then."""
@@ -186,13 +213,14 @@ class Lease:
 
     def renew(self) -> None:
         """Extends the lease if it is still ours; otherwise `check` raises from now on."""
-        now = self._clock()
+        now, began = self._clock(), running_time()
         with self._database.writing() as connection:
             held = connection.execute(
                 leases.update().where(self._mine).values(expires_at=_plain(now + self._ttl))
             )
         if held.rowcount:
             self._expires = now + self._ttl
+            self._fenced = began + self._ttl.total_seconds() - MARGIN_SECONDS
         else:
             self._lost = "another process took it over"
 
@@ -201,7 +229,7 @@ class Lease:
         return (leases.c.lease == self.key) & (leases.c.owner == self.owner)
 
     def _acquire(self) -> None:
-        now = self._clock()
+        now, began = self._clock(), running_time()
         values = {
             "owner": self.owner,
             "host": _host(),
@@ -211,6 +239,7 @@ class Lease:
         }
         holder = self._take(now, values)
         self._expires = now + self._ttl
+        self._fenced = began + self._ttl.total_seconds() - MARGIN_SECONDS
         if holder is None:
             return
         expired = holder.expires_at <= now
@@ -225,6 +254,7 @@ class Lease:
             )
         )
 
+    @survives_restart
     def _take(self, now: datetime, values: dict[str, object]) -> Holder | None:
         """Writes our lease; returns the holder it was taken over from. Raises LeaseHeld."""
         try:
@@ -238,6 +268,8 @@ class Lease:
                     )
                     return None
                 holder = _holder(row)
+                if holder.owner == self.owner:
+                    return None  # written by a try of which the answer was lost
                 free = holder.expires_at <= now or _is_gone(holder)
                 if (
                     free
@@ -265,13 +297,29 @@ class Lease:
         )
 
     def _beat(self) -> None:
-        while not self._ended.wait(self._ttl.total_seconds() / 3):
+        while not self._ended.wait(self._ttl.total_seconds() / 6):
             try:
                 self.renew()
             except StateError:
                 continue
             if self._lost:
                 return
+
+
+def running_time() -> float:
+    """Seconds by a clock that nobody sets, that goes on while the machine sleeps, and that is the
+    same in all processes of it.
+    """
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def fenced() -> StateBusy:
+    """Why a call that writes does not begin."""
+    return StateBusy(
+        "the lease on the target could not be renewed in time, so nothing more is written",
+        hint="check the database of the state store; then apply again to continue",
+        code="MMC624",
+    )
 
 
 def holders(database: Database) -> list[Holder]:

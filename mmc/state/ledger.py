@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mmc.errors import StateError
-from mmc.state.sql import Database, imports, leases
+from mmc.state.sql import Database, imports, leases, survives_restart
 
 
 class ImportStatus(StrEnum):
@@ -67,6 +67,7 @@ class Ledger:
         self._run, self._step = run, step
         self._lease = lease
 
+    @survives_restart
     def held(self) -> bool:
         """Whether the lease is ours now."""
         with self._database.reading() as connection:
@@ -86,6 +87,7 @@ class Ledger:
         (found,) = self._read(self._mine & (imports.c.request == request))
         return found
 
+    @survives_restart
     def _read(self, which: sa.ColumnElement[bool]) -> list[ImportRecord]:
         with self._database.reading() as connection:
             rows = connection.execute(sa.select(imports).where(which).order_by(imports.c.request))
@@ -95,6 +97,13 @@ class Ledger:
         """Records a new request, before the server is asked. `earlier`: tasks of the same files
         that the server lists already. False: the lease is not ours.
         """
+        # Repeated where nobody knows whether it was committed: then it is there.
+        again = imports.delete().where(
+            self._mine,
+            imports.c.request == request,
+            imports.c.status == ImportStatus.INTENDED,
+            imports.c.attempt == 1,
+        )
         return self._write(
             imports.insert().values(
                 run=self._run,
@@ -107,7 +116,8 @@ class Ledger:
                 earlier=json.dumps(list(earlier)),
                 rows=0,
                 asked_at=_now(),
-            )
+            ),
+            before=again,
         )
 
     def intend_again(self, record: ImportRecord) -> bool:
@@ -141,10 +151,13 @@ class Ledger:
             .values(status=ImportStatus.COMPLETED, rows=rows, finished_at=_now())
         )
 
-    def _write(self, statement: Any) -> bool:
+    @survives_restart
+    def _write(self, statement: Any, *, before: Any = None) -> bool:
         with self._database.writing() as connection:
             if self._owner(connection, lock=True) != self._lease[1]:
                 return False
+            if before is not None:
+                connection.execute(before)
             if not connection.execute(statement).rowcount:
                 raise StateError(
                     f"run {self._run} was forgotten while it went on",

@@ -10,16 +10,18 @@ SQLite: WAL, so that `status` reads while a run writes; every writing transactio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from mmc.errors import PluginMissing, StateError
+from mmc.errors import PluginMissing, StateBusy, StateError
 
 STORE_VERSION = 3
 """Of the tables. A store of a newer version is refused, one of an older version altered: version 2
@@ -63,6 +65,10 @@ class Name(sa.TypeDecorator[str]):
 
 
 _MYSQL = ("mysql", "mariadb")
+_AWAY = frozenset({1040, 1053, 1152, 1205, 1213, 1927, 2002, 2003, 2006, 2013, 2055, 4031})
+"""Errors of MySQL and its clients: too many connections, shutting down, cut off, a lock that was
+not given, not reachable, gone.
+"""
 metadata = sa.MetaData()
 _Text = sa.Text().with_variant(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), *_MYSQL)
 _Time = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *_MYSQL)
@@ -147,6 +153,35 @@ leases = sa.Table(
 )
 
 
+RESTART_WAITS = (0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 6.4, 6.4)
+"""Seconds between tries while a database server is away: some half a minute, which is what a
+restart takes.
+"""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def survives_restart(transaction: Callable[P, R]) -> Callable[P, R]:
+    """A method that is one transaction, and harmless to repeat where nobody knows whether it was
+    committed: it is tried again while the database server is away.
+
+    Raises:
+        StateBusy: it stayed away.
+    """
+
+    @wraps(transaction)
+    def repeated(*args: P.args, **kwargs: P.kwargs) -> R:
+        for wait in RESTART_WAITS:
+            try:
+                return transaction(*args, **kwargs)
+            except StateBusy:
+                time.sleep(wait)
+        return transaction(*args, **kwargs)
+
+    return repeated
+
+
 class Database:
     """An open state database. One for a process; its connections may be used by several threads,
     one each.
@@ -219,11 +254,19 @@ class Database:
             yield
         except (SQLAlchemyError, OSError) as error:
             cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-            raise StateError(
+            kind = StateBusy if _is_away(error) else StateError
+            raise kind(
                 f"state store {self.shown}: {cause}",
                 hint="check the --state URL, its folder and its disk; then apply again",
                 code="MMC640",
             ) from None
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether a database server did not answer, or broke off: asked again it may be there."""
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return False
+    return error.connection_invalidated or (error.orig.args or ("",))[0] in _AWAY
 
 
 def _hold_names_exactly(connection: sa.Connection) -> None:

@@ -24,7 +24,7 @@ from mmc.plan.model import Plan
 from mmc.spi import FileRecord
 from mmc.state import DEFAULT_URL
 from mmc.state.lease import target_key
-from mmc.state.sql import Database, imports, leases, runs, splits, steps
+from mmc.state.sql import Database, imports, leases, runs, splits, steps, survives_restart
 from mmc.types import JsonValue, nearest
 
 
@@ -111,6 +111,7 @@ class Store:
         finally:
             database.close()
 
+    @survives_restart
     def begin_run(self, plan: Plan) -> Run:
         """Records that an attempt begins: a new run, or the next attempt of the run of this plan
         digest.
@@ -145,6 +146,7 @@ class Store:
                 )
             return _run(connection.execute(sa.select(runs).where(same)).one())
 
+    @survives_restart
     def finish_run(self, run: str, status: RunStatus, error: str = "") -> None:
         """Records how an attempt ended."""
         with self.database.writing() as connection:
@@ -154,6 +156,7 @@ class Store:
                 .values(status=status, finished_at=_now(), error=error)
             )
 
+    @survives_restart
     def run_of(self, plan_digest: str) -> Run | None:
         """The run of a plan, if it was ever applied."""
         with self.database.reading() as connection:
@@ -183,6 +186,7 @@ class Store:
             code="MMC642",
         )
 
+    @survives_restart
     def list_runs(self) -> list[Run]:
         """All runs, the latest first."""
         with self.database.reading() as connection:
@@ -191,12 +195,14 @@ class Store:
             )
             return [_run(row) for row in rows]
 
+    @survives_restart
     def plan_of(self, run: str) -> Plan:
         """The plan of a run, as it was applied: `status` and `verify` need no file."""
         with self.database.reading() as connection:
             text = connection.execute(sa.select(runs.c.plan).where(runs.c.run == run)).scalar_one()
         return codec.read_plan(text, file=f"run {run}")
 
+    @survives_restart
     def unfinished_for_target(self, key: str, except_digest: str) -> list[Run]:
         """Runs of other plans that began on this target and did not end, the latest first."""
         changed = sa.exists().where(
@@ -213,6 +219,7 @@ class Store:
             )
             return [_run(row) for row in rows]
 
+    @survives_restart
     def forget(self, run: str) -> None:
         """Removes a run and all that is known of its steps and splits. Nothing at the target
         changes.
@@ -221,6 +228,7 @@ class Store:
             for table in (imports, splits, steps, runs):
                 connection.execute(table.delete().where(table.c.run == run))
 
+    @survives_restart
     def step_begun(self, run: str, step: str, kind: str) -> None:
         """Records that a step's effects may begin. A step that was begun before keeps its first
         time.
@@ -239,6 +247,7 @@ class Store:
                     )
                 )
 
+    @survives_restart
     def step_done(
         self, run: str, step: str, result: JsonValue = None, *, done: bool = True
     ) -> None:
@@ -256,12 +265,14 @@ class Store:
                 )
             )
 
+    @survives_restart
     def steps(self, run: str) -> dict[str, StepRecord]:
         """Steps that were begun, by id."""
         with self.database.reading() as connection:
             rows = connection.execute(sa.select(steps).where(steps.c.run == run))
             return {row.step: _step(row) for row in rows}
 
+    @survives_restart
     def split_begun(self, run: str, step: str, split: str) -> int:
         """Records that a split's writes may begin; returns which attempt this is, from 1."""
         with self.database.writing() as connection:
@@ -294,6 +305,7 @@ class Store:
             )
             return attempt + 1
 
+    @survives_restart
     def split_done(
         self, run: str, record: SplitRecord, lease: tuple[str, str] | None = None
     ) -> bool:
@@ -336,6 +348,7 @@ class Store:
                 )
         return True
 
+    @survives_restart
     def splits(self, run: str, step: str | None = None) -> list[SplitRecord]:
         """Splits that were begun, of one step or of all, by step and split."""
         mine = splits.c.run == run

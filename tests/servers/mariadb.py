@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -64,23 +65,43 @@ class NotStarted(Exception):
     """It ended, or did not answer in time; says what its log ends with."""
 
 
+class Restartable:
+    """A server that may be stopped, and started again with its data.
+
+    Attributes:
+        server: where it listens, as long as it lives.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        _install(folder)
+        self._process, self.server = _start(folder)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """Ends the process, or kills it."""
+        self._process.send_signal(number)
+        try:
+            self._process.wait(STOPS_WITHIN)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def start(self) -> None:
+        """Starts it again, at the same port."""
+        self._process = _start_at(self._folder, self.server)
+
+
 @contextmanager
-def mariadb_process() -> Iterator[MariaDB]:
+def mariadb_process() -> Iterator[Restartable]:
     """Starts a server and makes a user who may do everything; its folder goes with it."""
     # Not under pytest's folder: the path of a socket has room for 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
     try:
-        _install(folder)
-        process, server = _start(folder)
+        running = Restartable(folder)
         try:
-            yield server
+            yield running
         finally:
-            process.terminate()
-            try:
-                process.wait(STOPS_WITHIN)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            running.stop()
     finally:
         shutil.rmtree(folder)
 
@@ -100,13 +121,27 @@ def mariadb(request: pytest.FixtureRequest) -> MariaDB:
     """The server of this process, started by the first test that asks for it."""
     stash = request.config.stash
     if RUNNING not in stash:
-        if reason := missing():
-            required = os.environ.get("MMC_REQUIRE_SERVERS")
-            (pytest.fail if required else pytest.skip)(reason)
+        _want_programs()
         stack = ExitStack()
-        stash[RUNNING] = stack.enter_context(mariadb_process())
+        stash[RUNNING] = stack.enter_context(mariadb_process()).server
         request.config.add_cleanup(stack.close)
     return stash[RUNNING]
+
+
+@pytest.fixture
+def own_mariadb() -> Iterator[Restartable]:
+    """A server of one test, which may stop it, with a database of the name `test`."""
+    _want_programs()
+    with mariadb_process() as running:
+        running.server.execute("CREATE DATABASE test")
+        running.server = replace(running.server, database="test")
+        yield running
+
+
+def _want_programs() -> None:
+    if reason := missing():
+        required = os.environ.get("MMC_REQUIRE_SERVERS")
+        (pytest.fail if required else pytest.skip)(reason)
 
 
 @pytest.fixture
@@ -142,24 +177,30 @@ def _start(folder: Path) -> tuple[subprocess.Popen[bytes], MariaDB]:
     said = ""
     for _ in range(TRIES):
         server = MariaDB("127.0.0.1", _free_port(), "tester", secrets.token_urlsafe(12))
-        grants = folder / "init.sql"
-        # One line a statement: that is how the server reads it.
-        grants.write_text(
-            f"CREATE OR REPLACE USER '{server.user}'@'%' IDENTIFIED BY '{server.password}';\n"
-            f"GRANT ALL ON *.* TO '{server.user}'@'%' WITH GRANT OPTION;\n"
-        )
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(_command(folder, server, grants), stdout=log, stderr=log)
         try:
-            _wait(process, server)
+            return _start_at(folder, server), server
         except NotStarted as failure:
-            process.kill()
-            process.wait()
-            tail = (folder / "log").read_text(errors="replace")[-2000:]
-            said = f"mariadbd {failure}:\n{tail}"
-        else:
-            return process, server
+            said = str(failure)
     raise NotStarted(said)
+
+
+def _start_at(folder: Path, server: MariaDB) -> subprocess.Popen[bytes]:
+    grants = folder / "init.sql"
+    # One line a statement: that is how the server reads it.
+    grants.write_text(
+        f"CREATE OR REPLACE USER '{server.user}'@'%' IDENTIFIED BY '{server.password}';\n"
+        f"GRANT ALL ON *.* TO '{server.user}'@'%' WITH GRANT OPTION;\n"
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(_command(folder, server, grants), stdout=log, stderr=log)
+    try:
+        _wait(process, server)
+    except NotStarted as failure:
+        process.kill()
+        process.wait()
+        tail = (folder / "log").read_text(errors="replace")[-2000:]
+        raise NotStarted(f"mariadbd {failure}:\n{tail}") from None
+    return process
 
 
 def _command(folder: Path, server: MariaDB, grants: Path) -> list[str]:

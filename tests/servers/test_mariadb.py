@@ -38,7 +38,8 @@ def test_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     # Short, for the socket's path.
     with tempfile.TemporaryDirectory() as folder:
         monkeypatch.setattr(tempfile, "tempdir", folder)
-        with servers.mariadb_process() as server:
+        with servers.mariadb_process() as running:
+            server = running.server
             server.execute("CREATE DATABASE `a`")
             assert list(Path(folder).iterdir())
         assert list(Path(folder).iterdir()) == []

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.servers.mariadb import mariadb, mysql_database
+from tests.servers.mariadb import mariadb, mysql_database, own_mariadb
 
-__all__ = ["mariadb", "mysql_database"]
+__all__ = ["mariadb", "mysql_database", "own_mariadb"]

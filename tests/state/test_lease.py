@@ -8,13 +8,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from mmc.errors import LeaseHeld, LeaseLost, StateError
+from mmc.errors import LeaseHeld, LeaseLost, StateBusy, StateError
 from mmc.events import Diagnosed, Event
 from mmc.plan.model import Endpoint
 from mmc.state import lease as lease_module
@@ -276,3 +278,61 @@ def test_plans_for_the_same_place_share_a_key(one: Any, two: Any, same: bool) ->
     assert (keys[0] == keys[1]) == same
     assert "pw" not in target_identity(Endpoint("milvus", freeze(one)))
     assert lease_module.TTL_SECONDS == 30
+
+
+def test_no_write_begins_without_a_margin(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the store answers, and also while this machine sleeps: the fence is a clock."""
+    now = 1_000.0
+    monkeypatch.setattr(lease_module, "running_time", lambda: now)
+    with bench.lease(ttl=60) as lease:
+        assert lease.fence() == 55.0
+        now += 20
+        assert lease.fence() == 35.0 and lease.fenced_until == 1_055.0
+        lease.renew()
+        assert lease.fence() == 55.0
+        broken = StateError("away", code="MMC640")
+        with monkeypatch.context() as cut:
+            cut.setattr(bench.database, "writing", Mock(side_effect=broken))
+            now += 54.5
+            with pytest.raises(StateError, match="away"):
+                lease.renew()
+            assert lease.fence() == 0.5
+            now += 0.5
+            with pytest.raises(StateBusy) as caught:
+                lease.fence()
+            assert caught.value.code == "MMC624" and caught.value.retryable
+        lease.renew()
+        assert lease.fence() == 55.0, "still ours: it may go on"
+        bench.write(owner="another")
+        lease.renew()
+        assert lease.lost and lease.fenced_until < now
+        with pytest.raises(StateBusy):
+            lease.fence()
+
+
+def test_a_renewal_that_was_long_on_its_way_lasts_from_its_start(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(lease_module, "running_time", lambda: now)
+    with bench.lease(ttl=60) as lease:
+        writing = bench.database.writing
+
+        @contextmanager
+        def slow() -> Iterator[Any]:
+            nonlocal now
+            with writing() as connection:
+                yield connection
+            now += 19
+
+        monkeypatch.setattr(bench.database, "writing", slow)
+        lease.renew()
+        assert lease.fence() == 36.0
+        monkeypatch.setattr(bench.database, "writing", writing)
+
+
+def test_the_clock_of_the_fence_is_that_of_every_process() -> None:
+    code = "from mmc.state.lease import running_time; print(running_time())"
+    before = lease_module.running_time()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert before <= float(done.stdout) <= lease_module.running_time()

@@ -4,12 +4,16 @@ is tried again.
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import sqlalchemy as sa
 
+from mmc.errors import StateBusy
+from mmc.state.lease import Lease
 from mmc.state.sql import Database, Name, metadata
 from mmc.state.store import SplitRecord, Store
-from tests.servers.mariadb import MariaDB
+from tests.servers.mariadb import MariaDB, Restartable
 from tests.state.plans import plan
 
 ALIKE = [
@@ -95,3 +99,51 @@ def test_tables_of_version_2_are_altered(mysql_database: MariaDB, charset: str) 
                     assert column["nullable"] == wanted.nullable
     finally:
         database.close()
+
+
+def test_a_short_restart_is_tried_again(own_mariadb: Restartable) -> None:
+    with Store.open(own_mariadb.server.url) as store:
+        run = store.begin_run(plan()).run
+        with Lease(store.database, plan().target, lambda event: None) as lease:
+            own_mariadb.stop()
+            back = threading.Timer(1.0, own_mariadb.start)
+            back.start()
+            try:
+                assert store.split_begun(run, "copy", "00000") == 1
+                assert store.split_done(
+                    run, SplitRecord("copy", "00000", True), (lease.key, lease.owner)
+                )
+            finally:
+                back.join()
+            lease.renew()
+            assert not lease.lost
+        assert [record.done for record in store.splits(run)] == [True]
+
+
+def test_a_server_that_stays_away_is_an_error(
+    own_mariadb: Restartable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmc.state.sql.RESTART_WAITS", (0.01, 0.01))
+    with Store.open(own_mariadb.server.url) as store:
+        own_mariadb.stop()
+        with pytest.raises(StateBusy, match="state store mysql") as caught:
+            store.list_runs()
+        assert caught.value.code == "MMC640"
+        own_mariadb.start()
+        assert store.list_runs() == []
+
+
+def test_connections_that_the_server_closed_are_opened_again(mysql_database: MariaDB) -> None:
+    with Store.open(mysql_database.url) as store:
+        run = store.begin_run(plan()).run
+        for _ in range(2):
+            with mysql_database.connect() as connection, connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT id FROM information_schema.processlist WHERE db = %s"
+                    " AND id <> CONNECTION_ID()",
+                    (mysql_database.database,),
+                )
+                for (number,) in cursor.fetchall():
+                    cursor.execute(f"KILL {number}")
+            store.split_begun(run, "copy", "00000")
+        assert [record.attempt for record in store.splits(run)] == [2]

@@ -36,6 +36,7 @@ class LocalExecutor:
     Args:
         open_target: gives the driver's own open target, for copying in this process.
         should_stop: looked at at every batch; splits that run then are undone and not yielded.
+        fenced_until: until when workers may begin to write, by `running_time`.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class LocalExecutor:
         run_dir: Path,
         emit: Emit,
         should_stop: Callable[[], bool],
+        fenced_until: Callable[[], float],
     ) -> None:
         self._plan = plan
         self._open_target = open_target
         self._run_dir = run_dir
         self._emit = emit
         self._should_stop = should_stop
+        self._fenced_until = fenced_until
         self._workers: list[Worker] = []
         self._rate = Rate()
 
@@ -140,13 +143,15 @@ class LocalExecutor:
         while True:
             while idle and failure is None and (task := next(tasks, None)) is not None:
                 worker = idle.pop()
-                worker.send(step, task.split, replay=task.replay, rows=task.rows)
+                worker.send(step, task, self._fenced_until())
                 busy[worker] = task
             if not busy:
                 break
             if failure is not None or self._should_stop():
                 for worker in busy:
                     worker.ask_to_stop()
+            for worker in busy:
+                worker.renew(self._fenced_until())
             by_pipe = {worker.pipe: worker for worker in busy}
             for pipe in wait(list(by_pipe), timeout=POLL_SECONDS):
                 worker = by_pipe[cast("Connection", pipe)]

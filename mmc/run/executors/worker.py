@@ -26,9 +26,11 @@ from mmc import registry
 from mmc.errors import WorkerLost
 from mmc.events import Event
 from mmc.plan.model import CopySplits, Endpoint, RowPolicy, Split
+from mmc.run.executors.task import Task
 from mmc.run.pace import Rate
 from mmc.run.split import SplitResult, copy_split
 from mmc.spi import Target
+from mmc.state.lease import fenced, running_time
 
 END_SECONDS = 30.0
 """How long a worker may take to end by itself before it is killed."""
@@ -50,12 +52,25 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A split to copy. `step` is None when it is the same as in the job before."""
+    """A split to copy.
+
+    Attributes:
+        step: None when it is the same as in the job before.
+        fenced: as `Fenced.until`.
+    """
 
     step: CopySplits | None
     split: Split
     replay: bool
     rows: RowPolicy
+    fenced: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """The lease was renewed: calls that write may begin until then, by `running_time`."""
+
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +101,7 @@ class Worker:
         self.pipe = pipe
         self._step = ""
         self._asked = False
+        self._fenced = 0.0
 
     @classmethod
     def start(cls, setup: Setup) -> Worker:
@@ -105,11 +121,18 @@ class Worker:
         worker._post(setup)
         return worker
 
-    def send(self, step: CopySplits, split: Split, *, replay: bool, rows: RowPolicy) -> None:
+    def send(self, step: CopySplits, task: Task, fenced: float) -> None:
         """Hands out a split; its step is sent only when it is another than before."""
         known, self._step = self._step == step.id, step.id
         self._asked = False
-        self._post(Job(None if known else step, split, replay, rows))
+        self._fenced = fenced
+        self._post(Job(None if known else step, task.split, task.replay, task.rows, fenced))
+
+    def renew(self, fenced: float) -> None:
+        """Says until when the worker may write, where that is not what it knows."""
+        if fenced != self._fenced:
+            self._fenced = fenced
+            self._post(Fenced(fenced))
 
     def ask_to_stop(self) -> None:
         """Asks once a job; the worker answers with a Failure, or with Done when it was that far."""
@@ -139,7 +162,7 @@ class Worker:
             self._process.kill()
             self._process.wait()
 
-    def _post(self, message: Setup | Job | Stop) -> None:
+    def _post(self, message: Setup | Job | Stop | Fenced) -> None:
         """A dead worker is noticed by `receive`, which has the reason."""
         try:
             self.pipe.send(message)
@@ -172,6 +195,7 @@ def main() -> None:
     with _Errors(pipe), ExitStack() as stack:
         setup: Setup = pipe.recv()
         targets: dict[str, Target] = {}
+        driver = _Driver(pipe)
         step: CopySplits | None = None
         rate = Rate()
         while True:
@@ -179,14 +203,17 @@ def main() -> None:
                 job = pipe.recv()
             except EOFError:
                 return
-            if isinstance(job, Stop):
+            if isinstance(job, (Stop, Fenced)):
                 continue
             assert isinstance(job, Job)
             step = job.step or step
             assert step is not None
             if step.route not in targets:
                 sink = registry.sink(setup.target.type, step.route)
-                targets[step.route] = stack.enter_context(sink.open(setup.target.options))
+                targets[step.route] = stack.enter_context(
+                    sink.open(setup.target.options, driver.fence)
+                )
+            driver.begin(job)
             began = time.monotonic()
             result = copy_split(
                 setup.source,
@@ -197,7 +224,7 @@ def main() -> None:
                 run_dir=setup.run_dir,
                 rows=job.rows,
                 emit=lambda event: _tell(pipe, event),
-                should_stop=lambda: _stop_asked(pipe),
+                should_stop=driver.said_stop,
                 rate=rate,
             )
             _tell(pipe, Done(result, time.monotonic() - began))
@@ -242,14 +269,42 @@ def _tell(pipe: Connection, message: Event | Done | Failure) -> None:
         os._exit(1)
 
 
-def _stop_asked(pipe: Connection) -> bool:
-    """Whether the driver said stop. A driver that is gone ends this process: nothing more may be
-    written.
+class _Driver:
+    """What the driver says while a split is copied. One that is gone ends this process: nothing
+    more may be written.
     """
-    try:
-        return pipe.poll() and isinstance(pipe.recv(), Stop)
-    except (EOFError, OSError):
-        os._exit(1)
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._stop = False
+        self._until = 0.0
+
+    def begin(self, job: Job) -> None:
+        self._stop, self._until = False, job.fenced
+
+    def said_stop(self) -> bool:
+        """Whether the driver said stop."""
+        self._listen()
+        return self._stop
+
+    def fence(self) -> float:
+        """See `mmc.spi.Fence`. Raises StateBusy."""
+        self._listen()
+        left = self._until - running_time()
+        if left <= 0:
+            raise fenced()
+        return left
+
+    def _listen(self) -> None:
+        try:
+            while self._pipe.poll():
+                match self._pipe.recv():
+                    case Stop():
+                        self._stop = True
+                    case Fenced(until):
+                        self._until = until
+        except (EOFError, OSError):
+            os._exit(1)
 
 
 def _die_with(driver: int) -> None:
