@@ -168,6 +168,9 @@ CODES: dict[str, str] = {
     "MMC380": "source note",
     "MMC381": "lossy vectors",
     "MMC382": "rows lost in the source",
+    "MMC383": "index parameter not known",
+    "MMC384": "index parameter out of range",
+    "MMC385": "index made to fit",
     # 4xx: source
     "MMC400": "not a Faiss index",
     "MMC401": "damaged Faiss index",

@@ -8,6 +8,7 @@ inspect`, `plan --facts`) through `mmc.plan.codec`. Nothing here is an opinion: 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from mmc.diagnostics import Diagnostic
 from mmc.types import Collection, Field, Index, JsonValue
@@ -181,6 +182,49 @@ class TokensNumbered:
     written: bool
 
 
+class ParamKind(StrEnum):
+    """What a build parameter of an index is. A flag may also be the text `true` or `false`."""
+
+    INTEGER = "integer"
+    NUMBER = "number"
+    FLAG = "flag"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexParam:
+    """One build parameter of a type of index.
+
+    Attributes:
+        least, most: bounds of a number, both inside; None where there is no bound.
+        texts: the only texts it may be, whatever their case; () where any is taken.
+    """
+
+    name: str
+    kind: ParamKind = ParamKind.INTEGER
+    least: int | float | None = None
+    most: int | float | None = None
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRule:
+    """What a target takes of one type of index.
+
+    Attributes:
+        type: type of index.
+        fields: kinds of field it can be built on; () where any. A type of index may have several
+            rules, for different kinds.
+        params: every build parameter that it knows.
+        metrics: metrics it compares by; () where any that suits the field.
+    """
+
+    type: str
+    fields: tuple[str, ...] = ()
+    params: tuple[IndexParam, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a target (at its version, by one route) can take. `compile` refuses or adapts by it,
@@ -202,7 +246,10 @@ class Capabilities:
             later versions take by themselves).
         index_needs: (type of index, parameters that it is refused without and that have no such
             value).
+        index_rules: what it takes of each type of index; a type without a rule is not checked.
         json_objects: JSON documents are objects or null; anything else is refused.
+        json_bytes: most bytes of one JSON document, also of the dynamic field; 0 where no limit is
+            known.
         imports: rows go in by importing files, which a ledger makes harmless to repeat.
         formats: of the files it takes.
         format_types: (format, names of the types that its files can carry).
@@ -211,8 +258,9 @@ class Capabilities:
         files_per_import: splits that one import may have.
         index_first: an index is best made before the rows come: the server builds it with them.
         load_first: rows can be inserted into a collection that is loaded, and be counted at once.
-        max_fields, max_partitions: of a collection, as servers are configured unless somebody
-            changed it; 0 where no limit is known. The default partition counts.
+        max_fields, max_vector_fields, max_partitions, max_shards: of a collection, as servers are
+            configured unless somebody changed it; 0 where no limit is known. The default partition
+            counts. `vector_fields` is the number that no configuration goes beyond.
     """
 
     types: frozenset[str]
@@ -235,8 +283,10 @@ class Capabilities:
     scalar_indexes: tuple[tuple[str, tuple[str, ...]], ...] = ()
     index_defaults: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
     index_needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    index_rules: tuple[IndexRule, ...] = ()
     max_batch_bytes: int = 16 * 2**20
     json_objects: bool = False
+    json_bytes: int = 0
     formats: tuple[str, ...] = ()
     format_types: tuple[tuple[str, tuple[str, ...]], ...] = ()
     format_elements: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -246,7 +296,9 @@ class Capabilities:
     index_first: bool = False
     load_first: bool = False
     max_fields: int = 0
+    max_vector_fields: int = 0
     max_partitions: int = 0
+    max_shards: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,11 @@ from mmc.plan.codec import canonical, digest
 from mmc.plan.model import OnDrift, Seen
 from mmc.types import Field, Index
 
+LONGEST_LIMIT = 2000
+"""Characters of a limit that a plan shows; of a longer one, such as the rules of all types of
+index, it has the digest.
+"""
+
 ABSENT = "absent"
 """Value of a place that is on one side only."""
 _FILE = "file "
@@ -168,6 +173,8 @@ def _capabilities(capabilities: Capabilities) -> Iterator[tuple[str, str]]:
     for field in fields(capabilities):
         value = getattr(capabilities, field.name)
         text = value if isinstance(value, str) else canonical(value).decode()
+        if len(text) > LONGEST_LIMIT:
+            text = f"sha256 {digest(value)[:16]}"
         yield f"limit {field.name}", text
 
 

@@ -17,7 +17,14 @@ from mmc.casts import CASTS
 from mmc.diagnostics import CODES, Severity
 from mmc.spec.document import Path, show
 from mmc.spec.endpoints import FilesSource, FilesTarget, MilvusTarget
-from mmc.spec.models import CollectionSpec, FieldSpec, IndexSpec, SpecModel, field_type
+from mmc.spec.models import (
+    NO_INDEX,
+    CollectionSpec,
+    FieldSpec,
+    IndexSpec,
+    SpecModel,
+    field_type,
+)
 from mmc.spec.structure import Finding
 from mmc.spec.values import misfit
 from mmc.types import (
@@ -269,7 +276,7 @@ def indexes(draft: Draft) -> Iterator[Finding]:
         name, place = field.index.type, (*at, "index")
         if name not in INDEX_TYPES:
             close = next((known for known in INDEX_TYPES if known.lower() == name.lower()), None)
-            close = close or nearest(name, INDEX_TYPES)
+            close = close or nearest(name, (*INDEX_TYPES, NO_INDEX))
             hint = f"did you mean {close}?" if close else ""
             message = f"`{name[:60]}` is not an index type that is known here"
             yield Finding("MMC247", message, (*place, "type"), hint, severity=Severity.WARNING)

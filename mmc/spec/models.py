@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from mmc.plan.model import Mode, OnDrift, OnError
 from mmc.types import DENSE_VECTORS, FieldType, Metric, TypeKind, TypeSyntaxError, nearest_hint
@@ -96,6 +96,20 @@ class IndexSpec(Model):
     """Build parameters by Milvus's names, such as `{M: 16, efConstruction: 200}`."""
 
 
+NO_INDEX = "none"
+
+
+def _index_of(said: Any) -> Any:
+    """`HNSW` means `{type: HNSW}`."""
+    return {"type": said} if isinstance(said, str) and said != NO_INDEX else said
+
+
+IndexText = Annotated[
+    str, Field(min_length=1, examples=["HNSW", "IVF_FLAT", "FLAT", "AUTOINDEX", NO_INDEX])
+]
+"""A type of index, or `none`; the model holds only the latter as text."""
+
+
 class FieldSpec(Model):
     """One target field. What is not said is inferred from the source and shown in the plan."""
 
@@ -127,9 +141,9 @@ class FieldSpec(Model):
     """Let Milvus spread rows over partitions by this field."""
     normalize: bool = False
     """Divide each vector by its Euclidean length."""
-    index: IndexSpec | Literal["none"] | None = None
-    """Index on this field; `none` leaves it out. Default: the source's index on vectors, none on
-    scalars.
+    index: Annotated[IndexSpec | IndexText | None, BeforeValidator(_index_of)] = None
+    """Index on this field: its type, such as `HNSW`, or a mapping that also has its metric and its
+    parameters; `none` leaves it out. Default: the source's index on vectors, none on scalars.
     """
 
 
