@@ -224,6 +224,25 @@ def _limits(draft: Draft, collection: CollectionDraft, able: Capabilities) -> It
             severity=Severity.WARNING,
             hint="name the fields that are needed, and say `rest: dynamic` or `rest: drop`",
         )
+    vectors = sum(field.type.is_vector for field in schema.fields)
+    if able.max_vector_fields and able.max_vector_fields < vectors <= able.vector_fields:
+        yield draft.finding(
+            "MMC549",
+            f"`{schema.name}` has {vectors:,} vector fields; a server takes"
+            f" {able.max_vector_fields:,} unless its proxy.maxVectorFieldNum says otherwise",
+            collection.at,
+            severity=Severity.WARNING,
+            hint=f"raise it on the server (to {able.vector_fields} at most), or map fewer vectors",
+        )
+    if able.max_shards and schema.shards > able.max_shards:
+        yield draft.finding(
+            "MMC549",
+            f"`{schema.name}` has {schema.shards:,} shards; a server takes {able.max_shards:,}"
+            " unless its proxy.maxShardNum says otherwise",
+            (*collection.at, "shards"),
+            severity=Severity.WARNING,
+            hint=f"say shards: {able.max_shards} or fewer, or raise it on the server",
+        )
     if schema.partitions and able.max_partitions and partitions > able.max_partitions:
         yield draft.finding(
             "MMC549",

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from mmc.plan.model import Mode, OnDrift, OnError
+from mmc.spec.sizes import bytes_of
 from mmc.types import DENSE_VECTORS, FieldType, Metric, TypeKind, TypeSyntaxError, nearest_hint
 
 
@@ -172,6 +173,10 @@ class CollectionSpec(Model):
     """Description of a new collection."""
 
 
+FILE_SIZES = (1 << 20, 1 << 33)
+"""Least and most bytes of a staged file."""
+
+
 class StagingSpec(Model):
     """Where files wait for a bulk import: a folder that Milvus itself reads."""
 
@@ -181,11 +186,10 @@ class StagingSpec(Model):
     """
     format: Literal["auto", "parquet", "numpy", "json"] = "auto"
     """`auto` is Parquet where the server takes it."""
-    file_size: (
-        Annotated[int, Field(ge=1 << 20, le=1 << 33)]
-        | Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4} ?(MiB|GiB|MB|GB)$")]
-    ) = "512MiB"
-    """Wanted size of a file, as its rows are in the source: bytes, or a text such as `256MiB`."""
+    file_size: int | Annotated[str, Field(min_length=1)] = "512MiB"
+    """Wanted size of a file, as its rows are in the source, from 1 MiB to 8 GiB: bytes, or a text
+    such as `256MiB`.
+    """
     keep: bool = False
     """Leave the files there when all is verified."""
     storage: dict[str, Secret | JsonValue] = Field(default_factory=dict)
@@ -196,9 +200,7 @@ class StagingSpec(Model):
         """`file_size` in bytes."""
         if isinstance(self.file_size, int):
             return self.file_size
-        number = self.file_size.rstrip("MGiB ")
-        unit = self.file_size[len(number) :].strip()
-        return int(number) * {"MiB": 2**20, "GiB": 2**30, "MB": 10**6, "GB": 10**9}[unit]
+        return bytes_of(self.file_size) or 0
 
 
 class LoadSpec(Model):
