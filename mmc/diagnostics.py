@@ -171,6 +171,7 @@ CODES: dict[str, str] = {
     "MMC383": "index parameter not known",
     "MMC384": "index parameter out of range",
     "MMC385": "index made to fit",
+    "MMC386": "JSON too long",
     # 4xx: source
     "MMC400": "not a Faiss index",
     "MMC401": "damaged Faiss index",

@@ -86,6 +86,7 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
         rows=drafted.source.rows,
         bytes=drafted.source.bytes,
         lossy=drafted.source.lossy,
+        json_bytes=draft.able(drafted).json_bytes,
         moving=drafted.source.moving and model.on_drift is not OnDrift.FAIL,
     )
     steps: list[Step] = []

@@ -216,6 +216,8 @@ class CopySplits:
         staging: bulk route only.
         fingerprint: of the source collection, checked when a split is opened.
         lossy: name of the quantiser when the source's vectors are approximations, else "".
+        json_bytes: most bytes of a JSON document, also of the dynamic field; a row with a longer
+            one is bad. 0 means no limit.
         moving: a split may give another number of rows than planned, since rows that were changed
             after the plan are somewhere else by now. They are counted, told, and left to another
             plan.
@@ -240,6 +242,7 @@ class CopySplits:
     rows: int | None = None
     bytes: int = 0
     lossy: str = ""
+    json_bytes: int = 0
     moving: bool = False
     kind: Literal["copy_splits"] = "copy_splits"
 

@@ -14,6 +14,7 @@ from mmc.errors import TargetError
 from mmc.facts import Capabilities
 from mmc.sinks.milvus import indexrules, scalars
 from mmc.sinks.milvus.importable import V2_3, V2_4, V2_5, V2_6, V2_6_24, Imports
+from mmc.spi import Config
 from mmc.types import ELEMENTS
 
 _SCALARS = frozenset(
@@ -188,6 +189,12 @@ SERVERS: tuple[tuple[tuple[int, ...], Dialect], ...] = (
 """First version -> dialect, ascending. A newer server is spoken to as the newest that is known."""
 
 OLDEST = SERVERS[0][0]
+
+
+def configured(able: Capabilities, config: Config) -> Capabilities:
+    """With the limits that the options of a target say otherwise. Milvus Lite has none for JSON."""
+    said = config.get("json_bytes")
+    return replace(able, json_bytes=said) if isinstance(said, int) and able.json_bytes else able
 
 
 @dataclass(frozen=True, slots=True)

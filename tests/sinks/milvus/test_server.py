@@ -422,6 +422,25 @@ def test_scalar_indexes_that_the_server_builds(target: InsertTarget) -> None:
                 target._client.drop_index(collection.name, one.name)
 
 
+def test_the_longest_json(target: InsertTarget) -> None:
+    """As many bytes as the plan says, of a field and of the dynamic one, and not one more."""
+    fields = (*small().fields, field("j", "json"))
+    collection = named(Collection("", fields, dynamic=True))
+    target.ensure(create_step(collection))
+    most = SERVER.json_bytes
+    longest, short = '{"x":"' + "y" * (most - 8) + '"}', "{}"
+
+    def row(key: int, document: str, meta: str) -> pa.RecordBatch:
+        columns = {"id": [key], "t": ["t"], "v": [[1.0, 2.0]], "j": [document], "$meta": [meta]}
+        return batch_of(collection, columns)
+
+    write(target, collection, row(1, longest, longest))
+    longer = longest.replace("x", "xx")
+    for document, meta in ((longer, short), (short, longer)):
+        with pytest.raises(TargetError, match=rf"length \({most + 1}\) of"):
+            write(target, collection, row(2, document, meta))
+
+
 @pytest.mark.parametrize(
     ("vector", "type_", "metric", "cases"),
     [
