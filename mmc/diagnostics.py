@@ -172,6 +172,8 @@ CODES: dict[str, str] = {
     "MMC384": "index parameter out of range",
     "MMC385": "index made to fit",
     "MMC386": "JSON too long",
+    "MMC387": "field that a function fills",
+    "MMC388": "field of an unknown type",
     # 4xx: source
     "MMC400": "not a Faiss index",
     "MMC401": "damaged Faiss index",

@@ -306,12 +306,23 @@ class TargetCollection:
     """A collection that is already there.
 
     `loaded`: its rows can be asked for; where not, `rows` is what the server has stored of it.
+
+    Attributes:
+        unknown_fields: (name, type in the target's own words) of fields that mmc has no type for;
+            they are not in `schema`.
+        omittable: of the unknown fields, those that a row may come without: nullable ones, and
+            those with a default.
+        filled: (field, function) for each field of `schema` whose values a function of the
+            collection makes: rows come without it.
     """
 
     schema: Collection
     rows: int
     indexes: tuple[tuple[str, Index], ...] = ()
     loaded: bool = True
+    unknown_fields: tuple[tuple[str, str], ...] = ()
+    omittable: tuple[str, ...] = ()
+    filled: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,6 +187,8 @@ def _check_vectors(
     draft: Draft, collection: CollectionDraft, able: Capabilities, findings: list[Diagnostic]
 ) -> None:
     assert collection.collection is not None
+    if collection.existing is not None and draft.spec.model.load.mode in (Mode.APPEND, Mode.UPSERT):
+        return  # It has the vectors that it has, some perhaps made by its functions.
     vectors = [field.name for field in collection.collection.fields if field.type.is_vector]
     if not vectors and able.needs_vector:
         findings.append(

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mmc.compile.draft import CollectionDraft, Draft
+from mmc.compile.existing import left_out
 from mmc.facts import SourceField
 from mmc.plan.model import (
     AwaitIndexes,
@@ -102,6 +103,7 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
             mode,
             exists=there is not None,
             rows_before=there.rows if there and mode is not Mode.REPLACE else 0,
+            left_out=left_out(there) if there and joins else (),
         )
     )
     able = draft.able(drafted)

@@ -161,6 +161,11 @@ def _target_collection(collection: TargetCollection) -> Iterator[tuple[str, str]
     yield f"{name}/fields", ", ".join(field.name for field in schema.fields)
     for field in schema.fields:
         yield f"{name}/field {field.name}", _field(field)
+    for field_name, type_ in collection.unknown_fields:
+        omittable = " omittable" if field_name in collection.omittable else ""
+        yield f"{name}/field {field_name}", f"{type_}, not a type of mmc{omittable}"
+    for field_name, function in collection.filled:
+        yield f"{name}/filled {field_name}", function
     for field_name, index in collection.indexes:
         yield f"{name}/index {field_name}", _index(index)
     yield f"{name}/dynamic", str(schema.dynamic).lower()

@@ -170,6 +170,7 @@ class CreateCollection:
 
     May be a check only: for append and upsert the collection must be there as `collection` says,
         and nothing is made. `rows_before` is the count seen at plan time (0 for a new one).
+    `left_out`: fields that are there and not in `collection`; rows come without them.
     """
 
     id: str
@@ -177,6 +178,7 @@ class CreateCollection:
     mode: Mode
     exists: bool
     rows_before: int = 0
+    left_out: tuple[str, ...] = ()
     kind: Literal["create_collection"] = "create_collection"
 
 

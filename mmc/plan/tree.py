@@ -182,6 +182,9 @@ def _collection(step: CreateCollection, plan: Plan, verbose: bool) -> Iterator[L
         yield Line(Symbol.REMOVE, (name,), "dropped, with all rows in it")
     if step.exists and step.mode in (Mode.APPEND, Mode.UPSERT):
         note = f"{step.mode} to {rows_text(step.rows_before)} that are there"
+        fields += tuple(
+            Line(Symbol.CHECK, (left, "left out"), "rows come without it") for left in step.left_out
+        )
         yield Line(Symbol.CHANGE, (name,), note, fields)
     else:
         yield Line(Symbol.ADD, (name,), _shape(made), fields)

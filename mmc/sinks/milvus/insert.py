@@ -80,7 +80,7 @@ class InsertTarget:
                 self._drop(wanted.name)
                 there = False
             self._create(wanted, there)
-        self._compare(wanted)
+        self._compare(wanted, step.left_out)
 
     def _exists(self, name: str) -> bool:
         with translated(f"look for collection {name}"):
@@ -111,9 +111,9 @@ class InsertTarget:
                 if partition not in present:
                     self._client.create_partition(wanted.name, partition, timeout=timeout)
 
-    def _compare(self, wanted: Collection) -> None:
-        found, unknown = describe(self._connection, wanted.name)
-        lines = [*differences(wanted, found), *(f"field {name} is not wanted" for name in unknown)]
+    def _compare(self, wanted: Collection, left_out: Sequence[str]) -> None:
+        found = describe(self._connection, wanted.name)
+        lines = differences(wanted, found.schema, found.unknown_fields, left_out)
         if lines:
             raise TargetError(
                 f"collection {wanted.name} is not as planned: {'; '.join(lines)}",

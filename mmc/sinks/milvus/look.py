@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mmc.facts import TargetCollection
 from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.errors import translated
-from mmc.sinks.milvus.schema import from_description, to_index
+from mmc.sinks.milvus.schema import filled, from_description, omittable, to_index
 from mmc.types import Collection, Index, TypeKind
 
 
@@ -21,10 +22,21 @@ def look(connection: Connection, names: Sequence[str]) -> tuple[TargetCollection
         with translated(f"look for collection {name}"):
             there = connection.client.has_collection(name, timeout=connection.timeout)
         if there:
-            schema, _ = describe(connection, name)
+            described = describe(connection, name)
+            schema = described.schema
             open_ = connection.dialect.capabilities.embedded or loaded(connection, name)
             held = count(connection, schema) if open_ else stored(connection, name)
-            found.append(TargetCollection(schema, held, indexes(connection, name), open_))
+            found.append(
+                TargetCollection(
+                    schema,
+                    held,
+                    indexes(connection, name),
+                    open_,
+                    unknown_fields=described.unknown_fields,
+                    omittable=described.omittable,
+                    filled=described.filled,
+                )
+            )
     return tuple(found)
 
 
@@ -39,12 +51,28 @@ def indexes(connection: Connection, name: str) -> tuple[tuple[str, Index], ...]:
     return tuple(sorted((one["field_name"], to_index(one)) for one in described if one))
 
 
-def describe(connection: Connection, name: str) -> tuple[Collection, tuple[str, ...]]:
-    """The collection as it is, and the fields mmc has no type for."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """A collection as the target describes it; the rest as in `mmc.facts.TargetCollection`."""
+
+    schema: Collection
+    unknown_fields: tuple[tuple[str, str], ...]
+    omittable: tuple[str, ...]
+    filled: tuple[tuple[str, str], ...]
+
+
+def describe(connection: Connection, name: str) -> Described:
+    """The collection as it is."""
     with translated(f"describe {name}"):
         description = connection.client.describe_collection(name, timeout=connection.timeout)
         partitions = connection.client.list_partitions(name, timeout=connection.timeout)
-    return from_description(description, partitions)
+    schema, unknown = from_description(description, partitions)
+    return Described(
+        schema=schema,
+        unknown_fields=unknown,
+        omittable=omittable(description),
+        filled=filled(description),
+    )
 
 
 def stored(connection: Connection, name: str) -> int:
