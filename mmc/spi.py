@@ -154,6 +154,11 @@ class Target(Protocol):
     def count_partitions(self, collection: Collection, partitions: Sequence[str]) -> Sequence[int]:
         """The same of each of these partitions, in their order. Raises TargetError."""
 
+    def count_keys(self, collection: Collection, keys: pa.Array) -> int:
+        """The rows that have one of these primary keys, at strong consistency: each of several rows
+        of one key counts. Not called where capabilities say `whole_files`. Raises TargetError.
+        """
+
     def read_back(
         self, collection: Collection, columns: Sequence[str], keys: pa.Array | None, batch_rows: int
     ) -> Iterable[pa.RecordBatch]:

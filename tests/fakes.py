@@ -303,6 +303,12 @@ class FakeTarget:
         (found,) = self.base.execute("SELECT count(*) FROM rows WHERE name = ?", [name]).fetchone()
         return int(found)
 
+    def count_keys(self, collection: Collection, keys: pa.Array) -> int:
+        strike(self.folder, "count_keys")
+        wanted = set(keys.to_pylist())
+        found = self.base.execute("SELECT id FROM rows WHERE name = ?", [collection.name])
+        return sum(id_ in wanted for (id_,) in found)
+
     def read_back(
         self, collection: Collection, columns: Sequence[str], keys: pa.Array | None, batch_rows: int
     ) -> Iterator[pa.RecordBatch]:
@@ -419,7 +425,12 @@ def make_plan(
     index = Index("FLAT", Metric.L2)
     there = target_facts.collection(collection.name)
     steps: tuple[Step, ...] = (
-        CheckKeys("keys.articles", "copy.articles", there is not None and mode is Mode.APPEND),
+        CheckKeys(
+            "keys.articles",
+            "copy.articles",
+            existing=there is not None and mode is Mode.APPEND,
+            counted=there is not None and mode is Mode.UPSERT,
+        ),
         CreateCollection(
             "create.articles",
             collection,

@@ -94,8 +94,9 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
     there = drafted.existing if mode is not Mode.FAIL else None
     joins = there is not None and mode is not Mode.REPLACE
     appends = joins and mode is Mode.APPEND
-    if appends or not _key_is_unique(drafted):
-        steps.append(CheckKeys(f"keys.{name}", copy.id, existing=appends))
+    counted = joins and mode is Mode.UPSERT and model.verify.count != "off"
+    if appends or counted or not _key_is_unique(drafted):
+        steps.append(CheckKeys(f"keys.{name}", copy.id, existing=appends, counted=counted))
     steps.append(
         CreateCollection(
             f"create.{name}",

@@ -188,12 +188,15 @@ class CheckKeys:
 
     Keys that occur twice stop the run. Not planned when the source guarantees unique keys or the
     target makes them, unless rows are appended: with `existing`, keys that the collection holds
-    already stop it too, for appending them would replace or double rows that are not ours.
+    already stop it too, for appending them would replace or double rows that are not ours. Nor
+    left out where rows are upserted and counted: with `counted`, the rows that the collection holds
+    under the keys are counted, for those are the ones that go.
     """
 
     id: str
     copy: str
     existing: bool = False
+    counted: bool = False
     kind: Literal["check_keys"] = "check_keys"
 
 

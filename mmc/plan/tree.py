@@ -129,7 +129,9 @@ def _step(
         case CheckKeys():
             name = copies[step.copy].collection.name
             what = "no primary key twice" + (" or there already" if step.existing else "")
-            yield Line(Symbol.CHECK, (f"keys {name}",), f"{what}, before anything is written")
+            counts = "; counts the rows that will be replaced" if step.counted else ""
+            note = f"{what}, before anything is written{counts}"
+            yield Line(Symbol.CHECK, (f"keys {name}",), note)
         case CopySplits():
             yield _copy(step, plan, verbose)
         case ImportFiles():

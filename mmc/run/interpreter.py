@@ -49,7 +49,15 @@ from mmc.run.inspect import inspect_again, route_of
 from mmc.run.keys import check_keys
 from mmc.run.labels import label_of
 from mmc.run.pace import call
-from mmc.run.proof import PARTITIONS_BEFORE, ROWS_BEFORE, copy_of, recorded, verify_copied
+from mmc.run.proof import (
+    HELD,
+    KEYS,
+    PARTITIONS_BEFORE,
+    ROWS_BEFORE,
+    copy_of,
+    recorded,
+    verify_copied,
+)
 from mmc.run.proof import verify_plan as verify_plan
 from mmc.run.report import RunReport, report_of
 from mmc.run.staged import StagedCopies
@@ -272,7 +280,7 @@ class _Apply:
                     self._attempt.call(label_of(step), lambda: _create(target, step, parts))
                 )
             case CheckKeys():
-                return _Outcome({"rows": self._check_keys(step)})
+                return _Outcome(self._check_keys(step))
             case CopySplits():
                 self._staged.copy(step)
             case ImportFiles():
@@ -321,13 +329,16 @@ class _Apply:
 
         target.await_indexes(step, progress)
 
-    def _check_keys(self, step: CheckKeys) -> int:
+    def _check_keys(self, step: CheckKeys) -> JsonValue:
         copy = copy_of(self._plan, step.copy)
-        return check_keys(
+        target = self._targets.by_route(copy.route) if step.existing or step.counted else None
+        keys = check_keys(
             self._plan.source,
             copy,
-            appended_to=self._targets.by_route(copy.route) if step.existing else None,
+            appended_to=target if step.existing else None,
+            counted_in=target if step.counted else None,
             scratch=self._run_dir / "keys",
             emit=self._emit,
             should_stop=self._attempt.should_stop,
         )
+        return {KEYS: keys.keys} if keys.held is None else {KEYS: keys.keys, HELD: keys.held}

@@ -241,6 +241,10 @@ class BulkTarget:
         """Exact count(*) of each partition at strong consistency."""
         return self._rows.count_partitions(collection, partitions)
 
+    def count_keys(self, collection: Collection, keys: pa.Array) -> int:
+        """Exact count(*) of the rows with these keys at strong consistency."""
+        return self._rows.count_keys(collection, keys)
+
     def read_back(
         self,
         collection: Collection,

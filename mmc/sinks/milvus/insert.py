@@ -27,7 +27,7 @@ from mmc.sinks.milvus.built import await_indexes
 from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.errors import translated
 from mmc.sinks.milvus.lite import remove_remnant
-from mmc.sinks.milvus.look import count, describe, indexes
+from mmc.sinks.milvus.look import count, count_keys, describe, indexes
 from mmc.sinks.milvus.pages import KEYWORDS, read_all, read_keys
 from mmc.sinks.milvus.schema import differences, to_schema
 from mmc.sinks.milvus.writer import InsertWriter
@@ -36,6 +36,9 @@ from mmc.types import Collection, Index
 
 COUNTS_IN_FLIGHT = 16
 """A strong read waits half a second for the server's clock, whatever it reads (2.3.5)."""
+
+KEYS_AT_ONCE = 1000
+"""Keys in one filter."""
 
 
 class InsertTarget:
@@ -181,6 +184,19 @@ class InsertTarget:
         with ThreadPoolExecutor(COUNTS_IN_FLIGHT) as pool:
             ask = partial(count, self._connection, collection)
             return list(pool.map(ask, partitions))
+
+    def count_keys(self, collection: Collection, keys: pa.Array) -> int:
+        """Exact count(*) of the rows with these keys at strong consistency."""
+        parts = [keys.slice(at, KEYS_AT_ONCE) for at in range(0, len(keys), KEYS_AT_ONCE)]
+
+        def ask(part: pa.Array) -> int:
+            return count_keys(self._connection, collection, part.to_pylist())
+
+        if self._connection.dialect.capabilities.embedded:
+            self._load_embedded(collection)
+            return sum(map(ask, parts))
+        with ThreadPoolExecutor(COUNTS_IN_FLIGHT) as pool:
+            return sum(pool.map(ask, parts))
 
     def read_back(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 from mmc.facts import TargetCollection
 from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.errors import translated
+from mmc.sinks.milvus.pages import among
 from mmc.sinks.milvus.schema import filled, from_description, omittable, to_index
 from mmc.types import Collection, Index, TypeKind
 
@@ -104,6 +105,19 @@ def count(connection: Connection, collection: Collection, partition: str = "") -
             consistency_level="Strong",
             timeout=connection.timeout,
             **where,
+        )
+    return int(answer[0]["count(*)"])
+
+
+def count_keys(connection: Connection, collection: Collection, keys: Sequence[Any]) -> int:
+    """count(*) of the rows with one of these keys, each of several rows of one key."""
+    with translated(f"count keys of {collection.name}"):
+        answer = connection.client.query(
+            collection.name,
+            filter=among(collection.primary, keys),
+            output_fields=["count(*)"],
+            consistency_level="Strong",
+            timeout=connection.timeout,
         )
     return int(answer[0]["count(*)"])
 
