@@ -44,7 +44,11 @@ def rule_of(index: Index, type_: FieldType, able: Capabilities) -> IndexRule | N
 
 
 def misplaced(index: Index, type_: FieldType, able: Capabilities) -> bool:
-    """Whether the target builds this type of index, but not on such a field."""
+    """Whether the target builds this type of index, but not on such a field. Of a field that it
+    does not have at all more is said elsewhere.
+    """
+    if str(type_.kind) not in able.types:
+        return False
     known = any(rule.type == index.type for rule in able.index_rules)
     return known and rule_of(index, type_, able) is None
 
