@@ -249,17 +249,39 @@ class Capabilities:
     max_partitions: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetCollection:
     """A collection that is already there.
 
-    `loaded`: its rows can be asked for; where not, `rows` is what the server has stored of it.
+    Attributes:
+        schema: as the target describes it, under its own name; without the property by which a run
+            of mmc claims a collection.
+        rows: all of them, by count(*); what the target has stored, where not all are loaded.
+        loaded: all of its rows can be asked for.
+        unloaded: partitions that are not loaded while others are, sorted. The target calls such a
+            collection loaded, and counts and finds the rows of the others only.
+        asked: the alias by which it was asked for; "" where that was its own name.
+        aliases: all other names that it has, sorted.
+        functions: names of the functions that make values of its fields, sorted.
+        consistency: level that reads have unless they say another; "" where not known.
+        run: the run of mmc that is filling it, or began to; "" where none is.
     """
 
     schema: Collection
     rows: int
     indexes: tuple[tuple[str, Index], ...] = ()
     loaded: bool = True
+    unloaded: tuple[str, ...] = ()
+    asked: str = ""
+    aliases: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
+    consistency: str = ""
+    run: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names by which these facts are found."""
+        return (self.schema.name, self.asked) if self.asked else (self.schema.name,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +297,10 @@ class TargetFacts:
     collections: tuple[TargetCollection, ...] = ()
 
     def collection(self, name: str) -> TargetCollection | None:
-        return next((found for found in self.collections if found.schema.name == name), None)
+        """The collection of that name or alias, as far as it was asked for."""
+        found = [one for one in self.collections if name in one.names]
+        # The same collection may have been asked for twice: by its name, and by an alias of it.
+        return min(found, key=lambda one: name != one.names[-1], default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,7 @@ class FakeSink:
             elements=frozenset(),
             max_batch_bytes=int(limit.read_text()) if limit.exists() else 1 << 20,
         )
-        there = [TargetCollection(schema(name), rows) for name, rows in found.items()]
+        there = [TargetCollection(schema=schema(name), rows=rows) for name, rows in found.items()]
         return TargetFacts("fake", "insert", "1", capabilities, tuple(there))
 
     @contextmanager

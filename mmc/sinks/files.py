@@ -87,7 +87,7 @@ class FilesSink:
             version=VERSION,
             capabilities=capabilities(target.format),
             collections=tuple(
-                TargetCollection(entry.schema, entry.rows, entry.indexes)
+                TargetCollection(schema=entry.schema, rows=entry.rows, indexes=entry.indexes)
                 for entry in manifest.collections
                 if not collections or entry.name in collections
             ),

@@ -112,8 +112,11 @@ class InsertTarget:
                     self._client.create_partition(wanted.name, partition, timeout=timeout)
 
     def _compare(self, wanted: Collection) -> None:
-        found, unknown = describe(self._connection, wanted.name)
-        lines = [*differences(wanted, found), *(f"field {name} is not wanted" for name in unknown)]
+        found = describe(self._connection, wanted.name)
+        lines = [
+            *differences(wanted, found.schema),
+            *(f"field {name} is not wanted" for name in found.unknown),
+        ]
         if lines:
             raise TargetError(
                 f"collection {wanted.name} is not as planned: {'; '.join(lines)}",

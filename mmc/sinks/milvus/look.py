@@ -1,31 +1,52 @@
-"""Looks at a collection: its schema, indexes and rows. Changes nothing."""
+"""Looks at a collection: its schema, names, indexes, load and rows. Changes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from mmc.facts import TargetCollection
 from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.errors import translated
-from mmc.sinks.milvus.schema import from_description, to_index
+from mmc.sinks.milvus.schema import CLAIM, from_description, to_index
 from mmc.types import Collection, Index, TypeKind
+
+CALLS_IN_FLIGHT = 16
+"""A strong read waits half a second for the server's clock, whatever it reads (2.3.5)."""
 
 
 def look(connection: Connection, names: Sequence[str]) -> tuple[TargetCollection, ...]:
     """Those of the named collections that are there; none where the database is not."""
     if not connection.has_database:
         return ()
-    found = []
-    for name in names:
-        with translated(f"look for collection {name}"):
-            there = connection.client.has_collection(name, timeout=connection.timeout)
-        if there:
-            schema, _ = describe(connection, name)
-            open_ = connection.dialect.capabilities.embedded or loaded(connection, name)
-            held = count(connection, schema) if open_ else stored(connection, name)
-            found.append(TargetCollection(schema, held, indexes(connection, name), open_))
-    return tuple(found)
+    return tuple(_collection(connection, name) for name in names if has(connection, name))
+
+
+def _collection(connection: Connection, asked: str) -> TargetCollection:
+    found = describe(connection, asked)
+    schema = found.schema
+    load = load_of(connection, schema.name)
+    whole = connection.dialect.capabilities.embedded or load.whole
+    return TargetCollection(
+        schema=schema,
+        rows=count(connection, schema) if whole else stored(connection, schema.name),
+        indexes=indexes(connection, schema.name),
+        loaded=whole,
+        unloaded=load.unloaded,
+        asked="" if schema.name == asked else asked,
+        aliases=found.aliases,
+        functions=found.functions,
+        consistency=found.consistency,
+        run=found.run,
+    )
+
+
+def has(connection: Connection, name: str) -> bool:
+    """Whether a collection has this name, or this alias."""
+    with translated(f"look for collection {name}"):
+        return bool(connection.client.has_collection(name, timeout=connection.timeout))
 
 
 def indexes(connection: Connection, name: str) -> tuple[tuple[str, Index], ...]:
@@ -39,12 +60,38 @@ def indexes(connection: Connection, name: str) -> tuple[tuple[str, Index], ...]:
     return tuple(sorted((one["field_name"], to_index(one)) for one in described if one))
 
 
-def describe(connection: Connection, name: str) -> tuple[Collection, tuple[str, ...]]:
-    """The collection as it is, and the fields mmc has no type for."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """A collection as the target describes it; `unknown` fields are of types that mmc has not. The
+    rest as in `mmc.facts.TargetCollection`.
+    """
+
+    schema: Collection
+    unknown: tuple[str, ...]
+    aliases: tuple[str, ...]
+    functions: tuple[str, ...]
+    consistency: str
+    run: str
+
+
+def describe(connection: Connection, name: str) -> Described:
+    """The collection as it is, under its own name, whatever alias it was asked for by."""
+    client, timeout = connection.client, connection.timeout
     with translated(f"describe {name}"):
-        description = connection.client.describe_collection(name, timeout=connection.timeout)
-        partitions = connection.client.list_partitions(name, timeout=connection.timeout)
-    return from_description(description, partitions)
+        description = client.describe_collection(name, timeout=timeout)
+        partitions = client.list_partitions(name, timeout=timeout)
+        own = description["collection_name"]
+        # Milvus Lite describes a collection without its aliases; a server lists them here too.
+        aliases = client.list_aliases(own, timeout=timeout)["aliases"]
+    schema, unknown = from_description(description, partitions)
+    return Described(
+        schema=schema,
+        unknown=unknown,
+        aliases=tuple(sorted(aliases)),
+        functions=tuple(sorted(one["name"] for one in description.get("functions") or ())),
+        consistency=str(description.get("consistency_level_name") or ""),
+        run=str((description.get("properties") or {}).get(CLAIM) or ""),
+    )
 
 
 def stored(connection: Connection, name: str) -> int:
@@ -58,10 +105,54 @@ def stored(connection: Connection, name: str) -> int:
     return int(stats["row_count"])
 
 
-def loaded(connection: Connection, name: str) -> bool:
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Which partitions of a collection are loaded, each list sorted."""
+
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every row can be asked for."""
+        return bool(self.loaded) and not self.missing
+
+    @property
+    def unloaded(self) -> tuple[str, ...]:
+        """Partitions that are not loaded while others are."""
+        return self.missing if self.loaded else ()
+
+
+def load_of(connection: Connection, name: str) -> Load:
+    """How a collection is loaded, partition by partition.
+
+    The state of the collection alone does not tell: it is Loaded where only one partition is, and
+    its progress 100 (2.3.5).
+    """
+    client, timeout = connection.client, connection.timeout
     with translated(f"look at {name}"):
-        state = connection.client.get_load_state(name, timeout=connection.timeout)["state"]
-    return str(state.name) == "Loaded"
+        partitions = sorted(client.list_partitions(name, timeout=timeout))
+        if not _is_loaded(client.get_load_state(name, timeout=timeout)):
+            return Load((), tuple(partitions))
+
+        def ask(partition: str) -> bool:
+            return _is_loaded(client.get_load_state(name, partition, timeout=timeout))
+
+        with ThreadPoolExecutor(CALLS_IN_FLIGHT) as pool:
+            loaded = dict(zip(partitions, pool.map(ask, partitions), strict=True))
+    return Load(
+        tuple(one for one in partitions if loaded[one]),
+        tuple(one for one in partitions if not loaded[one]),
+    )
+
+
+def _is_loaded(answer: Any) -> bool:
+    return str(answer["state"].name) == "Loaded"
+
+
+def loaded(connection: Connection, name: str) -> bool:
+    """Whether every row of a collection can be asked for."""
+    return load_of(connection, name).whole
 
 
 def count(connection: Connection, collection: Collection, partition: str = "") -> int:
