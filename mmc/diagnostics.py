@@ -162,6 +162,7 @@ CODES: dict[str, str] = {
     "MMC364": "upsert empties values",
     "MMC365": "partition missing in the existing collection",
     "MMC366": "existing collection cannot be loaded",
+    "MMC367": "an alias in the place of a collection",
     "MMC370": "index not carried over",
     "MMC371": "metric not known",
     "MMC372": "metric without an equal",
@@ -288,6 +289,8 @@ CODES: dict[str, str] = {
     "MMC550": "not known whether Milvus sees the staged files",
     "MMC551": "index of a GPU build",
     "MMC552": "index given up",
+    "MMC580": "an alias leads elsewhere",
+    "MMC581": "another run fills the collection",
     # 6xx: run
     "MMC600": "null in a field that is not nullable",
     "MMC601": "outside the range of the type",

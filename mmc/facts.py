@@ -264,7 +264,8 @@ class TargetCollection:
         aliases: all other names that it has, sorted.
         functions: names of the functions that make values of its fields, sorted.
         consistency: level that reads have unless they say another; "" where not known.
-        run: the run of mmc that is filling it, or began to; "" where none is.
+        run: the run of mmc that is filling it, or began to; "" where none is, None where the target
+            cannot tell.
     """
 
     schema: Collection
@@ -276,7 +277,7 @@ class TargetCollection:
     aliases: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     consistency: str = ""
-    run: str = ""
+    run: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

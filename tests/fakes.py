@@ -62,7 +62,7 @@ from mmc.plan.model import (
 from mmc.plan.model import (
     Mapping as FieldMapping,
 )
-from mmc.spi import FileRecord, Progress, Sample, WrittenSplit, unheard
+from mmc.spi import ALONE, Claim, FileRecord, Progress, Sample, WrittenSplit, unheard
 from mmc.types import ArrowType, Collection, Field, FieldType, Index, Metric, freeze
 
 DIM = 4
@@ -249,7 +249,7 @@ class FakeTarget:
         names = [name for (name,) in self.base.execute("SELECT name FROM made")]
         return {name: self._count(name) for name in names}
 
-    def ensure(self, step: CreateCollection) -> None:
+    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> None:
         strike(self.folder, "ensure.before")
         name = step.collection.name
         with self.base:
@@ -258,6 +258,10 @@ class FakeTarget:
             self.base.execute("INSERT OR IGNORE INTO made VALUES (?, 'collection')", [name])
         self.did("ensure")
         strike(self.folder, "ensure.after")
+
+    def release(self, step: CreateCollection, claim: Claim) -> None:
+        self.did("release")
+        strike(self.folder, "release")
 
     def writer(self, step: CopySplits, split: Split, *, replay: bool) -> FakeWriter:
         self.did(f"writer {split.id}{' replay' if replay else ''}")

@@ -101,6 +101,8 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
             mode,
             exists=there is not None,
             rows_before=there.rows if there and mode is not Mode.REPLACE else 0,
+            asked=there.asked if there else "",
+            claimed=(there.run or "") if there else "",
         )
     )
     able = draft.able(drafted)

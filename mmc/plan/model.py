@@ -170,6 +170,11 @@ class CreateCollection:
 
     May be a check only: for append and upsert the collection must be there as `collection` says,
         and nothing is made. `rows_before` is the count seen at plan time (0 for a new one).
+        `asked` is the alias that the spec names, where it names one; `collection` has the real
+        name, which all steps work on. `claimed` is the run that was filling it when planned.
+
+    While the run goes on, a collection that it made says so in its property `mmc.run`; the end of
+    the run takes that off.
     """
 
     id: str
@@ -177,7 +182,14 @@ class CreateCollection:
     mode: Mode
     exists: bool
     rows_before: int = 0
+    asked: str = ""
+    claimed: str = ""
     kind: Literal["create_collection"] = "create_collection"
+
+    @property
+    def makes(self) -> bool:
+        """Whether the collection is made, and not only checked."""
+        return not self.exists or self.mode not in (Mode.APPEND, Mode.UPSERT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,6 +456,10 @@ class Plan:
             if step.id == step_id:
                 return step
         raise KeyError(step_id)
+
+    @property
+    def creates(self) -> tuple[CreateCollection, ...]:
+        return tuple(step for step in self.steps if isinstance(step, CreateCollection))
 
     @property
     def copies(self) -> tuple[CopySplits, ...]:

@@ -182,7 +182,8 @@ def _collection(step: CreateCollection, plan: Plan, verbose: bool) -> Iterator[L
         yield Line(Symbol.REMOVE, (name,), "dropped, with all rows in it")
     if step.exists and step.mode in (Mode.APPEND, Mode.UPSERT):
         note = f"{step.mode} to {rows_text(step.rows_before)} that are there"
-        yield Line(Symbol.CHANGE, (name,), note, fields)
+        shown = f"collection {step.asked} -> {made.name}" if step.asked else name
+        yield Line(Symbol.CHANGE, (shown,), note, fields)
     else:
         yield Line(Symbol.ADD, (name,), _shape(made), fields)
 

@@ -19,19 +19,17 @@ from mmc.plan.model import (
     CopySplits,
     CreateCollection,
     LoadCollection,
-    Mode,
     Split,
     WriteManifest,
 )
 from mmc.sinks.milvus.built import await_indexes
 from mmc.sinks.milvus.connect import Connection
+from mmc.sinks.milvus.ensure import ensure, release
 from mmc.sinks.milvus.errors import translated
-from mmc.sinks.milvus.lite import remove_remnant
-from mmc.sinks.milvus.look import count, describe, indexes
-from mmc.sinks.milvus.pages import KEYWORDS, read_all, read_keys
-from mmc.sinks.milvus.schema import differences, to_schema
+from mmc.sinks.milvus.look import count, indexes
+from mmc.sinks.milvus.pages import read_all, read_keys
 from mmc.sinks.milvus.writer import InsertWriter
-from mmc.spi import Progress, WrittenSplit, unheard
+from mmc.spi import ALONE, Claim, Progress, WrittenSplit, unheard
 from mmc.types import Collection, Index
 
 COUNTS_IN_FLIGHT = 16
@@ -48,81 +46,13 @@ class InsertTarget:
     def _client(self) -> Any:
         return self._connection.client
 
-    def ensure(self, step: CreateCollection) -> None:
-        """Brings the collection to what the step says, and checks that it is so.
+    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> None:
+        """Brings the collection to what the step says: see `mmc.sinks.milvus.ensure`."""
+        ensure(self._connection, step, claim)
 
-        Once a `replace` has been done it must not be asked for again: it drops what was copied.
-
-        Raises:
-            TargetError: it exists and must not (MMC520), or differs from the plan (MMC522).
-        """
-        wanted = step.collection
-        if wanted.primary.name.lower() in KEYWORDS:
-            raise TargetError(
-                f"`{wanted.primary.name}` is a word of Milvus's filter language: rows could not "
-                "be asked for by that key",
-                hint="give the primary key another name",
-                code="MMC523",
-            )
-        self._connection.ensure_database()
-        there = self._exists(wanted.name)
-        if step.exists and step.mode in (Mode.APPEND, Mode.UPSERT):
-            if not there:
-                raise TargetError(f"collection {wanted.name} is not there any more", code="MMC522")
-        elif step.exists and step.mode is Mode.FAIL:
-            raise TargetError(
-                f"collection {wanted.name} exists",
-                hint="set load.mode to append, upsert or replace",
-                code="MMC520",
-            )
-        else:
-            if there and step.mode is Mode.REPLACE:
-                self._drop(wanted.name)
-                there = False
-            self._create(wanted, there)
-        self._compare(wanted)
-
-    def _exists(self, name: str) -> bool:
-        with translated(f"look for collection {name}"):
-            return bool(self._client.has_collection(name, timeout=self._connection.timeout))
-
-    def _drop(self, name: str) -> None:
-        with translated(f"drop collection {name}"):
-            self._client.drop_collection(name, timeout=self._connection.timeout)
-
-    def _create(self, wanted: Collection, there: bool) -> None:
-        """Makes what is missing of it: an attempt may have been killed half way."""
-        timeout = self._connection.timeout
-        if not there:
-            address = self._connection.address
-            if address.path is not None:
-                remove_remnant(address.path, address.database, wanted.name)
-            with translated(f"create collection {wanted.name}"):
-                self._client.create_collection(
-                    wanted.name,
-                    schema=to_schema(wanted),
-                    num_shards=wanted.shards,
-                    properties=dict(wanted.properties) or None,
-                    timeout=timeout,
-                )
-        with translated(f"create partitions of {wanted.name}"):
-            present = self._client.list_partitions(wanted.name, timeout=timeout)
-            for partition in wanted.partitions:
-                if partition not in present:
-                    self._client.create_partition(wanted.name, partition, timeout=timeout)
-
-    def _compare(self, wanted: Collection) -> None:
-        found = describe(self._connection, wanted.name)
-        lines = [
-            *differences(wanted, found.schema),
-            *(f"field {name} is not wanted" for name in found.unknown),
-        ]
-        if lines:
-            raise TargetError(
-                f"collection {wanted.name} is not as planned: {'; '.join(lines)}",
-                hint="plan again, or set load.mode to replace",
-                code="MMC522",
-            )
+    def release(self, step: CreateCollection, claim: Claim) -> None:
+        """Takes the claim off the collection, at the end of the run."""
+        release(self._connection, step, claim)
 
     def writer(self, step: CopySplits, split: Split, *, replay: bool) -> InsertWriter:
         """A writer for one split; inserts only when the plan says so and nothing was tried yet."""

@@ -136,7 +136,7 @@ def test_a_field_that_the_target_drops_is_noticed(
         kept = (one for one in collection.fields if one.name != "t")
         return to_schema(replace(collection, fields=tuple(kept)))
 
-    monkeypatch.setattr("mmc.sinks.milvus.insert.to_schema", without_text)
+    monkeypatch.setattr("mmc.sinks.milvus.ensure.to_schema", without_text)
     with open_lite(tmp_path) as target, pytest.raises(TargetError, match="field t is missing"):
         target.ensure(create_step(small()))
 
