@@ -163,6 +163,7 @@ CODES: dict[str, str] = {
     "MMC365": "partition missing in the existing collection",
     "MMC366": "existing collection cannot be loaded",
     "MMC367": "an alias in the place of a collection",
+    "MMC369": "another run is filling the existing collection",
     "MMC370": "index not carried over",
     "MMC371": "metric not known",
     "MMC372": "metric without an equal",

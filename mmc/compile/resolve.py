@@ -49,8 +49,9 @@ def resolve_collections(draft: Draft) -> Draft:
                 )
             )
         existing = draft.facts.target.collection(to)
-        if existing is not None and existing.asked:
+        if existing is not None:
             findings += _refuse_alias(draft, at, entry, existing)
+            findings += _warn_of_run(draft, at, existing)
             to = existing.schema.name
         found.append(CollectionDraft(at, entry, source, to, existing))
     seen: dict[str, CollectionDraft] = {}
@@ -81,7 +82,7 @@ def _refuse_alias(
     or is not dropped because of them.
     """
     mode, name = draft.spec.model.load.mode, existing.schema.name
-    if mode in (Mode.APPEND, Mode.UPSERT):
+    if not existing.asked or mode in (Mode.APPEND, Mode.UPSERT):
         return
     yield draft.finding(
         "MMC367",
@@ -92,6 +93,18 @@ def _refuse_alias(
         if mode is Mode.REPLACE
         else f"say load.mode: append or upsert to write into `{name}`, or another `to:`",
     )
+
+
+def _warn_of_run(draft: Draft, at: Path, existing: TargetCollection) -> Iterator[Diagnostic]:
+    if existing.run and draft.spec.model.load.mode is not Mode.FAIL:
+        yield draft.finding(
+            "MMC369",
+            f"run {existing.run} of mmc is filling `{existing.schema.name}`, or was stopped before"
+            " its end",
+            at,
+            severity=Severity.WARNING,
+            hint="wait for it, or apply its plan again; an apply of this plan goes on without it",
+        )
 
 
 def _problems(draft: Draft, source: SourceCollection) -> list[Diagnostic]:

@@ -154,10 +154,10 @@ class FilesFolder:
                 self._refuse_unrecorded(name)
             self._make_folder(name)
             return
-        if step.mode is Mode.FAIL:
+        if step.mode is Mode.FAIL or not step.exists:
             raise TargetError(
                 f"{self.url} holds a collection {name} already",
-                hint="choose another folder, or `load: {mode: replace}`",
+                hint="choose another folder, or plan again with `load: {mode: replace}`",
                 code="MMC530",
             )
         # Files first: a kill in between leaves an entry that names what is still to be removed.

@@ -1,4 +1,4 @@
-"""Small migrations into a real target, in this process: what tests of what is there already need."""
+"""Small migrations into a real target, in this process: for tests of what is there already."""
 
 from __future__ import annotations
 
