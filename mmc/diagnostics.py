@@ -163,6 +163,7 @@ CODES: dict[str, str] = {
     "MMC365": "partition missing in the existing collection",
     "MMC366": "existing collection cannot be loaded",
     "MMC367": "an alias in the place of a collection",
+    "MMC368": "upsert into a collection with partitions",
     "MMC369": "another run is filling the existing collection",
     "MMC370": "index not carried over",
     "MMC371": "metric not known",
@@ -292,6 +293,7 @@ CODES: dict[str, str] = {
     "MMC552": "index given up",
     "MMC580": "an alias leads elsewhere",
     "MMC581": "another run fills the collection",
+    "MMC582": "part of the collection is not loaded",
     # 6xx: run
     "MMC600": "null in a field that is not nullable",
     "MMC601": "outside the range of the type",

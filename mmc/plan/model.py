@@ -309,12 +309,14 @@ class LoadCollection:
     """Loads the collection so that it can be queried.
 
     May only ask for it (`wait` is false): loading takes seconds, in which rows can be copied
-    already, and a later step waits for it.
+    already, and a later step waits for it. With `refresh` some partitions were loaded when planned:
+    it waits until the rows of the others can be seen too.
     """
 
     id: str
     collection: str
     wait: bool = True
+    refresh: bool = False
     kind: Literal["load_collection"] = "load_collection"
 
 

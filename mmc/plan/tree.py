@@ -153,6 +153,7 @@ def _step(
             )
         case LoadCollection():
             note = "ready for queries" if step.wait else "begun before the copy"
+            note += ", with the partitions that are not loaded" if step.refresh else ""
             yield Line(Symbol.CHANGE, (f"load {step.collection}",), note)
         case AwaitIndexes():
             note = "waits until they cover every row"

@@ -96,9 +96,15 @@ class Desk:
     def plan(self, to: str, keys: Sequence[int], mode: str) -> Plan:
         return api.make_plan(self.spec(to, keys, mode))
 
+    @property
+    def state(self) -> str:
+        return f"sqlite:///{self.folder}/state.db"
+
     def apply(self, plan: Plan) -> Report:
-        state = f"sqlite:///{self.folder}/state.db"
-        return api.apply_plan(plan, state=state, directory=self.folder / "mmc")
+        return api.apply_plan(plan, state=self.state, directory=self.folder / "mmc")
+
+    def verify(self, plan: Plan) -> Report:
+        return api.verify_plan(plan, state=self.state)
 
     def rows(self, name: str) -> dict[int, float]:
         """Key -> first component. Fails unless count(*) says as many, so no key is there twice."""

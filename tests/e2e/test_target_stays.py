@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mmc.errors import PlanStale, SpecInvalid, TargetError
+from mmc.errors import DuplicateKeys, PlanStale, SpecInvalid, TargetError
 from mmc.plan.tree import plan_lines
 from tests.e2e.target import Desk, a_name, both
 from tests.servers.milvus_server import MilvusServer
@@ -87,3 +87,61 @@ def test_a_name_that_becomes_an_alias(desk: Desk) -> None:
     with desk.target() as target, pytest.raises(TargetError, match=other) as refused:
         target.ensure(create)
     assert refused.value.code == "MMC580"
+
+
+def load_only(desk: Desk, name: str, partition: str) -> None:
+    with desk.target() as target:
+        target._client.flush(name)
+        target._client.release_collection(name)
+        target._client.load_partitions(name, [partition])
+
+
+@pytest.mark.parametrize("desk", ["insert"], indirect=True)
+def test_keys_in_a_partition_that_is_not_loaded(desk: Desk) -> None:
+    name = a_name()
+    desk.fill(name, {"a": range(0, 20, 2), "b": range(1, 20, 2)})
+    load_only(desk, name, "a")
+    plan = desk.plan(name, [1, 3, 20], "append")
+    assert any("with the partitions that are not loaded" in line for line in plan_lines(plan))
+    with pytest.raises(DuplicateKeys, match="already: 1, 3"):
+        desk.apply(plan)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("desk", SERVERS, indirect=True)
+def test_append_to_a_collection_that_is_loaded_in_part(desk: Desk) -> None:
+    """Rows of the partitions that are not loaded are there all the same, and counted."""
+    name = a_name()
+    desk.fill(name, {"a": range(0, 20, 2), "b": range(1, 20, 2)})
+    load_only(desk, name, "a")
+    assert desk.apply(desk.plan(name, range(20, 30), "append")).ok
+    assert desk.rows(name) == both(range(20), range(20, 30))
+
+
+@pytest.mark.parametrize("desk", ["insert"], indirect=True)
+def test_a_partition_that_is_released_after_the_plan(desk: Desk) -> None:
+    """Nothing that is counted or looked for is believed, at apply and at verify."""
+    name = a_name()
+    desk.fill(name, {"a": range(0, 20, 2), "b": range(1, 20, 2)})
+    appended = desk.plan(name, range(20, 30), "append")
+    assert desk.apply(appended).ok
+    plan = desk.plan(name, [1, 3], "append")
+    with desk.target() as target:
+        target._client.release_partitions(name, ["b"])
+    for act in (lambda: desk.apply(plan), lambda: desk.verify(appended)):
+        with pytest.raises(TargetError, match="not loaded: b;") as refused:
+            act()
+        assert refused.value.code == "MMC582"
+    assert desk.rows(name) == both(range(20), range(20, 30))
+
+
+@by_insert
+def test_upsert_of_keys_that_lie_in_partitions(desk: Desk) -> None:
+    """A server looks for the old row only where the new one goes; Milvus Lite moves it there."""
+    name = a_name()
+    desk.fill(name, {"a": range(0, 20, 2), "b": range(1, 20, 2)})
+    with pytest.raises(SpecInvalid) as refused:
+        desk.plan(name, range(10), "upsert")
+    (finding,) = [one for one in refused.value.diagnostics if one.is_error]
+    assert finding.code == "MMC368" and "a, b" in finding.message
+    assert desk.rows(name) == both(range(20), ())

@@ -28,7 +28,7 @@ from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.errors import translated
 from mmc.sinks.milvus.importable import Imports
 from mmc.sinks.milvus.insert import InsertTarget
-from mmc.sinks.milvus.look import loaded
+from mmc.sinks.milvus.look import load_of
 from mmc.sinks.milvus.stagedwriter import InPlaceWriter, StagedWriter
 from mmc.sinks.milvus.trial import is_found, is_unseen, not_seen, unseen
 from mmc.sinks.parts import PartSplitWriter
@@ -221,7 +221,7 @@ class BulkTarget:
         not even at strong consistency, unless it is refreshed.
         """
         client, timeout = self._connection.client, self._connection.long_timeout
-        if not loaded(self._connection, step.collection):
+        if not load_of(self._connection, step.collection).whole:
             self._rows.load(step)
             return
         with translated(f"refresh {step.collection}"):

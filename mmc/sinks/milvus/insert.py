@@ -26,14 +26,11 @@ from mmc.sinks.milvus.built import await_indexes
 from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.ensure import ensure, release
 from mmc.sinks.milvus.errors import translated
-from mmc.sinks.milvus.look import count, indexes
+from mmc.sinks.milvus.look import CALLS_IN_FLIGHT, WholeLoad, count, indexes, load_of
 from mmc.sinks.milvus.pages import read_all, read_keys
 from mmc.sinks.milvus.writer import InsertWriter
 from mmc.spi import ALONE, Claim, Progress, WrittenSplit, unheard
 from mmc.types import Collection, Index
-
-COUNTS_IN_FLIGHT = 16
-"""A strong read waits half a second for the server's clock, whatever it reads (2.3.5)."""
 
 
 class InsertTarget:
@@ -41,6 +38,7 @@ class InsertTarget:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._whole = WholeLoad(connection)
 
     @property
     def _client(self) -> Any:
@@ -73,11 +71,18 @@ class InsertTarget:
         self._connection.create_index(step.collection, step.field, step.index)
 
     def load(self, step: LoadCollection) -> None:
-        """Loads the collection, and waits until it can be queried where the step says so."""
+        """Loads the collection, and waits until it can be queried where the step says so.
+
+        Where some partitions were loaded, a server says at once that all are, and for seconds
+        counts and finds the rows of those only; not so once the load is refreshed (2.3.5).
+        """
+        client, timeout = self._client, self._connection.long_timeout
+        server = not self._connection.dialect.capabilities.embedded
+        partly = step.wait and server and load_of(self._connection, step.collection).unloaded
         with translated(f"load {step.collection}"):
-            self._client.load_collection(
-                step.collection, timeout=self._connection.long_timeout, _async=not step.wait
-            )
+            client.load_collection(step.collection, timeout=timeout, _async=not step.wait)
+            if partly or (step.refresh and server):
+                client.refresh_load(step.collection, timeout=timeout)
 
     def await_indexes(self, step: AwaitIndexes, progress: Progress = unheard) -> None:
         """Waits until every index covers every row.
@@ -103,15 +108,21 @@ class InsertTarget:
         raise AssertionError(f"step {step.id}: the insert route has no manifest")
 
     def count(self, collection: Collection) -> int:
-        """Exact count(*) over the whole collection at strong consistency."""
+        """Exact count(*) over the whole collection at strong consistency.
+
+        Raises:
+            TargetError: partitions of it are not loaded (MMC582), so not counted.
+        """
+        self._whole.require(collection.name)
         return count(self._connection, collection)
 
     def count_partitions(self, collection: Collection, partitions: Sequence[str]) -> list[int]:
-        """Exact count(*) of each partition at strong consistency."""
+        """Exact count(*) of each partition at strong consistency. Raises as `count`."""
+        self._whole.require(collection.name)
         if self._connection.dialect.capabilities.embedded:
             self._load_embedded(collection)
             return [count(self._connection, collection, one) for one in partitions]
-        with ThreadPoolExecutor(COUNTS_IN_FLIGHT) as pool:
+        with ThreadPoolExecutor(CALLS_IN_FLIGHT) as pool:
             ask = partial(count, self._connection, collection)
             return list(pool.map(ask, partitions))
 
@@ -122,7 +133,8 @@ class InsertTarget:
         keys: pa.Array | None,
         batch_rows: int,
     ) -> Iterator[pa.RecordBatch]:
-        """Rows as canonical batches; see `mmc.spi.Target.read_back`."""
+        """Rows as canonical batches; see `mmc.spi.Target.read_back`. Raises as `count`."""
+        self._whole.require(collection.name)
         if self._connection.dialect.capabilities.embedded:
             self._load_embedded(collection)
         if keys is None:

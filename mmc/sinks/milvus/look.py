@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from mmc.errors import TargetError
 from mmc.facts import TargetCollection
 from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.errors import translated
 from mmc.sinks.milvus.schema import CLAIM, from_description, to_index
 from mmc.types import Collection, Index, TypeKind
 
+LOOK_SECONDS = 2.0
+"""Between two looks at how a collection is loaded."""
+NAMED = 8
+"""Partitions that an error names at most."""
 CALLS_IN_FLIGHT = 16
 """A strong read waits half a second for the server's clock, whatever it reads (2.3.5)."""
 
@@ -150,9 +156,31 @@ def _is_loaded(answer: Any) -> bool:
     return str(answer["state"].name) == "Loaded"
 
 
-def loaded(connection: Connection, name: str) -> bool:
-    """Whether every row of a collection can be asked for."""
-    return load_of(connection, name).whole
+class WholeLoad:
+    """Asks whether every partition of a collection is loaded, before what the others hold is
+    believed. Asks again after LOOK_SECONDS: keys are looked for in thousands of calls.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._asked: dict[str, float] = {}
+
+    def require(self, name: str) -> None:
+        """Raises TargetError (MMC582) where partitions are not loaded while others are."""
+        if self._connection.dialect.capabilities.embedded:
+            return
+        now = time.monotonic()
+        if now - self._asked.get(name, -LOOK_SECONDS) < LOOK_SECONDS:
+            return
+        if unloaded := load_of(self._connection, name).unloaded:
+            shown = ", ".join(unloaded[:NAMED]) + (", ..." if len(unloaded) > NAMED else "")
+            raise TargetError(
+                f"{name}: partitions that are not loaded: {shown}; their rows would be neither"
+                " counted nor found",
+                hint="load the whole collection, or plan again: an append or upsert loads it first",
+                code="MMC582",
+            )
+        self._asked[name] = now
 
 
 def count(connection: Connection, collection: Collection, partition: str = "") -> int:
