@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from mmc.plan.model import Plan
 from mmc.sinks.milvus.insert import InsertTarget
 from mmc.sinks.milvus_insert import MilvusInsertSink
 from mmc.spec.load import Spec
+from mmc.types import JsonValue
 from mmc.verify.report import Report
 
 DIM = 8
@@ -41,14 +42,16 @@ class Desk:
     folder: Path
     uri: str
     route: str = "insert"
-    made: list[str] = field(default_factory=list)
 
     @contextmanager
-    def target(self) -> Iterator[InsertTarget]:
+    def target(self, database: str = "") -> Iterator[InsertTarget]:
         """The target, open; a Milvus Lite only for so long."""
-        config = {"type": "milvus", "uri": self.uri, "token": None, "timeout": 60.0}
-        with MilvusInsertSink().open(config) as target:
+        with MilvusInsertSink().open(self._config | {"database": database}) as target:
             yield target
+
+    @property
+    def _config(self) -> dict[str, JsonValue]:
+        return {"type": "milvus", "uri": self.uri, "token": None, "timeout": 60.0}
 
     def another(self) -> Desk:
         """The same target, from another folder with another State."""
@@ -110,13 +113,7 @@ class Desk:
         """Key -> first component. Fails unless count(*) says as many, so no key is there twice."""
         with self.target() as target:
             target._client.load_collection(name)
-            (facts,) = (
-                MilvusInsertSink()
-                .inspect(
-                    {"type": "milvus", "uri": self.uri, "token": None, "timeout": 60.0}, [name]
-                )
-                .collections
-            )
+            (facts,) = MilvusInsertSink().inspect(self._config, [name]).collections
             found: dict[int, float] = {}
             for batch in target.read_back(facts.schema, ["id", "embedding"], None, 1000):
                 vectors = [vector[0] for vector in batch["embedding"].to_pylist()]

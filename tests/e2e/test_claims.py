@@ -207,6 +207,16 @@ def test_what_ensure_makes_of_what_is_there(desk: Desk) -> None:
             client.drop_collection(collection.name)
 
 
+@by_insert
+def test_two_runs_make_the_same_database(desk: Desk) -> None:
+    database = a_name()
+    one, other = (replace(small(), name=a_name()) for _ in range(2))
+    with desk.target(database) as first, desk.target(database) as second:
+        first.ensure(create_step(one))
+        second.ensure(create_step(other))
+        assert {one.name, other.name} <= set(first._client.list_collections())
+
+
 def unclaimed(plan: Any) -> Any:
     """The plan as it was made when nobody had claimed the collection."""
     steps = tuple(

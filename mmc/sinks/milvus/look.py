@@ -86,9 +86,11 @@ def describe(connection: Connection, name: str) -> Described:
     with translated(f"describe {name}"):
         description = client.describe_collection(name, timeout=timeout)
         partitions = client.list_partitions(name, timeout=timeout)
-        own = description["collection_name"]
-        # Milvus Lite describes a collection without its aliases; a server lists them here too.
-        aliases = client.list_aliases(own, timeout=timeout)["aliases"]
+        aliases = description.get("aliases") or ()
+        if connection.dialect.capabilities.embedded:
+            # Milvus Lite describes a collection without its aliases.
+            name = description["collection_name"]
+            aliases = client.list_aliases(name, timeout=timeout)["aliases"]
     schema, unknown = from_description(description, partitions)
     return Described(
         schema=schema,
