@@ -252,6 +252,8 @@ class FakeTarget:
     def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> None:
         strike(self.folder, "ensure.before")
         name = step.collection.name
+        if step.makes and not step.exists and not claim.begun and name in self.rows_of_all():
+            raise TargetError(f"{name} is there, and this run did not begin to make it")
         with self.base:
             if step.mode is Mode.REPLACE:
                 self.base.execute("DELETE FROM rows WHERE name = ?", [name])
