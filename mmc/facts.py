@@ -301,13 +301,23 @@ class Capabilities:
     max_shards: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetCollection:
     """A collection that is already there.
 
-    `loaded`: its rows can be asked for; where not, `rows` is what the server has stored of it.
-
     Attributes:
+        schema: as the target describes it, under its own name; without the property by which a run
+            of mmc claims a collection.
+        rows: all of them, by count(*); what the target has stored, where not all are loaded.
+        loaded: all of its rows can be asked for.
+        unloaded: partitions that are not loaded while others are, sorted. The target calls such a
+            collection loaded, and counts and finds the rows of the others only.
+        asked: the alias by which it was asked for; "" where that was its own name.
+        aliases: all other names that it has, sorted.
+        functions: names of the functions that make values of its fields, sorted.
+        consistency: level that reads have unless they say another; "" where not known.
+        run: the run of mmc that is filling it, or began to; "" where none is, None where the target
+            cannot tell.
         unknown_fields: (name, type in the target's own words) of fields that mmc has no type for;
             they are not in `schema`.
         omittable: of the unknown fields, those that a row may come without: nullable ones, and
@@ -323,6 +333,17 @@ class TargetCollection:
     unknown_fields: tuple[tuple[str, str], ...] = ()
     omittable: tuple[str, ...] = ()
     filled: tuple[tuple[str, str], ...] = ()
+    unloaded: tuple[str, ...] = ()
+    asked: str = ""
+    aliases: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
+    consistency: str = ""
+    run: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names by which these facts are found."""
+        return (self.schema.name, self.asked) if self.asked else (self.schema.name,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +359,10 @@ class TargetFacts:
     collections: tuple[TargetCollection, ...] = ()
 
     def collection(self, name: str) -> TargetCollection | None:
-        return next((found for found in self.collections if found.schema.name == name), None)
+        """The collection of that name or alias, as far as it was asked for."""
+        found = [one for one in self.collections if name in one.names]
+        # The same collection may have been asked for twice: by its name, and by an alias of it.
+        return min(found, key=lambda one: name != one.names[-1], default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,8 +274,8 @@ def _check_partitions(
         )
     if (schema.partitions and not able.partitions) or (keys and not able.partition_key):
         findings.append(draft.finding("MMC514", "the target has no partitions", collection.at))
-    if draft.spec.model.load.mode is Mode.FAIL and collection.existing is not None:
-        there = collection.existing
+    there = collection.existing
+    if draft.spec.model.load.mode is Mode.FAIL and there is not None and not there.asked:
         findings.append(
             draft.finding(
                 "MMC515",

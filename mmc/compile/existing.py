@@ -34,6 +34,7 @@ def join_existing(
     for name in filled.keys() & by_name.keys():
         findings.append(_made_there(draft, collection, by_name.pop(name), filled[name]))
     findings += _unloadable(draft, collection, existing)
+    findings += _in_partitions(draft, collection, existing.schema)
     findings += _no_objects(draft, collection, existing.schema)
     for field in schema.fields:
         if field.auto_id:
@@ -140,6 +141,25 @@ def _unloadable(
             f" is no index on {', '.join(f'`{name}`' for name in bare)}",
             collection.at,
             hint="make the index there first, or say load.mode: replace",
+        )
+
+
+def _in_partitions(
+    draft: Draft, collection: CollectionDraft, schema: Collection
+) -> Iterator[Diagnostic]:
+    """An upsert replaces the row of a key only in the partition that it writes to: one that lies in
+    another stays beside the new one, and is moved by Milvus Lite. Which partition a key lies in is
+    known to nobody before all are asked. A partition key puts equal rows into one partition.
+    """
+    if draft.spec.model.load.mode is Mode.UPSERT and schema.partitions:
+        some = ", ".join(schema.partitions[:8]) + (", ..." if len(schema.partitions) > 8 else "")
+        yield draft.finding(
+            "MMC368",
+            f"rows of the existing collection `{schema.name}` lie in partitions ({some}): a row of"
+            " the same key in another partition would not be replaced",
+            (*collection.at, "to"),
+            hint="say load.mode: replace; or delete the rows of these keys there, and say"
+            " load.mode: append",
         )
 
 

@@ -63,14 +63,17 @@ def seen_source(facts: SourceFacts) -> Seen:
 
 def seen_target(facts: TargetFacts) -> Seen:
     """What of a target must still hold: version, limits, and of each collection that exists its
-    schema and indexes.
+    schema, indexes, names and functions, and which run is filling it.
     """
     details = [("type", facts.type), ("version", facts.version)]
     details += _capabilities(facts.capabilities)
     for collection in facts.collections:
         details += _target_collection(collection)
-    rows = tuple(sorted((found.schema.name, found.rows) for found in facts.collections))
-    return _seen(details, rows)
+        if collection.asked:
+            details.append((f"{_quoted(collection.asked)}/alias of", collection.schema.name))
+    # A collection that was asked for by its name and by an alias is there twice.
+    rows = tuple(sorted({(found.schema.name, found.rows) for found in facts.collections}))
+    return _seen(list(dict.fromkeys(details)), rows)
 
 
 def fingerprint_of(seen: Seen, collection: str) -> tuple[tuple[str, str], ...]:
@@ -172,6 +175,13 @@ def _target_collection(collection: TargetCollection) -> Iterator[tuple[str, str]
     yield f"{name}/shards", str(schema.shards)
     yield f"{name}/partitions", ", ".join(schema.partitions)
     yield f"{name}/properties", canonical(schema.properties).decode()
+    more = {
+        "description": schema.description,
+        "aliases": ", ".join(collection.aliases),
+        "functions": ", ".join(collection.functions),
+        "run of mmc": collection.run,
+    }
+    yield from ((f"{name}/{what}", value) for what, value in more.items() if value)
 
 
 def _capabilities(capabilities: Capabilities) -> Iterator[tuple[str, str]]:

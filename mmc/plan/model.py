@@ -170,7 +170,12 @@ class CreateCollection:
 
     May be a check only: for append and upsert the collection must be there as `collection` says,
         and nothing is made. `rows_before` is the count seen at plan time (0 for a new one).
-    `left_out`: fields that are there and not in `collection`; rows come without them.
+        `asked` is the alias that the spec names, where it names one; `collection` has the real
+        name, which all steps work on. `claimed` is the run that was filling it when planned.
+        `left_out`: fields that are there and not in `collection`; rows come without them.
+
+    While the run goes on, a collection that it made says so in its property `mmc.run`; the end of
+    the run takes that off.
     """
 
     id: str
@@ -179,7 +184,14 @@ class CreateCollection:
     exists: bool
     rows_before: int = 0
     left_out: tuple[str, ...] = ()
+    asked: str = ""
+    claimed: str = ""
     kind: Literal["create_collection"] = "create_collection"
+
+    @property
+    def makes(self) -> bool:
+        """Whether the collection is made, and not only checked."""
+        return not self.exists or self.mode not in (Mode.APPEND, Mode.UPSERT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,12 +317,14 @@ class LoadCollection:
     """Loads the collection so that it can be queried.
 
     May only ask for it (`wait` is false): loading takes seconds, in which rows can be copied
-    already, and a later step waits for it.
+    already, and a later step waits for it. With `refresh` some partitions were loaded when planned:
+    it waits until the rows of the others can be seen too.
     """
 
     id: str
     collection: str
     wait: bool = True
+    refresh: bool = False
     kind: Literal["load_collection"] = "load_collection"
 
 
@@ -452,6 +466,10 @@ class Plan:
             if step.id == step_id:
                 return step
         raise KeyError(step_id)
+
+    @property
+    def creates(self) -> tuple[CreateCollection, ...]:
+        return tuple(step for step in self.steps if isinstance(step, CreateCollection))
 
     @property
     def copies(self) -> tuple[CopySplits, ...]:

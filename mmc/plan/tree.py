@@ -155,6 +155,7 @@ def _step(
             )
         case LoadCollection():
             note = "ready for queries" if step.wait else "begun before the copy"
+            note += ", with the partitions that are not loaded" if step.refresh else ""
             yield Line(Symbol.CHANGE, (f"load {step.collection}",), note)
         case AwaitIndexes():
             note = "waits until they cover every row"
@@ -187,7 +188,8 @@ def _collection(step: CreateCollection, plan: Plan, verbose: bool) -> Iterator[L
         fields += tuple(
             Line(Symbol.CHECK, (left, "left out"), "rows come without it") for left in step.left_out
         )
-        yield Line(Symbol.CHANGE, (name,), note, fields)
+        shown = f"collection {step.asked} -> {made.name}" if step.asked else name
+        yield Line(Symbol.CHANGE, (shown,), note, fields)
     else:
         yield Line(Symbol.ADD, (name,), _shape(made), fields)
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TypeVar, assert_never
 
@@ -34,7 +35,6 @@ from mmc.plan.model import (
     CreateCollection,
     ImportFiles,
     LoadCollection,
-    Mode,
     Plan,
     RemoveStaged,
     Step,
@@ -43,6 +43,7 @@ from mmc.plan.model import (
 )
 from mmc.run import preflight
 from mmc.run.attempt import Attempt
+from mmc.run.claims import claim_of, release_all
 from mmc.run.copying import Copying
 from mmc.run.executors.local import LocalExecutor
 from mmc.run.inspect import inspect_again, route_of
@@ -64,7 +65,7 @@ from mmc.run.staged import StagedCopies
 from mmc.run.stop import StopFlag, ending_of
 from mmc.run.targets import OpenTargets
 from mmc.secrets import REDACTOR
-from mmc.spi import Target
+from mmc.spi import Claim, Target
 from mmc.state.lease import Lease
 from mmc.state.store import RunStatus, SplitRecord, Store
 from mmc.types import JsonValue
@@ -174,13 +175,15 @@ class _Outcome:
     ok: bool = True
 
 
-def _create(target: Target, step: CreateCollection, partitions: Sequence[str]) -> JsonValue:
+def _create(
+    target: Target, step: CreateCollection, claim: Claim, partitions: Sequence[str]
+) -> JsonValue:
     """Makes or checks the collection. Where rows are there that stay, their number now, before the
     first of ours, in all and in the partitions that ours go to: with `on_drift` it may be another
     than planned.
     """
-    target.ensure(step)
-    if step.exists and step.mode in (Mode.APPEND, Mode.UPSERT):
+    target.ensure(step, claim)
+    if not step.makes:
         made = step.collection
         rows = target.count_partitions(made, partitions) if partitions else ()
         held: dict[str, JsonValue] = dict(zip(partitions, rows, strict=True))
@@ -241,7 +244,7 @@ class _Apply:
                 self._staged.check(ended)
             began = time.monotonic()
             self._store.step_begun(self._run.run, step.id, step.kind)
-            outcome = self._carry_out(step)
+            outcome = self._carry_out(step, begun=step.id in before)
             self._store.step_done(self._run.run, step.id, outcome.result, done=outcome.ok)
             self._emit(StepDone(step.id, step.kind, label, time.monotonic() - began))
             good = good and outcome.ok
@@ -250,6 +253,7 @@ class _Apply:
         self._attempt.lease.check()
         if not good:
             return RunStatus.FAILED
+        release_all(self._attempt, self._targets)
         left = report_of(self._store, self._run, self._plan).rows_left
         return RunStatus.PARTIAL if left or self._copying.quarantined else RunStatus.APPLIED
 
@@ -269,16 +273,11 @@ class _Apply:
             splits_done=len(mine),
         )
 
-    def _carry_out(self, step: Step) -> _Outcome:
+    def _carry_out(self, step: Step, *, begun: bool) -> _Outcome:
+        """`begun`: an earlier attempt began this step."""
         match step:
             case CreateCollection():
-                target = self._targets.of(step.collection.name)
-                name = step.collection.name
-                copies = (copy for copy in self._plan.copies if copy.collection.name == name)
-                parts = [partition for copy in copies for partition in copy.partitions]
-                return _Outcome(
-                    self._attempt.call(label_of(step), lambda: _create(target, step, parts))
-                )
+                return _Outcome(self._create(step, begun))
             case CheckKeys():
                 return _Outcome(self._check_keys(step))
             case CopySplits():
@@ -317,6 +316,17 @@ class _Apply:
             case _:
                 assert_never(step)
         return _Outcome()
+
+    def _create(self, step: CreateCollection, begun: bool) -> JsonValue:
+        name = step.collection.name
+        target = self._targets.of(name)
+        copies = (copy for copy in self._plan.copies if copy.collection.name == name)
+        parts = [partition for copy in copies for partition in copy.partitions]
+        # What is tried again may have made it the first time.
+        claims = chain((claim_of(self._run, begun=begun),), repeat(claim_of(self._run, begun=True)))
+        return self._attempt.call(
+            label_of(step), lambda: _create(target, step, next(claims), parts)
+        )
 
     def _await_indexes(self, target: Target, step: AwaitIndexes) -> None:
         told: tuple[int, int] | None = None

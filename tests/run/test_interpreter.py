@@ -121,7 +121,9 @@ def test_what_may_pass_is_tried_again_as_a_replay(bench: Bench, place: str) -> N
         assert "writer 00002 replay" in bench.calls()
 
 
-@pytest.mark.parametrize("place", ["ensure.before", "ensure.after", "index", "load", "count"])
+@pytest.mark.parametrize(
+    "place", ["ensure.before", "ensure.after", "index", "load", "count", "release"]
+)
 @pytest.mark.parametrize("action", ["error", "busy", "crash", "bug"])
 def test_a_step_that_breaks_is_carried_out_again(bench: Bench, place: str, action: str) -> None:
     plan = bench.plan()

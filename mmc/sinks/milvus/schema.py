@@ -24,6 +24,10 @@ from mmc.types import (
 )
 
 DEFAULT_PARTITION = "_default"
+CLAIM = "mmc.run"
+"""Property of a collection that a run of mmc is filling: whose it is. No part of what mmc compares,
+plans or carries over.
+"""
 
 _PYMILVUS = {
     TypeKind.BOOL: "BOOL",
@@ -106,7 +110,8 @@ def from_description(
         fields.append(_field(one, kind, bool(description.get("auto_id"))))
     unknown += [(one["name"], "array of struct") for one in _structs(description)]
     keyed = any(field.partition_key for field in fields)
-    properties = description.get("properties") or {}
+    properties = dict(description.get("properties") or {})
+    properties.pop(CLAIM, None)
     collection = Collection(
         name=description["collection_name"],
         fields=tuple(fields),
