@@ -8,6 +8,7 @@ inspect`, `plan --facts`) through `mmc.plan.codec`. Nothing here is an opinion: 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from mmc.diagnostics import Diagnostic
 from mmc.types import Collection, Field, Index, JsonValue
@@ -181,6 +182,49 @@ class TokensNumbered:
     written: bool
 
 
+class ParamKind(StrEnum):
+    """What a build parameter of an index is. A flag may also be the text `true` or `false`."""
+
+    INTEGER = "integer"
+    NUMBER = "number"
+    FLAG = "flag"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexParam:
+    """One build parameter of a type of index.
+
+    Attributes:
+        least, most: bounds of a number, both inside; None where there is no bound.
+        texts: the only texts it may be, whatever their case; () where any is taken.
+    """
+
+    name: str
+    kind: ParamKind = ParamKind.INTEGER
+    least: int | float | None = None
+    most: int | float | None = None
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRule:
+    """What a target takes of one type of index.
+
+    Attributes:
+        type: type of index.
+        fields: kinds of field it can be built on; () where any. A type of index may have several
+            rules, for different kinds.
+        params: every build parameter that it knows.
+        metrics: metrics it compares by; () where any that suits the field.
+    """
+
+    type: str
+    fields: tuple[str, ...] = ()
+    params: tuple[IndexParam, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a target (at its version, by one route) can take. `compile` refuses or adapts by it,
@@ -202,7 +246,10 @@ class Capabilities:
             later versions take by themselves).
         index_needs: (type of index, parameters that it is refused without and that have no such
             value).
+        index_rules: what it takes of each type of index; a type without a rule is not checked.
         json_objects: JSON documents are objects or null; anything else is refused.
+        json_bytes: most bytes of one JSON document, also of the dynamic field; 0 where no limit is
+            known.
         imports: rows go in by importing files, which a ledger makes harmless to repeat.
         formats: of the files it takes.
         format_types: (format, names of the types that its files can carry).
@@ -211,8 +258,9 @@ class Capabilities:
         files_per_import: splits that one import may have.
         index_first: an index is best made before the rows come: the server builds it with them.
         load_first: rows can be inserted into a collection that is loaded, and be counted at once.
-        max_fields, max_partitions: of a collection, as servers are configured unless somebody
-            changed it; 0 where no limit is known. The default partition counts.
+        max_fields, max_vector_fields, max_partitions, max_shards: of a collection, as servers are
+            configured unless somebody changed it; 0 where no limit is known. The default partition
+            counts. `vector_fields` is the number that no configuration goes beyond.
     """
 
     types: frozenset[str]
@@ -235,8 +283,10 @@ class Capabilities:
     scalar_indexes: tuple[tuple[str, tuple[str, ...]], ...] = ()
     index_defaults: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
     index_needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    index_rules: tuple[IndexRule, ...] = ()
     max_batch_bytes: int = 16 * 2**20
     json_objects: bool = False
+    json_bytes: int = 0
     formats: tuple[str, ...] = ()
     format_types: tuple[tuple[str, tuple[str, ...]], ...] = ()
     format_elements: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -246,20 +296,54 @@ class Capabilities:
     index_first: bool = False
     load_first: bool = False
     max_fields: int = 0
+    max_vector_fields: int = 0
     max_partitions: int = 0
+    max_shards: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetCollection:
     """A collection that is already there.
 
-    `loaded`: its rows can be asked for; where not, `rows` is what the server has stored of it.
+    Attributes:
+        schema: as the target describes it, under its own name; without the property by which a run
+            of mmc claims a collection.
+        rows: all of them, by count(*); what the target has stored, where not all are loaded.
+        loaded: all of its rows can be asked for.
+        unloaded: partitions that are not loaded while others are, sorted. The target calls such a
+            collection loaded, and counts and finds the rows of the others only.
+        asked: the alias by which it was asked for; "" where that was its own name.
+        aliases: all other names that it has, sorted.
+        functions: names of the functions that make values of its fields, sorted.
+        consistency: level that reads have unless they say another; "" where not known.
+        run: the run of mmc that is filling it, or began to; "" where none is, None where the target
+            cannot tell.
+        unknown_fields: (name, type in the target's own words) of fields that mmc has no type for;
+            they are not in `schema`.
+        omittable: of the unknown fields, those that a row may come without: nullable ones, and
+            those with a default.
+        filled: (field, function) for each field of `schema` whose values a function of the
+            collection makes: rows come without it.
     """
 
     schema: Collection
     rows: int
     indexes: tuple[tuple[str, Index], ...] = ()
     loaded: bool = True
+    unknown_fields: tuple[tuple[str, str], ...] = ()
+    omittable: tuple[str, ...] = ()
+    filled: tuple[tuple[str, str], ...] = ()
+    unloaded: tuple[str, ...] = ()
+    asked: str = ""
+    aliases: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
+    consistency: str = ""
+    run: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names by which these facts are found."""
+        return (self.schema.name, self.asked) if self.asked else (self.schema.name,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +359,10 @@ class TargetFacts:
     collections: tuple[TargetCollection, ...] = ()
 
     def collection(self, name: str) -> TargetCollection | None:
-        return next((found for found in self.collections if found.schema.name == name), None)
+        """The collection of that name or alias, as far as it was asked for."""
+        found = [one for one in self.collections if name in one.names]
+        # The same collection may have been asked for twice: by its name, and by an alias of it.
+        return min(found, key=lambda one: name != one.names[-1], default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,15 +128,40 @@ def unheard(done: int, total: int) -> None:
     """Progress that nobody asks for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """By whom a collection is made.
+
+    Attributes:
+        run: names one run of one State, of all that there are: a target that can, writes it on what
+            it makes, and takes it off at the end.
+        begun: the State says that this run began to make the collection before, so that one which
+            is there may be its own.
+    """
+
+    run: str
+    begun: bool
+
+
+ALONE = Claim("", begun=True)
+"""Of who knows that nobody else writes to the target: what is there is its own."""
+
+
 class Target(Protocol):
     """An open connection to a target: what `Sink.open` gives.
 
     `writer` may be called from several threads, each of which uses its own Writer alone.
     """
 
-    def ensure(self, step: CreateCollection) -> None:
-        """Brings the collection to what the step says. Harmless when done already. Raises
-        TargetError.
+    def ensure(self, step: CreateCollection, claim: Claim) -> None:
+        """Brings the collection to what the step says. Harmless when done already by the run that
+        `claim` names. Raises TargetError, also where a collection is there that the plan does not
+        know and that this run did not make.
+        """
+
+    def release(self, step: CreateCollection, claim: Claim) -> None:
+        """Called at the end of a run for each collection that it made: whatever says that the run
+        is filling it goes away. Harmless when done already. Raises TargetError.
         """
 
     def writer(self, step: CopySplits, split: Split, *, replay: bool) -> Writer:
@@ -164,6 +189,11 @@ class Target(Protocol):
 
     def count_partitions(self, collection: Collection, partitions: Sequence[str]) -> Sequence[int]:
         """The same of each of these partitions, in their order. Raises TargetError."""
+
+    def count_keys(self, collection: Collection, keys: pa.Array) -> int:
+        """The rows that have one of these primary keys, at strong consistency: each of several rows
+        of one key counts. Not called where capabilities say `whole_files`. Raises TargetError.
+        """
 
     def read_back(
         self, collection: Collection, columns: Sequence[str], keys: pa.Array | None, batch_rows: int

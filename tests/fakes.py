@@ -62,7 +62,7 @@ from mmc.plan.model import (
 from mmc.plan.model import (
     Mapping as FieldMapping,
 )
-from mmc.spi import FileRecord, Progress, Sample, WrittenSplit, unheard
+from mmc.spi import ALONE, Claim, FileRecord, Progress, Sample, WrittenSplit, unheard
 from mmc.types import ArrowType, Collection, Field, FieldType, Index, Metric, freeze
 
 DIM = 4
@@ -194,7 +194,7 @@ class FakeSink:
             elements=frozenset(),
             max_batch_bytes=int(limit.read_text()) if limit.exists() else 1 << 20,
         )
-        there = [TargetCollection(schema(name), rows) for name, rows in found.items()]
+        there = [TargetCollection(schema=schema(name), rows=rows) for name, rows in found.items()]
         return TargetFacts("fake", "insert", "1", capabilities, tuple(there))
 
     @contextmanager
@@ -249,15 +249,21 @@ class FakeTarget:
         names = [name for (name,) in self.base.execute("SELECT name FROM made")]
         return {name: self._count(name) for name in names}
 
-    def ensure(self, step: CreateCollection) -> None:
+    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> None:
         strike(self.folder, "ensure.before")
         name = step.collection.name
+        if step.makes and not step.exists and not claim.begun and name in self.rows_of_all():
+            raise TargetError(f"{name} is there, and this run did not begin to make it")
         with self.base:
             if step.mode is Mode.REPLACE:
                 self.base.execute("DELETE FROM rows WHERE name = ?", [name])
             self.base.execute("INSERT OR IGNORE INTO made VALUES (?, 'collection')", [name])
         self.did("ensure")
         strike(self.folder, "ensure.after")
+
+    def release(self, step: CreateCollection, claim: Claim) -> None:
+        self.did("release")
+        strike(self.folder, "release")
 
     def writer(self, step: CopySplits, split: Split, *, replay: bool) -> FakeWriter:
         self.did(f"writer {split.id}{' replay' if replay else ''}")
@@ -302,6 +308,12 @@ class FakeTarget:
     def _count(self, name: str) -> int:
         (found,) = self.base.execute("SELECT count(*) FROM rows WHERE name = ?", [name]).fetchone()
         return int(found)
+
+    def count_keys(self, collection: Collection, keys: pa.Array) -> int:
+        strike(self.folder, "count_keys")
+        wanted = set(keys.to_pylist())
+        found = self.base.execute("SELECT id FROM rows WHERE name = ?", [collection.name])
+        return sum(id_ in wanted for (id_,) in found)
 
     def read_back(
         self, collection: Collection, columns: Sequence[str], keys: pa.Array | None, batch_rows: int
@@ -419,7 +431,12 @@ def make_plan(
     index = Index("FLAT", Metric.L2)
     there = target_facts.collection(collection.name)
     steps: tuple[Step, ...] = (
-        CheckKeys("keys.articles", "copy.articles", there is not None and mode is Mode.APPEND),
+        CheckKeys(
+            "keys.articles",
+            "copy.articles",
+            existing=there is not None and mode is Mode.APPEND,
+            counted=there is not None and mode is Mode.UPSERT,
+        ),
         CreateCollection(
             "create.articles",
             collection,

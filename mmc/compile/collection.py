@@ -187,6 +187,8 @@ def _check_vectors(
     draft: Draft, collection: CollectionDraft, able: Capabilities, findings: list[Diagnostic]
 ) -> None:
     assert collection.collection is not None
+    if collection.existing is not None and draft.spec.model.load.mode in (Mode.APPEND, Mode.UPSERT):
+        return  # It has the vectors that it has, some perhaps made by its functions.
     vectors = [field.name for field in collection.collection.fields if field.type.is_vector]
     if not vectors and able.needs_vector:
         findings.append(
@@ -224,6 +226,25 @@ def _limits(draft: Draft, collection: CollectionDraft, able: Capabilities) -> It
             severity=Severity.WARNING,
             hint="name the fields that are needed, and say `rest: dynamic` or `rest: drop`",
         )
+    vectors = sum(field.type.is_vector for field in schema.fields)
+    if able.max_vector_fields and able.max_vector_fields < vectors <= able.vector_fields:
+        yield draft.finding(
+            "MMC549",
+            f"`{schema.name}` has {vectors:,} vector fields; a server takes"
+            f" {able.max_vector_fields:,} unless its proxy.maxVectorFieldNum says otherwise",
+            collection.at,
+            severity=Severity.WARNING,
+            hint=f"raise it on the server (to {able.vector_fields} at most), or map fewer vectors",
+        )
+    if able.max_shards and schema.shards > able.max_shards:
+        yield draft.finding(
+            "MMC549",
+            f"`{schema.name}` has {schema.shards:,} shards; a server takes {able.max_shards:,}"
+            " unless its proxy.maxShardNum says otherwise",
+            (*collection.at, "shards"),
+            severity=Severity.WARNING,
+            hint=f"say shards: {able.max_shards} or fewer, or raise it on the server",
+        )
     if schema.partitions and able.max_partitions and partitions > able.max_partitions:
         yield draft.finding(
             "MMC549",
@@ -253,8 +274,8 @@ def _check_partitions(
         )
     if (schema.partitions and not able.partitions) or (keys and not able.partition_key):
         findings.append(draft.finding("MMC514", "the target has no partitions", collection.at))
-    if draft.spec.model.load.mode is Mode.FAIL and collection.existing is not None:
-        there = collection.existing
+    there = collection.existing
+    if draft.spec.model.load.mode is Mode.FAIL and there is not None and not there.asked:
         findings.append(
             draft.finding(
                 "MMC515",

@@ -24,10 +24,19 @@ def join_existing(
         return collection
     by_name = {mapping.field.name: mapping for mapping in collection.mappings}
     mappings = []
-    findings += _emptied(draft, collection, existing.schema)
+    filled = dict(existing.filled)
+    schema = replace(
+        existing.schema,
+        fields=tuple(field for field in existing.schema.fields if field.name not in filled),
+    )
+    findings += _emptied(draft, collection, existing)
+    findings += _unknown(draft, collection, existing)
+    for name in filled.keys() & by_name.keys():
+        findings.append(_made_there(draft, collection, by_name.pop(name), filled[name]))
     findings += _unloadable(draft, collection, existing)
+    findings += _in_partitions(draft, collection, existing.schema)
     findings += _no_objects(draft, collection, existing.schema)
-    for field in existing.schema.fields:
+    for field in schema.fields:
         if field.auto_id:
             findings.append(_refuse_auto_id(draft, collection, field))
         mapping = by_name.pop(field.name, None)
@@ -68,7 +77,53 @@ def join_existing(
         )
         for name in sorted(missing)
     ]
-    return replace(collection, collection=existing.schema, mappings=tuple(mappings))
+    return replace(collection, collection=schema, mappings=tuple(mappings))
+
+
+def left_out(existing: TargetCollection) -> tuple[str, ...]:
+    """The fields that rows come without: those that functions fill, and of unknown types."""
+    names = [name for name, _ in (*existing.filled, *existing.unknown_fields)]
+    return tuple(sorted(names))
+
+
+def _made_there(
+    draft: Draft, collection: CollectionDraft, mapping: Mapping, function: str
+) -> Diagnostic:
+    name = mapping.field.name
+    field = next((one for one in collection.fields if one.to == name), None)
+    source = mapping.source or "..."
+    return draft.finding(
+        "MMC387",
+        f"`{name}` of the existing collection is filled by its function `{function}`: rows come"
+        " without it",
+        field.at if field is not None else collection.at,
+        hint=f"leave the column out: {{from: {source}, drop: true}}",
+    )
+
+
+def _unknown(
+    draft: Draft, collection: CollectionDraft, existing: TargetCollection
+) -> Iterator[Diagnostic]:
+    """MMC388: fields of types that mmc does not have. Rows may come without a nullable one by
+    insert; whether files may, the versions of Milvus do not agree.
+    """
+    imports = collection.staging is not None
+    for name, type_ in existing.unknown_fields:
+        leave = name in existing.omittable
+        fits = leave and not imports
+        yield draft.finding(
+            "MMC388",
+            f"the existing collection `{existing.schema.name}` has the field `{name}` of type"
+            f" {type_}, which mmc does not write: "
+            + ("rows come without it" if fits else "rows cannot come without it"),
+            collection.at,
+            severity=Severity.NOTE if fits else Severity.ERROR,
+            hint="its value will be null, or the default of the field"
+            if fits
+            else "say load.route: insert"
+            if leave
+            else "copy into another collection, or make the field nullable there",
+        )
 
 
 def _unloadable(
@@ -86,6 +141,25 @@ def _unloadable(
             f" is no index on {', '.join(f'`{name}`' for name in bare)}",
             collection.at,
             hint="make the index there first, or say load.mode: replace",
+        )
+
+
+def _in_partitions(
+    draft: Draft, collection: CollectionDraft, schema: Collection
+) -> Iterator[Diagnostic]:
+    """An upsert replaces the row of a key only in the partition that it writes to: one that lies in
+    another stays beside the new one, and is moved by Milvus Lite. Which partition a key lies in is
+    known to nobody before all are asked. A partition key puts equal rows into one partition.
+    """
+    if draft.spec.model.load.mode is Mode.UPSERT and schema.partitions:
+        some = ", ".join(schema.partitions[:8]) + (", ..." if len(schema.partitions) > 8 else "")
+        yield draft.finding(
+            "MMC368",
+            f"rows of the existing collection `{schema.name}` lie in partitions ({some}): a row of"
+            " the same key in another partition would not be replaced",
+            (*collection.at, "to"),
+            hint="say load.mode: replace; or delete the rows of these keys there, and say"
+            " load.mode: append",
         )
 
 
@@ -141,12 +215,16 @@ def _refuse_auto_id(draft: Draft, collection: CollectionDraft, field: Field) -> 
     )
 
 
-def _emptied(draft: Draft, collection: CollectionDraft, schema: Collection) -> Iterator[Diagnostic]:
+def _emptied(
+    draft: Draft, collection: CollectionDraft, existing: TargetCollection
+) -> Iterator[Diagnostic]:
     """An upsert replaces rows as a whole, also what the source knows nothing of."""
     if draft.spec.model.load.mode is not Mode.UPSERT:
         return
-    mapped = {mapping.field.name for mapping in collection.mappings}
+    schema = existing.schema
+    mapped = {mapping.field.name for mapping in collection.mappings} | dict(existing.filled).keys()
     names = [f"`{f.name}`" for f in schema.fields if f.name not in mapped and not f.auto_id]
+    names += [f"`{name}`" for name in existing.omittable]
     if schema.dynamic and not collection.rest:
         names.append("the dynamic field")
     if names:

@@ -4,14 +4,16 @@ its parameters.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from mmc.compile.draft import CollectionDraft, Draft, Path
 from mmc.compile.indexfit import Misfit, misfit, of_gpu, with_defaults
+from mmc.compile.indexparams import fitted, plain, wrong_params
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.plan.model import Mapping, Mode
 from mmc.spec.checks import INDEX_TYPES
-from mmc.spec.models import IndexSpec
+from mmc.spec.models import NO_INDEX, IndexSpec
 from mmc.types import FieldType, Index, Metric, TypeKind, freeze
 
 
@@ -39,7 +41,7 @@ def _choose(
     joins = draft.spec.model.load.mode in (Mode.APPEND, Mode.UPSERT)
     if joins and collection.existing is not None:
         return None
-    if said == "none" or (said is None and not type_.is_vector):
+    if said == NO_INDEX or (said is None and not type_.is_vector):
         return None
     if carried is not None and carried.metric is None and not _says_metric(said):
         findings.append(
@@ -61,9 +63,10 @@ def _choose(
             metric = _default_metric(type_)
             findings.append(_metric_note(draft, (*at, "index"), mapping, metric))
         index = Index(said.type, metric if type_.is_vector else None, freeze(said.params))
+        index = plain(index, type_, able)
         made = with_defaults(index, able)
-        if found := misfit(made, type_, able, key=key):
-            findings.append(_refused(draft, collection, mapping, (*at, "index"), found))
+        if refused := list(_refused(draft, collection, mapping, (*at, "index"), made)):
+            findings += refused
         elif able.index_types and of_gpu(made):
             findings.append(_gpu_only(draft, collection, mapping, (*at, "index", "type"), made))
         return made, "as the spec says" if made == index else "as the spec says, with defaults"
@@ -71,7 +74,8 @@ def _choose(
         metric = _default_metric(type_)
         findings.append(_metric_note(draft, at, mapping, metric))
         return Index(_default_type(type_), metric), "the source has no index"
-    made = with_defaults(carried, able)
+    fitting, changes = fitted(carried, type_, able)
+    made = with_defaults(fitting, able)
     foreign = carried.type not in INDEX_TYPES
     found = None if foreign else misfit(made, type_, able, key=key)
     if found is None and able.index_types and of_gpu(carried):
@@ -90,6 +94,18 @@ def _choose(
             )
         )
         return Index(instead, carried.metric), f"{carried.type} in the source"
+    if changes:
+        findings.append(
+            draft.finding(
+                "MMC385",
+                f"`{collection.to}.{mapping.field.name}`: the source's {carried.type} does not fit"
+                f" the target as it is: {', '.join(changes)}",
+                at,
+                severity=Severity.NOTE,
+                hint="say index.params to choose",
+            )
+        )
+        return made, "from the source, made to fit"
     return made, "from the source" if made == carried else "from the source, with defaults"
 
 
@@ -107,14 +123,27 @@ def _gpu_only(
 
 
 def _refused(
-    draft: Draft, collection: CollectionDraft, mapping: Mapping, at: Path, found: Misfit
-) -> Diagnostic:
-    return draft.finding(
-        "MMC516",
-        f"`{collection.to}.{mapping.field.name}`: {found.reason}",
-        (*at, found.key),
-        hint=found.hint,
-    )
+    draft: Draft, collection: CollectionDraft, mapping: Mapping, at: Path, index: Index
+) -> Iterator[Diagnostic]:
+    """Why the target would not build the index as the spec says it: parameters that are not known
+    or out of range, each; else what is missing.
+    """
+    able, type_ = draft.able(collection), mapping.field.type
+    name = f"`{collection.to}.{mapping.field.name}`"
+    found = misfit(index, type_, able, key=mapping.field.primary_key)
+    wrong = [] if found is not None and found.key == "type" else wrong_params(index, type_, able)
+    told = False
+    for param in wrong:
+        told = True
+        yield draft.finding(
+            "MMC384" if param.known else "MMC383",
+            f"{name}: {param.reason}",
+            (*at, "params", param.name),
+            hint=param.hint,
+            key=not param.known,
+        )
+    if found is not None and not told:
+        yield draft.finding("MMC516", f"{name}: {found.reason}", (*at, found.key), hint=found.hint)
 
 
 def _says_metric(said: IndexSpec | str | None) -> bool:

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from mmc.compile.indexparams import misplaced, rule_of
 from mmc.facts import Capabilities
-from mmc.types import FieldType, Index, Metric, TypeKind, freeze
+from mmc.types import FieldType, Index, TypeKind, freeze
 
-_BIN_IVF_METRICS = (Metric.HAMMING, Metric.JACCARD)
+_PARTS = {"IVF_PQ": None, "HNSW_PQ": 32, "HNSW_PRQ": 2}
+"""Types of index that cut a vector into `m` parts, and the `m` of those that have a default."""
 _OF_JSON = ("json_path", "json_cast_type")
 
 
@@ -47,28 +49,42 @@ def misfit(index: Index, type_: FieldType, able: Capabilities, *, key: bool) -> 
         types = sorted(able.index_types, key=lambda name: (name.startswith("GPU_"), name))
         builds = "it builds " + ", ".join(types)
         return Misfit(f"the target builds no {index.type}", "type", builds)
+    if misplaced(index, type_, able):
+        return Misfit(f"the target builds no {index.type} on {type_}", "type", _others(type_, able))
+    return _needs(index, type_, able) or _of_vectors(index, type_, able)
+
+
+def _others(type_: FieldType, able: Capabilities) -> str:
+    fitting = [rule.type for rule in able.index_rules if type_.kind in rule.fields]
+    return f"it builds {', '.join(fitting)} on it"
+
+
+def _needs(index: Index, type_: FieldType, able: Capabilities) -> Misfit | None:
     for name in dict(able.index_needs).get(index.type, ()):
         if name not in dict(index.params):
-            return Misfit(
-                f"{index.type} needs its parameter `{name}`", "params", _needed(name, type_)
-            )
-    return _of_vectors(index, type_) if able.index_types else None
+            reason = f"{index.type} needs its parameter `{name}`"
+            return Misfit(reason, "params", _needed(name, type_))
+    return None
 
 
-def _of_vectors(index: Index, type_: FieldType) -> Misfit | None:
-    """Rules that hold for every version of Milvus."""
+def _of_vectors(index: Index, type_: FieldType, able: Capabilities) -> Misfit | None:
+    rule = rule_of(index, type_, able)
+    if rule is not None and rule.metrics and index.metric not in (None, *rule.metrics):
+        return Misfit(
+            f"{index.type} does not compare by {index.metric}",
+            "metric",
+            f"use the metric {' or '.join(rule.metrics)}, or another type of index",
+        )
+    if not able.index_types:
+        return None
     dim, params = type_.dim or 0, dict(index.params)
-    m = params.get("m")
-    if index.type == "IVF_PQ" and m is not None and not _divides(m, dim):
-        return Misfit(f"m={m} does not divide the dimension {dim}", "params", _needed("m", type_))
+    m = params.get("m", _PARTS.get(index.type))
+    if index.type in _PARTS and m is not None and not _divides(m, dim):
+        is_default = "" if "m" in params else f", which {index.type} takes by itself,"
+        reason = f"m={m}{is_default} does not divide the dimension {dim}"
+        return Misfit(reason, "params", _needed("m", type_))
     if index.type == "SCANN" and dim % 2:
         return Misfit(f"SCANN takes no odd dimension: {dim}", "type", "use IVF_FLAT or HNSW")
-    if index.type == "BIN_IVF_FLAT" and index.metric not in (None, *_BIN_IVF_METRICS):
-        return Misfit(
-            f"BIN_IVF_FLAT does not compare by {index.metric}",
-            "metric",
-            f"use BIN_FLAT, or the metric {' or '.join(_BIN_IVF_METRICS)}",
-        )
     return None
 
 
@@ -95,6 +111,8 @@ def _on_scalar(index: Index, type_: FieldType, able: Capabilities, key: bool) ->
     if index.type == "BITMAP" and key:
         return Misfit("there is no BITMAP on a primary key", "type", "use INVERTED, or none")
     missing = [one for one in _OF_JSON if one not in dict(index.params)]
+    if found := _needs(index, type_, able):
+        return found
     if type_.kind is TypeKind.JSON and missing:
         return Misfit(
             f"{index.type} on json needs {' and '.join(missing)}",

@@ -1,15 +1,18 @@
-"""Pass 1: which source collection goes to which target collection, and if that exists. One that the
-source found damaged goes no further.
+"""Pass 1: which source collection goes to which target collection, and if that exists. An alias
+gives way to the collection behind it here: every later pass, and every step, has the real name. A
+collection that the source found damaged goes no further.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from mmc.compile.draft import CollectionDraft, Draft, Path
 from mmc.diagnostics import Diagnostic, Severity
-from mmc.facts import SourceCollection
+from mmc.facts import SourceCollection, TargetCollection
+from mmc.plan.model import Mode
 from mmc.spec.models import CollectionSpec
 from mmc.types import nearest
 
@@ -46,15 +49,22 @@ def resolve_collections(draft: Draft) -> Draft:
                 )
             )
         existing = draft.facts.target.collection(to)
+        if existing is not None:
+            findings += _refuse_alias(draft, at, entry, existing)
+            findings += _warn_of_run(draft, at, existing)
+            to = existing.schema.name
         found.append(CollectionDraft(at, entry, source, to, existing))
     seen: dict[str, CollectionDraft] = {}
     for collection in found:
         if collection.to in seen:
-            other = seen[collection.to].source.name
+            other = seen[collection.to]
+            aliases = {one.existing.asked for one in (other, collection) if one.existing} - {""}
+            behind = "".join(f"; `{name}` is an alias of it" for name in sorted(aliases))
             findings.append(
                 draft.finding(
                     "MMC331",
-                    f"`{other}` and `{collection.source.name}` would both go to `{collection.to}`",
+                    f"`{other.source.name}` and `{collection.source.name}` would both go to"
+                    f" `{collection.to}`{behind}",
                     (*collection.at, "to"),
                     hint="give one of them another `to:`",
                 )
@@ -63,6 +73,38 @@ def resolve_collections(draft: Draft) -> Draft:
     if not wanted:
         findings.append(draft.finding("MMC332", "the source has no collections", ("source",)))
     return replace(draft, collections=tuple(seen.values())).say(findings)
+
+
+def _refuse_alias(
+    draft: Draft, at: Path, entry: CollectionSpec, existing: TargetCollection
+) -> Iterator[Diagnostic]:
+    """A collection cannot be made under an alias, and one that is dropped takes its aliases along,
+    or is not dropped because of them.
+    """
+    mode, name = draft.spec.model.load.mode, existing.schema.name
+    if not existing.asked or mode in (Mode.APPEND, Mode.UPSERT):
+        return
+    yield draft.finding(
+        "MMC367",
+        f"`{existing.asked}` is an alias of the collection `{name}`, which has"
+        f" {existing.rows:,} rows",
+        (*at, "to") if entry.to else at,
+        hint=f"say `to: {name}` to replace that collection, or another `to:`"
+        if mode is Mode.REPLACE
+        else f"say load.mode: append or upsert to write into `{name}`, or another `to:`",
+    )
+
+
+def _warn_of_run(draft: Draft, at: Path, existing: TargetCollection) -> Iterator[Diagnostic]:
+    if existing.run and draft.spec.model.load.mode is not Mode.FAIL:
+        yield draft.finding(
+            "MMC369",
+            f"run {existing.run} of mmc is filling `{existing.schema.name}`, or was stopped before"
+            " its end",
+            at,
+            severity=Severity.WARNING,
+            hint="wait for it, or apply its plan again; an apply of this plan goes on without it",
+        )
 
 
 def _problems(draft: Draft, source: SourceCollection) -> list[Diagnostic]:

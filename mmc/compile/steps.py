@@ -4,9 +4,11 @@ finish, prove.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from mmc.compile.draft import CollectionDraft, Draft
+from mmc.compile.existing import left_out
 from mmc.facts import SourceField
 from mmc.plan.model import (
     AwaitIndexes,
@@ -35,7 +37,7 @@ def make_steps(draft: Draft) -> Draft:
     groups = [_steps_of(draft, collection) for collection in draft.collections]
     checks = [step for group in groups for step in group if isinstance(step, CheckKeys)]
     rest = [step for group in groups for step in group if not isinstance(step, CheckKeys)]
-    seen = [LoadCollection(f"open.{c.to}", c.to) for c in draft.collections if _is_closed(draft, c)]
+    seen = [step for collection in draft.collections for step in _open(draft, collection)]
     if draft.facts.target.capabilities.whole_files:
         verifies = [step for step in rest if isinstance(step, Verify)]
         others = [step for step in rest if not isinstance(step, Verify)]
@@ -44,10 +46,13 @@ def make_steps(draft: Draft) -> Draft:
     return replace(draft, steps=(*seen, *checks, *rest))
 
 
-def _is_closed(draft: Draft, drafted: CollectionDraft) -> bool:
-    """Whether rows stay in the collection that nobody can ask for before it is loaded."""
+def _open(draft: Draft, drafted: CollectionDraft) -> Iterator[LoadCollection]:
+    """Loads a collection whose rows stay, and cannot all be asked for."""
+    there = drafted.existing
     joins = draft.spec.model.load.mode in (Mode.APPEND, Mode.UPSERT)
-    return joins and drafted.existing is not None and not drafted.existing.loaded
+    if joins and there is not None and not there.loaded:
+        name = there.schema.name
+        yield LoadCollection(f"open.{name}", name, refresh=bool(there.unloaded))
 
 
 def _in_manifest(drafted: CollectionDraft) -> ManifestCollection:
@@ -86,14 +91,16 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
         rows=drafted.source.rows,
         bytes=drafted.source.bytes,
         lossy=drafted.source.lossy,
+        json_bytes=draft.able(drafted).json_bytes,
         moving=drafted.source.moving and model.on_drift is not OnDrift.FAIL,
     )
     steps: list[Step] = []
     there = drafted.existing if mode is not Mode.FAIL else None
     joins = there is not None and mode is not Mode.REPLACE
     appends = joins and mode is Mode.APPEND
-    if appends or not _key_is_unique(drafted):
-        steps.append(CheckKeys(f"keys.{name}", copy.id, existing=appends))
+    counted = joins and mode is Mode.UPSERT and model.verify.count != "off"
+    if appends or counted or not _key_is_unique(drafted):
+        steps.append(CheckKeys(f"keys.{name}", copy.id, existing=appends, counted=counted))
     steps.append(
         CreateCollection(
             f"create.{name}",
@@ -101,6 +108,9 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
             mode,
             exists=there is not None,
             rows_before=there.rows if there and mode is not Mode.REPLACE else 0,
+            left_out=left_out(there) if there and joins else (),
+            asked=there.asked if there else "",
+            claimed=(there.run or "") if there else "",
         )
     )
     able = draft.able(drafted)

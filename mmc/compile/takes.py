@@ -57,7 +57,7 @@ def refuse_existing(draft: Draft, collection: CollectionDraft) -> Iterator[Diagn
     if not joins or collection.existing is None or collection.layout is None:
         return
     able = draft.able(collection)
-    said = {field.to for field in collection.fields}
+    said = {field.to for field in collection.fields} | dict(collection.existing.filled).keys()
     for field in collection.existing.schema.fields:
         if field.name not in said and not _takes(able, field.type):
             yield _refused(draft, collection, field.name, field.type, collection.at)

@@ -18,6 +18,11 @@ from mmc.plan.codec import canonical, digest
 from mmc.plan.model import OnDrift, Seen
 from mmc.types import Field, Index
 
+LONGEST_LIMIT = 2000
+"""Characters of a limit that a plan shows; of a longer one, such as the rules of all types of
+index, it has the digest.
+"""
+
 ABSENT = "absent"
 """Value of a place that is on one side only."""
 _FILE = "file "
@@ -58,14 +63,17 @@ def seen_source(facts: SourceFacts) -> Seen:
 
 def seen_target(facts: TargetFacts) -> Seen:
     """What of a target must still hold: version, limits, and of each collection that exists its
-    schema and indexes.
+    schema, indexes, names and functions, and which run is filling it.
     """
     details = [("type", facts.type), ("version", facts.version)]
     details += _capabilities(facts.capabilities)
     for collection in facts.collections:
         details += _target_collection(collection)
-    rows = tuple(sorted((found.schema.name, found.rows) for found in facts.collections))
-    return _seen(details, rows)
+        if collection.asked:
+            details.append((f"{_quoted(collection.asked)}/alias of", collection.schema.name))
+    # A collection that was asked for by its name and by an alias is there twice.
+    rows = tuple(sorted({(found.schema.name, found.rows) for found in facts.collections}))
+    return _seen(list(dict.fromkeys(details)), rows)
 
 
 def fingerprint_of(seen: Seen, collection: str) -> tuple[tuple[str, str], ...]:
@@ -156,18 +164,32 @@ def _target_collection(collection: TargetCollection) -> Iterator[tuple[str, str]
     yield f"{name}/fields", ", ".join(field.name for field in schema.fields)
     for field in schema.fields:
         yield f"{name}/field {field.name}", _field(field)
+    for field_name, type_ in collection.unknown_fields:
+        omittable = " omittable" if field_name in collection.omittable else ""
+        yield f"{name}/field {field_name}", f"{type_}, not a type of mmc{omittable}"
+    for field_name, function in collection.filled:
+        yield f"{name}/filled {field_name}", function
     for field_name, index in collection.indexes:
         yield f"{name}/index {field_name}", _index(index)
     yield f"{name}/dynamic", str(schema.dynamic).lower()
     yield f"{name}/shards", str(schema.shards)
     yield f"{name}/partitions", ", ".join(schema.partitions)
     yield f"{name}/properties", canonical(schema.properties).decode()
+    more = {
+        "description": schema.description,
+        "aliases": ", ".join(collection.aliases),
+        "functions": ", ".join(collection.functions),
+        "run of mmc": collection.run,
+    }
+    yield from ((f"{name}/{what}", value) for what, value in more.items() if value)
 
 
 def _capabilities(capabilities: Capabilities) -> Iterator[tuple[str, str]]:
     for field in fields(capabilities):
         value = getattr(capabilities, field.name)
         text = value if isinstance(value, str) else canonical(value).decode()
+        if len(text) > LONGEST_LIMIT:
+            text = f"sha256 {digest(value)[:16]}"
         yield f"limit {field.name}", text
 
 

@@ -170,6 +170,12 @@ class CreateCollection:
 
     May be a check only: for append and upsert the collection must be there as `collection` says,
         and nothing is made. `rows_before` is the count seen at plan time (0 for a new one).
+        `asked` is the alias that the spec names, where it names one; `collection` has the real
+        name, which all steps work on. `claimed` is the run that was filling it when planned.
+        `left_out`: fields that are there and not in `collection`; rows come without them.
+
+    While the run goes on, a collection that it made says so in its property `mmc.run`; the end of
+    the run takes that off.
     """
 
     id: str
@@ -177,7 +183,15 @@ class CreateCollection:
     mode: Mode
     exists: bool
     rows_before: int = 0
+    left_out: tuple[str, ...] = ()
+    asked: str = ""
+    claimed: str = ""
     kind: Literal["create_collection"] = "create_collection"
+
+    @property
+    def makes(self) -> bool:
+        """Whether the collection is made, and not only checked."""
+        return not self.exists or self.mode not in (Mode.APPEND, Mode.UPSERT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +200,15 @@ class CheckKeys:
 
     Keys that occur twice stop the run. Not planned when the source guarantees unique keys or the
     target makes them, unless rows are appended: with `existing`, keys that the collection holds
-    already stop it too, for appending them would replace or double rows that are not ours.
+    already stop it too, for appending them would replace or double rows that are not ours. Nor
+    left out where rows are upserted and counted: with `counted`, the rows that the collection holds
+    under the keys are counted, for those are the ones that go.
     """
 
     id: str
     copy: str
     existing: bool = False
+    counted: bool = False
     kind: Literal["check_keys"] = "check_keys"
 
 
@@ -216,6 +233,8 @@ class CopySplits:
         staging: bulk route only.
         fingerprint: of the source collection, checked when a split is opened.
         lossy: name of the quantiser when the source's vectors are approximations, else "".
+        json_bytes: most bytes of a JSON document, also of the dynamic field; a row with a longer
+            one is bad. 0 means no limit.
         moving: a split may give another number of rows than planned, since rows that were changed
             after the plan are somewhere else by now. They are counted, told, and left to another
             plan.
@@ -240,6 +259,7 @@ class CopySplits:
     rows: int | None = None
     bytes: int = 0
     lossy: str = ""
+    json_bytes: int = 0
     moving: bool = False
     kind: Literal["copy_splits"] = "copy_splits"
 
@@ -297,12 +317,14 @@ class LoadCollection:
     """Loads the collection so that it can be queried.
 
     May only ask for it (`wait` is false): loading takes seconds, in which rows can be copied
-    already, and a later step waits for it.
+    already, and a later step waits for it. With `refresh` some partitions were loaded when planned:
+    it waits until the rows of the others can be seen too.
     """
 
     id: str
     collection: str
     wait: bool = True
+    refresh: bool = False
     kind: Literal["load_collection"] = "load_collection"
 
 
@@ -444,6 +466,10 @@ class Plan:
             if step.id == step_id:
                 return step
         raise KeyError(step_id)
+
+    @property
+    def creates(self) -> tuple[CreateCollection, ...]:
+        return tuple(step for step in self.steps if isinstance(step, CreateCollection))
 
     @property
     def copies(self) -> tuple[CopySplits, ...]:

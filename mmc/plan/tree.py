@@ -129,7 +129,9 @@ def _step(
         case CheckKeys():
             name = copies[step.copy].collection.name
             what = "no primary key twice" + (" or there already" if step.existing else "")
-            yield Line(Symbol.CHECK, (f"keys {name}",), f"{what}, before anything is written")
+            counts = "; counts the rows that will be replaced" if step.counted else ""
+            note = f"{what}, before anything is written{counts}"
+            yield Line(Symbol.CHECK, (f"keys {name}",), note)
         case CopySplits():
             yield _copy(step, plan, verbose)
         case ImportFiles():
@@ -153,6 +155,7 @@ def _step(
             )
         case LoadCollection():
             note = "ready for queries" if step.wait else "begun before the copy"
+            note += ", with the partitions that are not loaded" if step.refresh else ""
             yield Line(Symbol.CHANGE, (f"load {step.collection}",), note)
         case AwaitIndexes():
             note = "waits until they cover every row"
@@ -182,7 +185,11 @@ def _collection(step: CreateCollection, plan: Plan, verbose: bool) -> Iterator[L
         yield Line(Symbol.REMOVE, (name,), "dropped, with all rows in it")
     if step.exists and step.mode in (Mode.APPEND, Mode.UPSERT):
         note = f"{step.mode} to {rows_text(step.rows_before)} that are there"
-        yield Line(Symbol.CHANGE, (name,), note, fields)
+        fields += tuple(
+            Line(Symbol.CHECK, (left, "left out"), "rows come without it") for left in step.left_out
+        )
+        shown = f"collection {step.asked} -> {made.name}" if step.asked else name
+        yield Line(Symbol.CHANGE, (shown,), note, fields)
     else:
         yield Line(Symbol.ADD, (name,), _shape(made), fields)
 

@@ -52,6 +52,8 @@ def inspect_again(plan: Plan) -> Facts:
     for step in plan.steps:
         if isinstance(step, (CreateCollection, CopySplits)):
             targets.add(step.collection.name)
+        if isinstance(step, CreateCollection) and step.asked:
+            targets.add(step.asked)
     target = inspect_target(plan.target, route_of(plan), sorted(targets))
     return Facts(source, target)
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TypeVar, assert_never
 
@@ -34,7 +35,6 @@ from mmc.plan.model import (
     CreateCollection,
     ImportFiles,
     LoadCollection,
-    Mode,
     Plan,
     RemoveStaged,
     Step,
@@ -43,20 +43,29 @@ from mmc.plan.model import (
 )
 from mmc.run import preflight
 from mmc.run.attempt import Attempt
+from mmc.run.claims import claim_of, release_all
 from mmc.run.copying import Copying
 from mmc.run.executors.local import LocalExecutor
 from mmc.run.inspect import inspect_again, route_of
 from mmc.run.keys import check_keys
 from mmc.run.labels import label_of
 from mmc.run.pace import call
-from mmc.run.proof import PARTITIONS_BEFORE, ROWS_BEFORE, copy_of, recorded, verify_copied
+from mmc.run.proof import (
+    HELD,
+    KEYS,
+    PARTITIONS_BEFORE,
+    ROWS_BEFORE,
+    copy_of,
+    recorded,
+    verify_copied,
+)
 from mmc.run.proof import verify_plan as verify_plan
 from mmc.run.report import RunReport, report_of
 from mmc.run.staged import StagedCopies
 from mmc.run.stop import StopFlag, ending_of
 from mmc.run.targets import OpenTargets
 from mmc.secrets import REDACTOR
-from mmc.spi import Target
+from mmc.spi import Claim, Target
 from mmc.state.lease import Lease
 from mmc.state.store import RunStatus, SplitRecord, Store
 from mmc.types import JsonValue
@@ -166,13 +175,15 @@ class _Outcome:
     ok: bool = True
 
 
-def _create(target: Target, step: CreateCollection, partitions: Sequence[str]) -> JsonValue:
+def _create(
+    target: Target, step: CreateCollection, claim: Claim, partitions: Sequence[str]
+) -> JsonValue:
     """Makes or checks the collection. Where rows are there that stay, their number now, before the
     first of ours, in all and in the partitions that ours go to: with `on_drift` it may be another
     than planned.
     """
-    target.ensure(step)
-    if step.exists and step.mode in (Mode.APPEND, Mode.UPSERT):
+    target.ensure(step, claim)
+    if not step.makes:
         made = step.collection
         rows = target.count_partitions(made, partitions) if partitions else ()
         held: dict[str, JsonValue] = dict(zip(partitions, rows, strict=True))
@@ -236,7 +247,7 @@ class _Apply:
                 self._staged.check(ended)
             began = time.monotonic()
             self._store.step_begun(self._run.run, step.id, step.kind)
-            outcome = self._carry_out(step)
+            outcome = self._carry_out(step, begun=step.id in before)
             self._store.step_done(self._run.run, step.id, outcome.result, done=outcome.ok)
             self._emit(StepDone(step.id, step.kind, label, time.monotonic() - began))
             good = good and outcome.ok
@@ -245,6 +256,7 @@ class _Apply:
         self._attempt.lease.check()
         if not good:
             return RunStatus.FAILED
+        release_all(self._attempt, self._targets)
         left = report_of(self._store, self._run, self._plan).rows_left
         return RunStatus.PARTIAL if left or self._copying.quarantined else RunStatus.APPLIED
 
@@ -264,18 +276,13 @@ class _Apply:
             splits_done=len(mine),
         )
 
-    def _carry_out(self, step: Step) -> _Outcome:
+    def _carry_out(self, step: Step, *, begun: bool) -> _Outcome:
+        """`begun`: an earlier attempt began this step."""
         match step:
             case CreateCollection():
-                target = self._targets.of(step.collection.name)
-                name = step.collection.name
-                copies = (copy for copy in self._plan.copies if copy.collection.name == name)
-                parts = [partition for copy in copies for partition in copy.partitions]
-                return _Outcome(
-                    self._attempt.call(label_of(step), lambda: _create(target, step, parts))
-                )
+                return _Outcome(self._create(step, begun))
             case CheckKeys():
-                return _Outcome({"rows": self._check_keys(step)})
+                return _Outcome(self._check_keys(step))
             case CopySplits():
                 self._staged.copy(step)
             case ImportFiles():
@@ -313,6 +320,17 @@ class _Apply:
                 assert_never(step)
         return _Outcome()
 
+    def _create(self, step: CreateCollection, begun: bool) -> JsonValue:
+        name = step.collection.name
+        target = self._targets.of(name)
+        copies = (copy for copy in self._plan.copies if copy.collection.name == name)
+        parts = [partition for copy in copies for partition in copy.partitions]
+        # What is tried again may have made it the first time.
+        claims = chain((claim_of(self._run, begun=begun),), repeat(claim_of(self._run, begun=True)))
+        return self._attempt.call(
+            label_of(step), lambda: _create(target, step, next(claims), parts)
+        )
+
     def _await_indexes(self, target: Target, step: AwaitIndexes) -> None:
         told: tuple[int, int] | None = None
 
@@ -324,13 +342,16 @@ class _Apply:
 
         target.await_indexes(step, progress)
 
-    def _check_keys(self, step: CheckKeys) -> int:
+    def _check_keys(self, step: CheckKeys) -> JsonValue:
         copy = copy_of(self._plan, step.copy)
-        return check_keys(
+        target = self._targets.by_route(copy.route) if step.existing or step.counted else None
+        keys = check_keys(
             self._plan.source,
             copy,
-            appended_to=self._targets.by_route(copy.route) if step.existing else None,
+            appended_to=target if step.existing else None,
+            counted_in=target if step.counted else None,
             scratch=self._run_dir / "keys",
             emit=self._emit,
             should_stop=self._attempt.should_stop,
         )
+        return {KEYS: keys.keys} if keys.held is None else {KEYS: keys.keys, HELD: keys.held}

@@ -46,6 +46,16 @@ ASKED = 1000
 """Keys that a target is asked for at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What a look at all keys found: `keys`, all different, and the rows that the target has under
+    them, where it was asked.
+    """
+
+    keys: int
+    held: int | None = None
+
+
 def check_keys(
     source: Endpoint,
     step: CopySplits,
@@ -54,30 +64,30 @@ def check_keys(
     emit: Emit,
     should_stop: Callable[[], bool],
     appended_to: Target | None = None,
-) -> int:
+    counted_in: Target | None = None,
+) -> Keys:
     """Reads the primary key of every split. Rows that are filtered, or whose key is bad, do not
     count.
 
     Args:
         scratch: a folder for what does not fit in memory; made when needed, removed at the end.
         appended_to: holds the step's collection, in which none of the keys may be.
-
-    Returns:
-        The number of keys, all different.
+        counted_in: holds the step's collection, in which the rows under the keys are counted.
 
     Raises:
         DuplicateKeys: up to NAMED keys, with their counts and the splits that hold them; or keys
             that are there already.
         Stopped: `should_stop` said so. `signal_number` is 0: the caller knows it.
     """
-    reader = _Reader(source, step, emit, should_stop)
+    reader = _Reader(source, step, emit, should_stop, counted_in)
     held = _Held(scratch)
-    rows = 0
+    rows = there_already = 0
     try:
         for number in range(len(step.splits)):
-            hashes = reader.hashes(number, rows)
+            hashes, counted = reader.hashes(number, rows)
             held.add(hashes)
             rows += len(hashes)
+            there_already += counted
         twice = held.twice()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -87,7 +97,7 @@ def check_keys(
             raise _error(step, found)
     if appended_to is not None and (there := reader.already_in(appended_to)):
         raise _already_there(step, there)
-    return rows
+    return Keys(rows, None if counted_in is None else there_already)
 
 
 @dataclass(slots=True)
@@ -145,22 +155,26 @@ class _Reader:
     step: CopySplits
     emit: Emit
     should_stop: Callable[[], bool]
+    counted_in: Target | None = None
 
     @property
     def key(self) -> str:
         return self.step.collection.primary.name
 
-    def hashes(self, number: int, rows_before: int) -> Hashes:
-        """The hashes of one split's keys."""
+    def hashes(self, number: int, rows_before: int) -> tuple[Hashes, int]:
+        """The hashes of one split's keys, and the rows that the target has under them."""
 
-        def read() -> Hashes:
+        def read() -> tuple[Hashes, int]:
             parts = [np.empty(0, np.uint64)]
-            rows = rows_before
+            rows, held = rows_before, 0
             for batch, hashes in self._batches(number):
                 parts.append(hashes)
+                if self.counted_in is not None and batch.num_rows:
+                    keys = batch.column(self.key)
+                    held += self.counted_in.count_keys(self.step.collection, keys)
                 rows += batch.num_rows
                 self.emit(VerifyProgress(self.step.id, rows, self.step.rows))
-            return np.concatenate(parts)
+            return np.concatenate(parts), held
 
         return self._call(number, read)
 

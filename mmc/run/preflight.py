@@ -4,7 +4,7 @@ plan half done there, no source files in the way, and facts as planned.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import PlanStale, StateError, TargetError, UnfinishedRun
@@ -12,8 +12,9 @@ from mmc.events import Diagnosed, Emit
 from mmc.facts import Facts
 from mmc.plan.drift import Difference, compare, seen_source, seen_target, without
 from mmc.plan.model import CopySplits, CreateCollection, LoadCollection, Plan
+from mmc.run.claims import claim_of
 from mmc.state.lease import normal_address, target_identity, target_key
-from mmc.state.store import Run, Store
+from mmc.state.store import Run, StepRecord, Store
 
 
 def refuse_elsewhere(plan: Plan, run: Run) -> None:
@@ -80,8 +81,11 @@ def refuse_stale(plan: Plan, digest: str, store: Store, emit: Emit, now: Facts) 
     What an earlier attempt of this very run made at the target is no drift. Row counts that differ
     are told as warnings where the plan says so.
     """
-    ours = _begun_collections(plan, digest, store)
-    _refuse_gone(plan, digest, store, now)
+    run = store.run_of(digest)
+    steps = store.steps(run.run) if run else {}
+    if run is not None:
+        _refuse_gone(plan, run, steps, now)
+    ours = _begun_collections(plan, run, steps, now)
     target_planned, target_now = (
         without(plan.target_seen, ours),
         without(seen_target(now.target), ours),
@@ -105,40 +109,58 @@ def refuse_stale(plan: Plan, digest: str, store: Store, emit: Emit, now: Facts) 
         )
 
 
-def _refuse_gone(plan: Plan, digest: str, store: Store, now: Facts) -> None:
-    """A collection that this run made, and that somebody dropped, with what was copied into it."""
-    run = store.run_of(digest)
-    if run is None or now.target.capabilities.whole_files:
+def _refuse_gone(plan: Plan, run: Run, steps: Mapping[str, StepRecord], now: Facts) -> None:
+    """A collection that this run made, and that somebody dropped, with what was copied into it, or
+    has put another one in the place of.
+    """
+    if now.target.capabilities.whole_files:
         return
-    steps = store.steps(run.run)
-    for step in plan.steps:
-        if isinstance(step, CreateCollection) and step.id in steps and steps[step.id].done:
-            name = step.collection.name
-            if now.target.collection(name) is None:
-                raise PlanStale(
-                    f"collection {name}, made by run {run.run} of this plan, is not there any more",
-                    hint=f"`mmc state forget {run.run}`, then apply again from the start",
-                    code="MMC635",
-                )
+    ended = all(step.id in steps and steps[step.id].done for step in plan.steps)
+    for step in plan.creates:
+        if step.id not in steps or not steps[step.id].done:
+            continue
+        name = step.collection.name
+        there = now.target.collection(name)
+        claims = (claim_of(run, begun=True).run,) if step.makes else ("", step.claimed)
+        if there is None:
+            what = "is not there any more"
+        elif there.run not in (None, *claims, *([""] if ended else [])):
+            what = "is another one by now"
+        else:
+            continue
+        raise PlanStale(
+            f"collection {name}, {'made' if step.makes else 'checked'} by run {run.run} of this"
+            f" plan, {what}",
+            hint=f"`mmc state forget {run.run}`, then apply again from the start",
+            code="MMC635",
+        )
 
 
 def _tell(end: str, difference: Difference, emit: Emit) -> None:
     emit(Diagnosed(Diagnostic("MMC632", f"{end} {difference}", difference.severity)))
 
 
-def _begun_collections(plan: Plan, digest: str, store: Store) -> set[str]:
+def _begun_collections(
+    plan: Plan, run: Run | None, steps: Mapping[str, StepRecord], now: Facts
+) -> set[str]:
     """Target collections that this run has begun to load, make or fill. Of one that was not loaded
     the facts told only what was stored.
+
+    Not one that it began to make, and that is there without having been made by it.
     """
-    run = store.run_of(digest)
-    begun = store.steps(run.run) if run else {}
-    made = {
-        step.collection.name
-        for step in plan.steps
-        if isinstance(step, (CreateCollection, CopySplits)) and step.id in begun
-    }
-    return made | {
-        step.collection
-        for step in plan.steps
-        if isinstance(step, LoadCollection) and step.id in begun
-    }
+    if run is None:
+        return set()
+    begun = set()
+    for step in plan.steps:
+        if step.id not in steps:
+            continue
+        if isinstance(step, CreateCollection):
+            there = now.target.collection(step.collection.name)
+            ours = there is None or there.run in (None, claim_of(run, begun=True).run)
+            if steps[step.id].done or ours or not step.makes:
+                begun.add(step.collection.name)
+        elif isinstance(step, CopySplits):
+            begun.add(step.collection.name)
+        elif isinstance(step, LoadCollection):
+            begun.add(step.collection)
+    return begun

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from mmc.errors import MmcError, StateError
 from mmc.events import Emit, Verified
 from mmc.plan import codec
-from mmc.plan.model import CopySplits, CreateCollection, Plan, Split, Verify
+from mmc.plan.model import CheckKeys, CopySplits, CreateCollection, Plan, Split, Verify
 from mmc.run.labels import label_of
 from mmc.run.pace import call
 from mmc.run.preflight import refuse_elsewhere
 from mmc.run.split import read_again
 from mmc.run.stop import StopFlag, ending_of
 from mmc.run.targets import OpenTargets
-from mmc.state.store import SplitRecord, Store
-from mmc.verify.check import DoneSplit, verify_step
+from mmc.state.store import SplitRecord, StepRecord, Store
+from mmc.verify.check import DoneSplit, Replaced, verify_step
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +27,11 @@ ROWS_BEFORE = "rows_before"
 PARTITIONS_BEFORE = "partitions_before"
 """Rows of each partition that the plan writes to. Both stand in the recorded result of a
 CreateCollection step.
+"""
+
+KEYS, HELD = "rows", "held"
+"""In the recorded result of a CheckKeys step: keys of the source, and rows that the target had
+under them before the first of ours.
 """
 
 
@@ -61,16 +66,19 @@ def verify_plan(
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """What a run recorded of a copy. `rows_before`: rows that the collection had before its first
-    row; None when none stay. `partitions_before`: the same of each partition.
+    row; None when none stay. `partitions_before`: the same of each partition. `replaced`: what an
+    upsert replaces of them, where it was counted.
     """
 
     splits: Sequence[SplitRecord]
     rows_before: int | None
     partitions_before: Mapping[str, int] = field(default_factory=dict)
+    replaced: Replaced | None = None
 
 
 def recorded(store: Store, run: str, plan: Plan, step: Verify) -> Recorded:
-    create = store.steps(run).get(_create_of(plan, step).id)
+    steps = store.steps(run)
+    create = steps.get(_create_of(plan, step).id)
     result = create.result if create is not None else None
     found = result if isinstance(result, dict) else {}
     before, parts = found.get(ROWS_BEFORE), found.get(PARTITIONS_BEFORE)
@@ -79,7 +87,18 @@ def recorded(store: Store, run: str, plan: Plan, step: Verify) -> Recorded:
         store.splits(run, step.copy),
         before if isinstance(before, int) else None,
         {name: rows for name, rows in held if isinstance(rows, int)},
+        _replaced(plan, step, steps),
     )
+
+
+def _replaced(plan: Plan, step: Verify, steps: Mapping[str, StepRecord]) -> Replaced | None:
+    """What the check of keys counted, as it was recorded."""
+    checks = (it for it in plan.steps if isinstance(it, CheckKeys) and it.copy == step.copy)
+    check = next(checks, None)
+    record = steps.get(check.id) if check is not None else None
+    found = record.result if record is not None and isinstance(record.result, dict) else {}
+    keys, held = found.get(KEYS), found.get(HELD)
+    return Replaced(keys, held) if isinstance(keys, int) and isinstance(held, int) else None
 
 
 def verify_copied(
@@ -117,6 +136,7 @@ def verify_copied(
             ],
             create=create,
             partitions_before=known.partitions_before,
+            replaced=known.replaced,
             read_split=read_split,
             emit=emit,
             should_stop=should_stop,

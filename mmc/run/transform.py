@@ -19,10 +19,11 @@ from mmc.io.sql import Engine, Evaluated
 from mmc.plan.model import CopySplits, Mapping
 from mmc.run.columns import Column, column
 from mmc.run.kernels.faults import EXPRESSION, FLAW, Fault, Positions
+from mmc.run.kernels.jsontext import too_long
 from mmc.run.quarantine import BadRow
 from mmc.run.rest import Rest
 from mmc.run.values import plain_values
-from mmc.types import DYNAMIC_FIELD
+from mmc.types import DYNAMIC_FIELD, TypeKind
 
 __all__ = ["BadRow", "Transform", "Transformed"]
 
@@ -69,6 +70,7 @@ class Transform:
         self._announced = {m.source: m.arrow for m in mappings if m.source}
         if self._rest is not None:
             self._announced |= {column.source: column.arrow for column in step.rest}
+        self._json_bytes = step.json_bytes
         self._engine = Engine() if self._where or self._expressions else None
         self._checked: pa.Schema | None = None
 
@@ -130,12 +132,16 @@ class Transform:
             elif mapping.source:
                 array = source(mapping.source)
             made = make(array, rows)
+            faults = failed + made.faults
+            if mapping.field.type.kind is TypeKind.JSON:
+                faults += too_long(made.values, self._json_bytes)
             arrays.append(made.values)
-            found.append(_Found(mapping.field.name, failed + made.faults))
+            found.append(_Found(mapping.field.name, faults))
         if self._rest is not None:
             made = self._rest(source, rows)
+            faults = made.faults + too_long(made.values, self._json_bytes)
             arrays.append(made.values)
-            found.append(_Found(DYNAMIC_FIELD, made.faults))
+            found.append(_Found(DYNAMIC_FIELD, faults))
         return arrays, found
 
     def _judge(

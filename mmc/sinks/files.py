@@ -37,9 +37,10 @@ from mmc.plan.model import (
     Split,
     WriteManifest,
 )
+from mmc.sinks import marks
 from mmc.sinks.parts import PartSplitWriter
 from mmc.spec.endpoints import FilesTarget
-from mmc.spi import Config, Progress, WrittenSplit, unheard
+from mmc.spi import ALONE, Claim, Config, Progress, WrittenSplit, unheard
 from mmc.types import ELEMENTS, Collection, TypeKind
 
 VERSION = "1"
@@ -87,7 +88,7 @@ class FilesSink:
             version=VERSION,
             capabilities=capabilities(target.format),
             collections=tuple(
-                TargetCollection(entry.schema, entry.rows, entry.indexes)
+                TargetCollection(schema=entry.schema, rows=entry.rows, indexes=entry.indexes)
                 for entry in manifest.collections
                 if not collections or entry.name in collections
             ),
@@ -121,12 +122,25 @@ class FilesFolder:
         except SourceError as error:
             raise _as_target_error(error) from None
 
-    def ensure(self, step: CreateCollection) -> None:
-        """Makes sure that no collection of that name is in the folder, nor parts of one.
+    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> None:
+        """Makes sure that no collection of that name is in the folder, nor parts of one, and that
+        no other run writes there.
 
         With `replace` the files that the manifest records for it are removed, and its entry; files
         that no manifest records are left alone.
         """
+        folder = urls.join_url(self.url, step.collection.name)
+        marks.refuse_others(folder, self.storage, claim.run)
+        self._prepare(step)
+        if claim.run:
+            marks.mark(folder, self.storage, claim.run)
+
+    def release(self, step: CreateCollection, claim: Claim) -> None:
+        """Takes the mark of a run off the folder of a collection."""
+        folder = urls.join_url(self.url, step.collection.name)
+        marks.unmark(folder, self.storage, claim.run)
+
+    def _prepare(self, step: CreateCollection) -> None:
         name = step.collection.name
         if step.mode in (Mode.APPEND, Mode.UPSERT):
             raise TargetError(
@@ -140,10 +154,10 @@ class FilesFolder:
                 self._refuse_unrecorded(name)
             self._make_folder(name)
             return
-        if step.mode is Mode.FAIL:
+        if step.mode is Mode.FAIL or not step.exists:
             raise TargetError(
                 f"{self.url} holds a collection {name} already",
-                hint="choose another folder, or `load: {mode: replace}`",
+                hint="choose another folder, or plan again with `load: {mode: replace}`",
                 code="MMC530",
             )
         # Files first: a kill in between leaves an entry that names what is still to be removed.

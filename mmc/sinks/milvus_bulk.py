@@ -12,6 +12,7 @@ from mmc.facts import TargetFacts
 from mmc.secrets import resolve
 from mmc.sinks.milvus.bulk import BulkTarget, ImportCalls
 from mmc.sinks.milvus.connect import Address, Connection, address_of, connect
+from mmc.sinks.milvus.dialect import configured
 from mmc.sinks.milvus.grpcimport import GrpcImports
 from mmc.sinks.milvus.importable import Imports, import_capabilities
 from mmc.sinks.milvus.look import look
@@ -35,11 +36,12 @@ class MilvusBulkSink:
         address = _server(config)
         with connect(address, config) as connection:
             version = connection.version
+            able = configured(version.dialect.capabilities, config)
             return TargetFacts(
                 self.type,
                 self.route,
                 version.text,
-                import_capabilities(version.dialect.capabilities, _imports(connection)),
+                import_capabilities(able, _imports(connection)),
                 look(connection, collections),
             )
 

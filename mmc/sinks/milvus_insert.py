@@ -9,7 +9,7 @@ from importlib import metadata
 from mmc.errors import PluginMissing
 from mmc.facts import TargetCollection, TargetFacts
 from mmc.sinks.milvus.connect import address_of, connect
-from mmc.sinks.milvus.dialect import Version, version_of
+from mmc.sinks.milvus.dialect import Version, configured, version_of
 from mmc.sinks.milvus.insert import InsertTarget
 from mmc.sinks.milvus.look import look
 from mmc.spec.endpoints import MilvusTarget
@@ -33,14 +33,15 @@ class MilvusInsertSink:
         """
         address = address_of(config)
         if address.path is not None and not address.path.exists():
-            return self._facts(_installed_lite(), ())
+            return self._facts(_installed_lite(), config, ())
         with connect(address, config) as connection:
-            return self._facts(connection.version, look(connection, collections))
+            return self._facts(connection.version, config, look(connection, collections))
 
-    def _facts(self, version: Version, collections: tuple[TargetCollection, ...]) -> TargetFacts:
-        return TargetFacts(
-            self.type, self.route, version.text, version.dialect.capabilities, collections
-        )
+    def _facts(
+        self, version: Version, config: Config, collections: tuple[TargetCollection, ...]
+    ) -> TargetFacts:
+        able = configured(version.dialect.capabilities, config)
+        return TargetFacts(self.type, self.route, version.text, able, collections)
 
     @contextmanager
     def open(self, config: Config) -> Iterator[InsertTarget]:

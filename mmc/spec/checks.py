@@ -17,7 +17,16 @@ from mmc.casts import CASTS
 from mmc.diagnostics import CODES, Severity
 from mmc.spec.document import Path, show
 from mmc.spec.endpoints import FilesSource, FilesTarget, MilvusTarget
-from mmc.spec.models import CollectionSpec, FieldSpec, IndexSpec, SpecModel, field_type
+from mmc.spec.models import (
+    FILE_SIZES,
+    NO_INDEX,
+    CollectionSpec,
+    FieldSpec,
+    IndexSpec,
+    SpecModel,
+    field_type,
+)
+from mmc.spec.sizes import bytes_of, shown
 from mmc.spec.structure import Finding
 from mmc.spec.values import misfit
 from mmc.types import (
@@ -269,7 +278,7 @@ def indexes(draft: Draft) -> Iterator[Finding]:
         name, place = field.index.type, (*at, "index")
         if name not in INDEX_TYPES:
             close = next((known for known in INDEX_TYPES if known.lower() == name.lower()), None)
-            close = close or nearest(name, INDEX_TYPES)
+            close = close or nearest(name, (*INDEX_TYPES, NO_INDEX))
             hint = f"did you mean {close}?" if close else ""
             message = f"`{name[:60]}` is not an index type that is known here"
             yield Finding("MMC247", message, (*place, "type"), hint, severity=Severity.WARNING)
@@ -390,6 +399,21 @@ def folders(draft: Draft) -> Iterator[Finding]:
         yield Finding("MMC248", f"`{show(path)}` {problem}", path, hint)
 
 
+def sizes(draft: Draft) -> Iterator[Finding]:
+    """Sizes have a unit and are in their range."""
+    staging, path = draft.model.load.staging, ("load", "staging", "file_size")
+    if staging is None or draft.damaged(path):
+        return
+    least, most = FILE_SIZES
+    said, bytes_ = staging.file_size, staging.bytes_wanted
+    if isinstance(said, str) and bytes_of(said) is None:
+        message = f"`{show(path)}` is no size: `{said[:60]}`"
+        yield Finding("MMC205", message, path, "write bytes, or a size such as 256MiB")
+    elif not least <= bytes_ <= most:
+        end = f"at least {shown(least)}" if bytes_ < least else f"at most {shown(most)}"
+        yield Finding("MMC205", f"`{show(path)}` must be {end}", path)
+
+
 def _single(path: str) -> str:
     return re.sub(r"/{2,}", "/", path)
 
@@ -415,4 +439,5 @@ CHECKS: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     lint_codes,
     endpoints,
     folders,
+    sizes,
 )

@@ -175,6 +175,8 @@ class MilvusTarget(Model):
     """Database; made when it is not there. Default: what the path of `uri` names, or `default`."""
     timeout: Annotated[float, Field(gt=0)] = 60.0
     """Seconds for one call."""
+    json_bytes: Annotated[int | None, Field(ge=1, le=1 << 31)] = None
+    """Most bytes of one JSON document, where the server's `common.JSONMaxLength` is not 65,536."""
 
 
 class FilesTarget(Model):

@@ -19,7 +19,7 @@ from mmc.errors import SpecInvalid
 from mmc.spec.document import parse
 from mmc.spec.endpoints import SOURCES, TARGETS
 from mmc.spec.layout import Entry, Tree, lay_out
-from mmc.spec.models import FieldSpec, SpecModel, TypeMapping, field_type
+from mmc.spec.models import NO_INDEX, FieldSpec, SpecModel, TypeMapping, field_type
 from mmc.spec.nodes import Node, compose
 from mmc.spec.scalars import resolve
 from mmc.types import JsonValue, TypeSyntaxError
@@ -63,9 +63,26 @@ def _plain_types(data: JsonValue, model: type[BaseModel] | None) -> JsonValue:
         return data
     result: dict[str, JsonValue] = {}
     for key, value in data.items():
-        said = _type_text(value) if model is FieldSpec and key == "type" else None
+        said = _text_of(model, key, value)
         result[key] = said if said is not None else _plain_types(value, _below(model, key, data))
     return result
+
+
+def _text_of(model: type[BaseModel] | None, key: str, value: JsonValue) -> str | None:
+    """The text that says as much as the value under a key; None where there is none."""
+    if model is not FieldSpec:
+        return None
+    return _type_text(value) if key == "type" else _index_text(value) if key == "index" else None
+
+
+def _index_text(value: JsonValue) -> str | None:
+    """The text of an index of which only the type is said."""
+    if not isinstance(value, dict) or list(value) != ["type"]:
+        return None
+    type_ = value["type"]
+    if not isinstance(type_, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", type_):
+        return None
+    return type_ if type_ != NO_INDEX and isinstance(resolve(type_), str) else None
 
 
 def _type_text(value: JsonValue) -> str | None:
@@ -132,16 +149,17 @@ class _Printer:
         lines: list[str] = []
         for i, child in enumerate(children):
             inner = _below(model, child.key.value, siblings) if child.key else model
-            is_type = model is FieldSpec and child.key is not None and child.key.value == "type"
+            said = _said(child, model)
             above = [_indented(text, indent) for text in child.before]
             while i == 0 and above and not above[0]:
                 del above[0]
-            lines += above + self.entry(child, indent, inner, is_type=is_type)
+            lines += above + self.entry(child, indent, inner, said)
         return lines + [_indented(text, indent) for text in entry.tail]
 
     def entry(
-        self, entry: Entry, indent: int, model: type[BaseModel] | None, *, is_type: bool
+        self, entry: Entry, indent: int, model: type[BaseModel] | None, said: str | None
     ) -> list[str]:
+        """A key with its value, or an item. `said`: the value as a text, where it has one."""
         pad = " " * indent
         head = f"{pad}{_scalar(entry.key)}:" if entry.key else f"{pad}-"
         anchor = f" &{entry.value.anchor}" if entry.value.anchor else ""
@@ -150,9 +168,9 @@ class _Printer:
         if node.style in ("|", ">"):
             raw = self.text[node.start : node.end]
             return _block_scalar(node, raw, f"{head}{anchor}", pad + " " * STEP, after)
-        inline = None if entry.has_comments else self.inline(entry, model, is_type=is_type)
+        inline = None if entry.has_comments else said or self.inline(entry, model)
         if inline is not None and (
-            not entry.children or (node.flow and len(head) + 1 + len(inline) <= WIDTH) or is_type
+            not entry.children or (node.flow and len(head) + 1 + len(inline) <= WIDTH) or said
         ):
             return [f"{head}{anchor}{' ' if inline else ''}{inline}{after}"]
         if not entry.children:
@@ -168,15 +186,9 @@ class _Printer:
         above += [f"{pad}{entry.after}"] if entry.after else []
         return [*above, f"{pad}- {below[first][indent + STEP :]}", *below[first + 1 :]]
 
-    def inline(
-        self, entry: Entry, model: type[BaseModel] | None, *, is_type: bool = False
-    ) -> str | None:
+    def inline(self, entry: Entry, model: type[BaseModel] | None) -> str | None:
         """The value on one line, or None where that cannot be."""
         node = entry.value
-        if is_type and node.kind != "alias" and not _anchored(entry):
-            said = _type_text(_data(node))
-            if said is not None:
-                return said
         if node.kind == "alias":
             return f"*{node.value}"
         if node.kind == "scalar":
@@ -193,13 +205,20 @@ class _Printer:
         for child in children:
             name = child.key.value if child.key else ""
             below = _below(model, name, siblings) if child.key else model
-            value = self.inline(child, below, is_type=model is FieldSpec and name == "type")
+            value = _said(child, model) or self.inline(child, below)
             if value is None:
                 return None
             anchor = f"&{child.value.anchor} " if child.value.anchor else ""
             key = f"{_scalar(child.key)}: " if child.key else ""
             parts.append(f"{key}{anchor}{value or 'null'}")
         return ("{%s}" if node.kind == "mapping" else "[%s]") % ", ".join(parts)
+
+
+def _said(entry: Entry, model: type[BaseModel] | None) -> str | None:
+    """The value of a key as a text, where it has one and nobody refers to it."""
+    if entry.key is None or entry.value.kind == "alias" or _anchored(entry):
+        return None
+    return _text_of(model, entry.key.value, _data(entry.value))
 
 
 def _anchored(entry: Entry) -> bool:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from mmc.plan.model import Mode, OnDrift, OnError
+from mmc.spec.sizes import bytes_of
 from mmc.types import DENSE_VECTORS, FieldType, Metric, TypeKind, TypeSyntaxError, nearest_hint
 
 
@@ -96,6 +97,20 @@ class IndexSpec(Model):
     """Build parameters by Milvus's names, such as `{M: 16, efConstruction: 200}`."""
 
 
+NO_INDEX = "none"
+
+
+def _index_of(said: Any) -> Any:
+    """`HNSW` means `{type: HNSW}`."""
+    return {"type": said} if isinstance(said, str) and said != NO_INDEX else said
+
+
+IndexText = Annotated[
+    str, Field(min_length=1, examples=["HNSW", "IVF_FLAT", "FLAT", "AUTOINDEX", NO_INDEX])
+]
+"""A type of index, or `none`; the model holds only the latter as text."""
+
+
 class FieldSpec(Model):
     """One target field. What is not said is inferred from the source and shown in the plan."""
 
@@ -127,9 +142,9 @@ class FieldSpec(Model):
     """Let Milvus spread rows over partitions by this field."""
     normalize: bool = False
     """Divide each vector by its Euclidean length."""
-    index: IndexSpec | Literal["none"] | None = None
-    """Index on this field; `none` leaves it out. Default: the source's index on vectors, none on
-    scalars.
+    index: Annotated[IndexSpec | IndexText | None, BeforeValidator(_index_of)] = None
+    """Index on this field: its type, such as `HNSW`, or a mapping that also has its metric and its
+    parameters; `none` leaves it out. Default: the source's index on vectors, none on scalars.
     """
 
 
@@ -158,6 +173,10 @@ class CollectionSpec(Model):
     """Description of a new collection."""
 
 
+FILE_SIZES = (1 << 20, 1 << 33)
+"""Least and most bytes of a staged file."""
+
+
 class StagingSpec(Model):
     """Where files wait for a bulk import: a folder that Milvus itself reads."""
 
@@ -167,11 +186,10 @@ class StagingSpec(Model):
     """
     format: Literal["auto", "parquet", "numpy", "json"] = "auto"
     """`auto` is Parquet where the server takes it."""
-    file_size: (
-        Annotated[int, Field(ge=1 << 20, le=1 << 33)]
-        | Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4} ?(MiB|GiB|MB|GB)$")]
-    ) = "512MiB"
-    """Wanted size of a file, as its rows are in the source: bytes, or a text such as `256MiB`."""
+    file_size: int | Annotated[str, Field(min_length=1)] = "512MiB"
+    """Wanted size of a file, as its rows are in the source, from 1 MiB to 8 GiB: bytes, or a text
+    such as `256MiB`.
+    """
     keep: bool = False
     """Leave the files there when all is verified."""
     storage: dict[str, Secret | JsonValue] = Field(default_factory=dict)
@@ -182,9 +200,7 @@ class StagingSpec(Model):
         """`file_size` in bytes."""
         if isinstance(self.file_size, int):
             return self.file_size
-        number = self.file_size.rstrip("MGiB ")
-        unit = self.file_size[len(number) :].strip()
-        return int(number) * {"MiB": 2**20, "GiB": 2**30, "MB": 10**6, "GB": 10**9}[unit]
+        return bytes_of(self.file_size) or 0
 
 
 class LoadSpec(Model):

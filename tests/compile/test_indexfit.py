@@ -62,7 +62,7 @@ L2, COSINE = Metric.L2, Metric.COSINE
         ("2.5.8", "json", index("INVERTED"), "needs json_path and json_cast_type"),
         ("2.5.8", "json", index("INVERTED", **JSON), ""),
         ("2.5.8", "varchar(9)", index("NGRAM"), "builds no NGRAM"),
-        ("2.6.0", "varchar(9)", index("NGRAM"), ""),
+        ("2.6.0", "varchar(9)", index("NGRAM", min_gram=2, max_gram=3), ""),
         ("2.6.0", "int64", index("INVENTED"), "builds no INVENTED"),
         ("2.3.5", "float_vector(8)", index("GPU_IVF_PQ", L2), ""),
         ("2.3.5", "float_vector(8)", index("GPU_CAGRA", L2), "builds no GPU_CAGRA"),

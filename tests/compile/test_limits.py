@@ -37,15 +37,22 @@ def compiled(
     partitions: int = 0,
     there: bool = False,
     rest: str = "map",
+    vectors: int = 0,
+    shards: int = 1,
     formats: tuple[str, ...] = (),
 ) -> tuple[Plan | None, tuple[Diagnostic, ...]]:
     """A plan for articles with as many fields more, and partitions."""
     mode = "append" if there else "fail"
-    spec = parse_spec(SPEC.replace("MODE", mode).replace("REST", rest), "spec.yaml").spec
+    text = SPEC.replace("MODE", mode).replace("REST", f"{rest}\n    shards: {shards}")
+    spec = parse_spec(text, "spec.yaml").spec
     assert spec is not None
     facts = read_case(CASE)
     (source,) = facts.source.collections
     more = tuple(SourceField(f"n{number}", "int64") for number in range(fields))
+    more += tuple(
+        SourceField(f"v{number}", "fixed_size_list<float>[4]", vector="float_vector(4)")
+        for number in range(vectors)
+    )
     names = tuple(f"p{number}" for number in range(partitions))
     source = replace(source, fields=source.fields + more, partitions=names)
     dialect = version_of(version).dialect
@@ -81,6 +88,45 @@ def test_more_partitions_than_servers_take(version: str, partitions: int, limit:
     assert plan is not None, diagnostics
     assert [limit in one.message for one in told(diagnostics)] == ([True] * bool(limit))
     assert all(one.severity is Severity.WARNING and one.hint for one in told(diagnostics))
+
+
+@pytest.mark.parametrize(
+    ("version", "vectors", "code", "said"),
+    [
+        ("2.3.5", 1, "MMC513", "the target takes 1"),
+        ("2.4.0", 3, "", ""),
+        ("2.5.0", 4, "MMC549", "5 vector fields; a server takes 4 unless its proxy.maxVectorField"),
+        ("2.6.0", 9, "MMC549", "10 vector fields; a server takes 4"),
+        ("2.6.0", 10, "MMC513", "the target takes 10"),
+        ("3.0.0", 9, "", ""),
+        ("milvus_lite-3.2.2", 9, "", ""),
+    ],
+)
+def test_more_vectors_than_servers_take(version: str, vectors: int, code: str, said: str) -> None:
+    _, diagnostics = compiled(version, vectors=vectors, rest="map" if vectors else "drop")
+    found = [one for one in diagnostics if one.code in ("MMC513", "MMC549")]
+    assert [one.code for one in found] == [code] * bool(code)
+    assert all(said in one.message for one in found)
+
+
+@pytest.mark.parametrize(
+    ("version", "shards", "many"),
+    [
+        ("2.3.5", 16, False),
+        ("2.3.5", 17, True),
+        ("2.6.0", 32, True),
+        ("milvus_lite-3.2", 32, False),
+    ],
+)
+def test_more_shards_than_servers_take(version: str, shards: int, many: bool) -> None:
+    _, diagnostics = compiled(version, shards=shards)
+    (found,) = told(diagnostics) or [None]
+    assert (found is not None) == many
+    if found is not None:
+        assert f"{shards} shards; a server takes 16" in found.message
+        assert found.path == "collections[0].shards" and found.hint == (
+            "say shards: 16 or fewer, or raise it on the server"
+        )
 
 
 @pytest.mark.parametrize(("fields", "many"), [(56, False), (57, True)])

@@ -30,7 +30,9 @@ ROWS = SourceCollection(
 SOURCE = SourceFacts("files", "1", (ROWS,), 10_000, 7)
 SCHEMA = Collection("articles", (Field("id", FieldType.parse("int64"), primary_key=True),))
 LIMITS = Capabilities(types=frozenset({"int64", "json"}), elements=frozenset())
-THERE = TargetCollection(SCHEMA, 5, (("vec", Index("FLAT", Metric.IP, (("nlist", 4),))),))
+THERE = TargetCollection(
+    schema=SCHEMA, rows=5, indexes=(("vec", Index("FLAT", Metric.IP, (("nlist", 4),))),)
+)
 TARGET = TargetFacts("milvus", "insert", "2.6", LIMITS, (THERE,))
 
 
@@ -152,6 +154,48 @@ def test_a_field_with_a_default_is_not_one_without() -> None:
 
 
 @pytest.mark.parametrize(
+    ("planned", "now", "lines"),
+    [
+        ({"aliases": ("a", "b")}, {"aliases": ("a",)}, ["articles/aliases: a, b {}, a {}"]),
+        ({}, {"aliases": ("a",)}, ["articles/aliases: absent {}, a {}"]),
+        ({"functions": ("bm25",)}, {}, ["articles/functions: bm25 {}, absent {}"]),
+        ({}, {"run": "f00@1"}, ["articles/run of mmc: absent {}, f00@1 {}"]),
+        ({"asked": "prod"}, {"asked": "prod"}, []),
+        ({"asked": "prod"}, {"asked": ""}, ["prod: there {}, absent {}"]),
+        (
+            {"asked": "prod"},
+            {"asked": "prod", "schema": replace(SCHEMA, name="new")},
+            [
+                "articles: there {}, absent {}",
+                "new: absent {}, there {}",
+                "prod/alias of: articles {}, new {}",
+            ],
+        ),
+    ],
+)
+def test_names_functions_and_runs_of_a_collection(
+    planned: dict[str, Any], now: dict[str, Any], lines: list[str]
+) -> None:
+    one, two = (replace(TARGET, collections=(replace(THERE, **it),)) for it in (planned, now))
+    assert _lines(one, two) == [line.format("when planned", "now") for line in lines]
+
+
+def test_a_collection_that_is_asked_for_twice() -> None:
+    twice = replace(TARGET, collections=(replace(THERE, asked="prod"), THERE))
+    assert seen_target(twice).rows == (("articles", 5),)
+    found = [twice.collection(name) for name in ("articles", "prod", "other")]
+    assert [one and one.asked for one in found] == ["", "prod", None]
+    assert (
+        compare(
+            seen_target(twice),
+            seen_target(replace(TARGET, collections=twice.collections[:1])),
+            OnDrift.FAIL,
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize(
     ("on_drift", "severities"),
     [
         (OnDrift.FAIL, [Severity.ERROR]),
@@ -167,7 +211,8 @@ def test_row_counts_follow_on_drift(on_drift: OnDrift, severities: list[Severity
 
 
 def test_collections_that_a_run_made_itself_are_left_out() -> None:
-    made = replace(TARGET, collections=(THERE, TargetCollection(replace(SCHEMA, name="new"), 9)))
+    new = TargetCollection(schema=replace(SCHEMA, name="new"), rows=9)
+    made = replace(TARGET, collections=(THERE, new))
     planned, now = seen_target(TARGET), seen_target(made)
     assert [str(it) for it in compare(planned, now, OnDrift.FAIL)] == [
         "new: absent when planned, there now"

@@ -121,7 +121,9 @@ def test_what_may_pass_is_tried_again_as_a_replay(bench: Bench, place: str) -> N
         assert "writer 00002 replay" in bench.calls()
 
 
-@pytest.mark.parametrize("place", ["ensure.before", "ensure.after", "index", "load", "count"])
+@pytest.mark.parametrize(
+    "place", ["ensure.before", "ensure.after", "index", "load", "count", "release"]
+)
 @pytest.mark.parametrize("action", ["error", "busy", "crash", "bug"])
 def test_a_step_that_breaks_is_carried_out_again(bench: Bench, place: str, action: str) -> None:
     plan = bench.plan()
@@ -399,6 +401,36 @@ def test_append_and_upsert_keep_what_was_there(bench: Bench, mode: Mode) -> None
     assert report.outcome is RunStatus.APPLIED, report.verified
     assert bench.keys() == [*ALL, 777]
     assert report.verified[0].rows_found == report.verified[0].rows_expected == 41
+
+
+def _twice(bench: Bench) -> None:
+    """The target holds each of its keys two times, and one key that is not of the source."""
+    with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
+        target.base.execute("INSERT INTO rows SELECT * FROM rows")
+        target.base.execute(
+            """UPDATE rows SET id = 777, row = replace(row, '"id": 0', '"id": 777')
+            WHERE rowid = (SELECT max(rowid) FROM rows WHERE id = 0)"""
+        )
+
+
+def test_an_upsert_replaces_every_row_of_a_key(bench: Bench) -> None:
+    """Also when it is killed on the way: what was replaced is counted before the first row."""
+    bench.apply(bench.plan(rows=10, splits=1))
+    _twice(bench)
+    plan = bench.plan(mode=Mode.UPSERT, write="upsert", name="second")
+    bench.fault("write.00002.0", "error")
+    with pytest.raises(TargetError):
+        bench.apply(plan)
+    report = bench.apply(plan)
+    assert report.outcome is RunStatus.APPLIED, report.verified
+    assert bench.store.steps(report.run)["keys.articles"].result == {"rows": 40, "held": 19}
+    assert bench.keys() == [*ALL, 777]
+    assert report.verified[0].rows_found == report.verified[0].rows_expected == 41
+
+    with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
+        target.base.execute("DELETE FROM rows WHERE id = 777")
+    (again,) = verify_plan(plan, store=bench.store, emit=bench.events.append)
+    assert again.problems == ("MMC701: the target counts 40 rows, 41 were expected",)
 
 
 def test_a_collection_dropped_between_two_attempts_is_missed(bench: Bench) -> None:

@@ -14,7 +14,7 @@ from mmc.events import VerifyProgress
 from mmc.plan.model import Mode
 from mmc.run import keys as keys_module
 from mmc.run.interpreter import apply_plan
-from mmc.run.keys import check_keys
+from mmc.run.keys import Keys, check_keys
 from mmc.run.stop import StopFlag
 from mmc.state.store import RunStatus
 from tests.run.conftest import Bench
@@ -119,7 +119,7 @@ def test_many_keys_spill_and_stay_exact(bench: Bench, monkeypatch: pytest.Monkey
     monkeypatch.setattr(keys_module, "HELD", 70_000)
     monkeypatch.setattr(keys_module, "PARTS", 16)
 
-    def check(**source: Any) -> int:
+    def check(**source: Any) -> Keys:
         plan = bench.plan(rows=200_000, splits=5, batch_rows=20_000, **source)
         return check_keys(
             plan.source,
@@ -129,7 +129,7 @@ def test_many_keys_spill_and_stay_exact(bench: Bench, monkeypatch: pytest.Monkey
             should_stop=lambda: False,
         )
 
-    assert check() == 200_000
+    assert check() == Keys(200_000)
     with pytest.raises(DuplicateKeys, match=r" 0 3 times \(splits 00000, 00003, 00004\)"):
         check(twice=[150_000, 199_999])
     with pytest.raises(DuplicateKeys, match=r" 0 2 times \(splits 00000, 00004\)"):

@@ -77,6 +77,29 @@ def test_map_rename_constant_expression_and_filter() -> None:
     assert done.rows_filtered == 2 and not done.bad
 
 
+def test_json_that_the_target_does_not_take_makes_a_bad_row() -> None:
+    """Bytes of UTF-8 count, as they are sent; the limit itself is inside."""
+    most = 40
+    texts = [*(json.dumps("x" * n) for n in (most - 2, most - 1)), json.dumps("é" * 19), None]
+    texts[2] = '"' + "é" * 19 + '"'  # 40 bytes
+    rest = ["y" * n for n in (1, 1, most - 8, most - 7)]  # {"r":"y"}
+    batch = pa.record_batch({"id": [1, 2, 3, 4], "j": texts, "r": rest})
+    plan = step(
+        mapping("id", "int64", "int64"),
+        mapping("j", "json", "string", nullable=True, json_text=True),
+        rest=(RestColumn("r", "string"),),
+    )
+    assert not run(plan, batch).bad
+    done = run(replace(plan, json_bytes=most), batch)
+    assert done.batch["id"].to_pylist() == [1, 3]
+    assert [(row.row, row.code, row.field) for row in done.bad] == [
+        (1, "MMC604", "j"),
+        (3, "MMC604", "$meta"),
+    ]
+    assert all("more than 40 bytes of JSON" in row.reason for row in done.bad)
+    assert [row.values["id"] for row in done.bad] == [2, 4]
+
+
 def test_a_slice_of_a_batch_is_transformed_like_a_batch() -> None:
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.arange(12, dtype=np.float32)), 2)
     batch = pa.record_batch({"id": pa.array(range(6)), "v": vectors})

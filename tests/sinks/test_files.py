@@ -31,7 +31,7 @@ from mmc.plan.model import (
     WriteManifest,
 )
 from mmc.sinks.files import FilesFolder, FilesSink
-from mmc.spi import WrittenSplit
+from mmc.spi import Claim, WrittenSplit
 from mmc.types import Collection, Index, Metric
 from tests.io.batches import assert_same, columns_of, field, rows_of
 
@@ -66,7 +66,7 @@ def copy_step(format_: str, schema: Collection = SCHEMA) -> CopySplits:
 
 
 def create(mode: Mode = Mode.FAIL, schema: Collection = SCHEMA) -> CreateCollection:
-    return CreateCollection("create", schema, mode, exists=False)
+    return CreateCollection("create", schema, mode, exists=mode is Mode.REPLACE)
 
 
 def config(url: Path | str, format_: str = "parquet") -> dict[str, Any]:
@@ -278,6 +278,52 @@ def test_parts_that_nobody_recorded_are_not_written_over(format_: str, tmp_path:
             folder.ensure(create())
         assert e.value.code == "MMC530" and names(tmp_path) == before
     folder.ensure(create(Mode.REPLACE))
+
+
+def test_a_folder_that_another_run_writes_to(tmp_path: Path) -> None:
+    one, other = Claim("one@1", begun=False), Claim("other@1", begun=False)
+    folder = target(tmp_path)
+    folder.ensure(create(), one)
+    folder.ensure(create(), one)
+    for mode in (Mode.FAIL, Mode.REPLACE):
+        with pytest.raises(TargetError, match="one@1 is writing") as caught:
+            target(tmp_path).ensure(create(mode), other)
+        assert caught.value.code == "MMC581"
+    done = write_split(folder, split(0, 100), rows_of(SCHEMA, 100))
+    finish(folder, done)
+    assert folder.count(SCHEMA) == 100
+    folder.release(create(), one)
+    folder.release(create(), one)
+    assert names(tmp_path) == ["docs/part-00000.parquet", "manifest.json"]
+    folder.ensure(create(Mode.REPLACE), other)
+
+
+def test_two_runs_that_come_at_the_same_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has looked before the other marks the folder: whoever looks again sees the other."""
+    one, other = Claim("one@1", begun=False), Claim("other@1", begun=False)
+    prepare = FilesFolder._prepare
+
+    def meanwhile(folder: FilesFolder, step: CreateCollection) -> None:
+        prepare(folder, step)
+        monkeypatch.undo()
+        target(tmp_path).ensure(create(), other)
+
+    monkeypatch.setattr(FilesFolder, "_prepare", meanwhile)
+    with pytest.raises(TargetError, match="other@1 is writing"):
+        target(tmp_path).ensure(create(), one)
+    assert names(tmp_path) == ["docs/written-by-other@1"]
+
+
+def test_replace_that_was_planned_of_nothing(tmp_path: Path) -> None:
+    fill(target(tmp_path))
+    before = names(tmp_path)
+    step = CreateCollection("create", SCHEMA, Mode.REPLACE, exists=False)
+    with pytest.raises(TargetError, match="holds a collection docs") as caught:
+        target(tmp_path).ensure(step)
+    assert caught.value.code == "MMC530"
+    assert names(tmp_path) == before
 
 
 @pytest.mark.parametrize("format_", FORMATS)

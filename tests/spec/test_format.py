@@ -116,6 +116,34 @@ def test_anchors_keep_the_order_of_keys() -> None:
     assert format_spec(text) == text
 
 
+@pytest.mark.parametrize(
+    ("index", "formatted"),
+    [
+        ("{type: HNSW}", "HNSW"),
+        ("{type: 'HNSW'}", "HNSW"),
+        ('"HNSW"', '"HNSW"'),
+        ("none", "none"),
+        ("{type: none}", "{type: none}"),
+        ("{type: true}", "{type: true}"),
+        ("{type: HNSW, metric: L2}", "{type: HNSW, metric: L2}"),
+        ("{type: '{{ vars.x }}'}", '{type: "{{ vars.x }}"}'),
+        ("{type: &a HNSW}", "{type: &a HNSW}"),
+    ],
+)
+def test_an_index_of_which_only_the_type_is_said(index: str, formatted: str) -> None:
+    text = "version: 1\ncollections:\n  - fields:\n      - {{to: v, index: {}}}\n"
+    assert format_spec(text.format(index)) == text.format(formatted)
+    assert format_spec(text.format(formatted)) == text.format(formatted)
+
+
+def test_an_index_over_several_lines() -> None:
+    head = "version: 1\ncollections:\n  - fields:\n      - to: v\n"
+    text = head + "        index:\n          type: FLAT\n"
+    assert format_spec(text).endswith("      - to: v\n        index: FLAT\n")
+    text = text.replace("FLAT", "FLAT  # exact")
+    assert format_spec(text) == text
+
+
 def test_type_with_a_comment_inside_stays_as_it_is() -> None:
     text = (
         "collections:\n  - fields:\n      - type:\n"
@@ -154,6 +182,8 @@ def meaning(data: JsonValue, key: str = "") -> JsonValue:
             )
         except ValueError:
             pass
+    if key == "index" and isinstance(data, dict) and list(data) == ["type"]:
+        return data["type"]
     if isinstance(data, dict):
         return {name: meaning(value, name) for name, value in data.items()}
     return data

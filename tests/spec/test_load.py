@@ -68,6 +68,7 @@ def test_smallest_spec() -> None:
         "token": None,
         "database": "",
         "timeout": 60.0,
+        "json_bytes": None,
     }
     assert list(spec.target.options) == sorted(spec.target.options)
     assert spec.model.name == "migration" and spec.model.collections == []

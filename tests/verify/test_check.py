@@ -16,7 +16,7 @@ from mmc.events import Event, Verified, VerifyProgress
 from mmc.plan.model import Mode
 from mmc.types import Collection, Field, FieldType
 from mmc.verify import check
-from mmc.verify.check import KEY_BLOCK, NAMED, DoneSplit, key_name, verify_step
+from mmc.verify.check import KEY_BLOCK, NAMED, DoneSplit, Replaced, key_name, verify_step
 from mmc.verify.digest import combine
 from tests.verify.memory import COLLECTION, MemoryTarget, Migration, Rows, as_target, make_rows
 
@@ -29,6 +29,7 @@ def verify(
     events: list[Event] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     partitions_before: dict[str, int] | None = None,
+    replaced: Replaced | None = None,
 ) -> Verified:
     seen = [] if events is None else events
     return verify_step(
@@ -41,6 +42,7 @@ def verify(
         emit=seen.append,
         should_stop=should_stop,
         partitions_before=partitions_before,
+        replaced=replaced,
     )
 
 
@@ -245,6 +247,37 @@ def test_upsert_may_replace_rows_of_before() -> None:
         assert not found.ok
         assert found.rows_expected == expected
         assert found.problems[0].startswith("MMC701")
+
+
+@pytest.mark.parametrize(
+    ("before", "replaced", "others", "expected"),
+    [
+        # Sixty keys are sent; `others` are the rows that are not ours afterwards.
+        (25, Replaced(60, 0), 25, 85),
+        (25, Replaced(60, 10), 15, 75),
+        (25, Replaced(60, 10), 14, 75),  # one that was not ours is gone
+        (25, Replaced(60, 10), 16, 75),  # an old row stayed beside the new one
+        (40, Replaced(60, 40), 0, 60),  # twenty keys that were there twice
+        (40, Replaced(60, 40), 20, 60),
+        (45, Replaced(60, 40), 5, 65),
+        (45, Replaced(60, 40), 4, 65),
+        # A row of the sixty-one went to quarantine: the old rows of its key stay.
+        (45, Replaced(61, 41), 4, 64),
+        (45, Replaced(61, 41), 6, 66),
+        (45, Replaced(61, 41), 3, 64),
+        (45, Replaced(61, 41), 45, 105),
+        (45, Replaced(61, 41), 46, 105),
+        (40, None, 0, 60),
+    ],
+)
+def test_an_upsert_replaces_the_rows_that_were_counted(
+    before: int, replaced: Replaced | None, others: int, expected: int
+) -> None:
+    migration = sent()
+    migration.mode, migration.before, migration.digest = Mode.UPSERT, before, "off"
+    found = verify(migration, arrived(migration, make_rows(1000, others)), replaced=replaced)
+    assert found.rows_expected == expected
+    assert found.ok == (60 + others == expected)
 
 
 def test_append_counts_every_row() -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from mmc.compile.draft import Draft
 from mmc.compile.lint.source import lossy_vectors, lost_rows, source_notes
 from mmc.compile.lint.values import (
+    long_json,
     narrow_integers,
     nulls_to_fields,
     short_varchar,
@@ -20,6 +21,7 @@ RULES: Final = (
     narrow_integers,
     nulls_to_fields,
     vectors_not_finite,
+    long_json,
     lossy_vectors,
     lost_rows,
     source_notes,

@@ -56,6 +56,41 @@ def vectors_not_finite(draft: Draft) -> Iterator[Diagnostic]:
             )
 
 
+def long_json(draft: Draft) -> Iterator[Diagnostic]:
+    """MMC386: JSON of the sample, or one value that goes into the dynamic field, is longer than
+    the target takes.
+    """
+    for collection in draft.collections:
+        most = draft.able(collection).json_bytes
+        if not most:
+            continue
+        mappings = {mapping.field.name: mapping for mapping in collection.mappings}
+        json = {name for name, one in mappings.items() if one.field.type.kind is TypeKind.JSON}
+        into_rest = {column.source for column in collection.rest}
+        places = [
+            (field.source, field.at)
+            for field in collection.fields
+            if field.source is not None and field.to in json
+        ]
+        places += [
+            (source, (*collection.at, "rest"))
+            for source in collection.source.fields
+            if source.name in into_rest
+        ]
+        for source, at in places:
+            seen = source.evidence
+            if (seen.max_bytes or 0) > most:
+                yield draft.finding(
+                    "MMC386",
+                    f"the target takes {most:,} bytes of JSON in one value, and source column"
+                    f" `{source.name}` has longer ones",
+                    at,
+                    severity=Severity.WARNING,
+                    label=f"longest seen: {seen.max_bytes:,} bytes (of {seen.rows:,} sampled)",
+                    hint=f"filter such rows with `where`{_or_quarantine(draft)}",
+                )
+
+
 _BITS = {TypeKind.INT8: 8, TypeKind.INT16: 16, TypeKind.INT32: 32, TypeKind.INT64: 64}
 
 

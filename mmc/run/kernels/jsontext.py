@@ -20,6 +20,7 @@ from mmc.run.kernels.faults import (
     NOT_FINITE,
     NOT_JSON,
     NOT_UTF8,
+    TOO_LONG,
     Casted,
     Fault,
     Flags,
@@ -183,3 +184,19 @@ def _joined(lists: Lists, entries: pa.Array, opening: str, closing: str) -> pa.A
     listed = pa.ListArray.from_arrays(pa.array(lists.offsets, pa.int32()), entries)
     text = pc.binary_join_element_wise(opening, pc.binary_join(listed, ","), closing, "")
     return pc.if_else(pa.array(lists.present), text, pa.scalar(None, pa.string()))
+
+
+def too_long(documents: pa.Array, most: int) -> tuple[Fault, ...]:
+    """Documents of more than `most` bytes; 0 means no limit.
+
+    A server refuses them in a call for all its rows, and names none; an import lets them in, and
+    no later upsert can write such a row again.
+    """
+    if not most:
+        return ()
+    longer = pc.fill_null(pc.greater(pc.binary_length(documents), most), False)
+    return fault(
+        longer.to_numpy(zero_copy_only=False),
+        TOO_LONG,
+        f"more than {most:,} bytes of JSON, the most that the target takes",
+    )

@@ -28,11 +28,11 @@ from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.errors import translated
 from mmc.sinks.milvus.importable import Imports
 from mmc.sinks.milvus.insert import InsertTarget
-from mmc.sinks.milvus.look import loaded
+from mmc.sinks.milvus.look import load_of
 from mmc.sinks.milvus.stagedwriter import InPlaceWriter, StagedWriter
 from mmc.sinks.milvus.trial import is_found, is_unseen, not_seen, unseen
 from mmc.sinks.parts import PartSplitWriter
-from mmc.spi import FileGroup, ImportTask, Progress, TaskState, WrittenSplit, unheard
+from mmc.spi import ALONE, Claim, FileGroup, ImportTask, Progress, TaskState, WrittenSplit, unheard
 from mmc.types import Collection, TypeKind
 
 
@@ -74,12 +74,11 @@ class BulkTarget:
         # All our formats carry a document as text, which every server takes, whatever it holds.
         self._dialect = replace(connection.dialect, json_objects=False)
 
-    def ensure(self, step: CreateCollection) -> None:
-        """Brings the collection to what the step says, and checks that it is so.
+    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> None:
+        """Brings the collection to what the step says: see `mmc.sinks.milvus.ensure`.
 
         Raises:
-            TargetError: it exists and must not (MMC520), or differs from the plan (MMC522); the
-                server is to make text keys, which an import cannot (MMC511).
+            TargetError: as there; the server is to make text keys, which an import cannot (MMC511).
         """
         key = step.collection.primary
         if key.auto_id and key.type.kind is not TypeKind.INT64:
@@ -88,7 +87,11 @@ class BulkTarget:
                 hint="make it int64, or set load.route: insert",
                 code="MMC511",
             )
-        self._rows.ensure(step)
+        self._rows.ensure(step, claim)
+
+    def release(self, step: CreateCollection, claim: Claim) -> None:
+        """Takes the claim off the collection, at the end of the run."""
+        self._rows.release(step, claim)
 
     def check_staging(self, copy: CopySplits, *, dropping: bool, manifest: str) -> None:
         """Writes, reads and removes a file without rows below the plan's key, and has the server
@@ -218,7 +221,7 @@ class BulkTarget:
         not even at strong consistency, unless it is refreshed.
         """
         client, timeout = self._connection.client, self._connection.long_timeout
-        if not loaded(self._connection, step.collection):
+        if not load_of(self._connection, step.collection).whole:
             self._rows.load(step)
             return
         with translated(f"refresh {step.collection}"):
@@ -240,6 +243,10 @@ class BulkTarget:
     def count_partitions(self, collection: Collection, partitions: Sequence[str]) -> list[int]:
         """Exact count(*) of each partition at strong consistency."""
         return self._rows.count_partitions(collection, partitions)
+
+    def count_keys(self, collection: Collection, keys: pa.Array) -> int:
+        """Exact count(*) of the rows with these keys at strong consistency."""
+        return self._rows.count_keys(collection, keys)
 
     def read_back(
         self,

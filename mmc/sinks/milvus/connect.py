@@ -186,8 +186,15 @@ class Connection:
         """Makes the database of the address when it is not there."""
         if self.has_database:
             return
-        with translated(f"create database {self.address.database}"):
-            self._client.create_database(self.address.database, timeout=self.timeout)
+        try:
+            with translated(f"create database {self.address.database}"):
+                self._client.create_database(self.address.database, timeout=self.timeout)
+        except TargetError:
+            # Another run may have made it at the same time.
+            self.has_database = self._enter_database()
+            if not self.has_database:
+                raise
+            return
         self.has_database = self._enter_database()
 
     def close(self) -> None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 from mmc.errors import TargetError
 from mmc.facts import Capabilities
-from mmc.sinks.milvus import scalars
+from mmc.sinks.milvus import indexrules, scalars
 from mmc.sinks.milvus.importable import V2_3, V2_4, V2_5, V2_6, V2_6_24, Imports
+from mmc.spi import Config
 from mmc.types import ELEMENTS
 
 _SCALARS = frozenset(
@@ -101,6 +102,7 @@ LITE = Dialect(
             }
         ),
         scalar_indexes=scalars.LITE,
+        index_rules=indexrules.LITE,
     ),
     json_as_string=True,
     insert_replaces=True,
@@ -132,28 +134,33 @@ _V2_3 = Capabilities(
     vector_fields=1,
     index_types=_INDEXES_2_3,
     scalar_indexes=scalars.V2_3,
+    index_rules=indexrules.V2_3,
     index_defaults=_INDEX_DEFAULTS,
     index_needs=(("IVF_PQ", ("m",)),),
     index_first=True,
     load_first=True,
+    json_bytes=65_536,
     max_fields=64,
     max_partitions=4096,
+    max_shards=16,
 )
 _V2_4 = replace(
     _V2_3,
     types=_V2_3.types | {"float16_vector", "bfloat16_vector", "sparse_float_vector"},
     json_objects=False,
-    vector_fields=4,
+    vector_fields=10,
+    max_vector_fields=4,
     index_types=_INDEXES_2_4,
     scalar_indexes=scalars.V2_4,
+    index_rules=indexrules.V2_4,
 )
 _V2_5 = replace(
     _V2_4,
     nullable=True,
     defaults=True,
-    vector_fields=10,
     index_types=_INDEXES_2_5,
     scalar_indexes=scalars.V2_5,
+    index_rules=indexrules.V2_5,
     index_defaults=(),
     index_needs=(),
     max_partitions=1024,
@@ -163,8 +170,10 @@ _V2_6 = replace(
     types=_V2_5.types | {"int8_vector"},
     index_types=_INDEXES_2_6,
     scalar_indexes=scalars.V2_6,
+    index_rules=indexrules.V2_6,
+    index_needs=(("NGRAM", ("min_gram", "max_gram")),),
 )
-_V3_0 = replace(_V2_6, nullable_vectors=True)
+_V3_0 = replace(_V2_6, nullable_vectors=True, index_rules=indexrules.V3_0, max_vector_fields=10)
 
 _D2_3 = Dialect(_V2_3, json_objects=True, largest_key=2**63 - 2, imports=V2_3)
 
@@ -180,6 +189,12 @@ SERVERS: tuple[tuple[tuple[int, ...], Dialect], ...] = (
 """First version -> dialect, ascending. A newer server is spoken to as the newest that is known."""
 
 OLDEST = SERVERS[0][0]
+
+
+def configured(able: Capabilities, config: Config) -> Capabilities:
+    """With the limits that the options of a target say otherwise. Milvus Lite has none for JSON."""
+    said = config.get("json_bytes")
+    return replace(able, json_bytes=said) if isinstance(said, int) and able.json_bytes else able
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,23 +19,28 @@ from mmc.plan.model import (
     CopySplits,
     CreateCollection,
     LoadCollection,
-    Mode,
     Split,
     WriteManifest,
 )
 from mmc.sinks.milvus.built import await_indexes
 from mmc.sinks.milvus.connect import Connection
+from mmc.sinks.milvus.ensure import ensure, release
 from mmc.sinks.milvus.errors import translated
-from mmc.sinks.milvus.lite import remove_remnant
-from mmc.sinks.milvus.look import count, describe, indexes
-from mmc.sinks.milvus.pages import KEYWORDS, read_all, read_keys
-from mmc.sinks.milvus.schema import differences, to_schema
+from mmc.sinks.milvus.look import (
+    CALLS_IN_FLIGHT,
+    WholeLoad,
+    count,
+    count_keys,
+    indexes,
+    load_of,
+)
+from mmc.sinks.milvus.pages import read_all, read_keys
 from mmc.sinks.milvus.writer import InsertWriter
-from mmc.spi import Progress, WrittenSplit, unheard
+from mmc.spi import ALONE, Claim, Progress, WrittenSplit, unheard
 from mmc.types import Collection, Index
 
-COUNTS_IN_FLIGHT = 16
-"""A strong read waits half a second for the server's clock, whatever it reads (2.3.5)."""
+KEYS_AT_ONCE = 1000
+"""Keys in one filter."""
 
 
 class InsertTarget:
@@ -43,83 +48,19 @@ class InsertTarget:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._whole = WholeLoad(connection)
 
     @property
     def _client(self) -> Any:
         return self._connection.client
 
-    def ensure(self, step: CreateCollection) -> None:
-        """Brings the collection to what the step says, and checks that it is so.
+    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> None:
+        """Brings the collection to what the step says: see `mmc.sinks.milvus.ensure`."""
+        ensure(self._connection, step, claim)
 
-        Once a `replace` has been done it must not be asked for again: it drops what was copied.
-
-        Raises:
-            TargetError: it exists and must not (MMC520), or differs from the plan (MMC522).
-        """
-        wanted = step.collection
-        if wanted.primary.name.lower() in KEYWORDS:
-            raise TargetError(
-                f"`{wanted.primary.name}` is a word of Milvus's filter language: rows could not "
-                "be asked for by that key",
-                hint="give the primary key another name",
-                code="MMC523",
-            )
-        self._connection.ensure_database()
-        there = self._exists(wanted.name)
-        if step.exists and step.mode in (Mode.APPEND, Mode.UPSERT):
-            if not there:
-                raise TargetError(f"collection {wanted.name} is not there any more", code="MMC522")
-        elif step.exists and step.mode is Mode.FAIL:
-            raise TargetError(
-                f"collection {wanted.name} exists",
-                hint="set load.mode to append, upsert or replace",
-                code="MMC520",
-            )
-        else:
-            if there and step.mode is Mode.REPLACE:
-                self._drop(wanted.name)
-                there = False
-            self._create(wanted, there)
-        self._compare(wanted)
-
-    def _exists(self, name: str) -> bool:
-        with translated(f"look for collection {name}"):
-            return bool(self._client.has_collection(name, timeout=self._connection.timeout))
-
-    def _drop(self, name: str) -> None:
-        with translated(f"drop collection {name}"):
-            self._client.drop_collection(name, timeout=self._connection.timeout)
-
-    def _create(self, wanted: Collection, there: bool) -> None:
-        """Makes what is missing of it: an attempt may have been killed half way."""
-        timeout = self._connection.timeout
-        if not there:
-            address = self._connection.address
-            if address.path is not None:
-                remove_remnant(address.path, address.database, wanted.name)
-            with translated(f"create collection {wanted.name}"):
-                self._client.create_collection(
-                    wanted.name,
-                    schema=to_schema(wanted),
-                    num_shards=wanted.shards,
-                    properties=dict(wanted.properties) or None,
-                    timeout=timeout,
-                )
-        with translated(f"create partitions of {wanted.name}"):
-            present = self._client.list_partitions(wanted.name, timeout=timeout)
-            for partition in wanted.partitions:
-                if partition not in present:
-                    self._client.create_partition(wanted.name, partition, timeout=timeout)
-
-    def _compare(self, wanted: Collection) -> None:
-        found, unknown = describe(self._connection, wanted.name)
-        lines = [*differences(wanted, found), *(f"field {name} is not wanted" for name in unknown)]
-        if lines:
-            raise TargetError(
-                f"collection {wanted.name} is not as planned: {'; '.join(lines)}",
-                hint="plan again, or set load.mode to replace",
-                code="MMC522",
-            )
+    def release(self, step: CreateCollection, claim: Claim) -> None:
+        """Takes the claim off the collection, at the end of the run."""
+        release(self._connection, step, claim)
 
     def writer(self, step: CopySplits, split: Split, *, replay: bool) -> InsertWriter:
         """A writer for one split; inserts only when the plan says so and nothing was tried yet."""
@@ -140,11 +81,18 @@ class InsertTarget:
         self._connection.create_index(step.collection, step.field, step.index)
 
     def load(self, step: LoadCollection) -> None:
-        """Loads the collection, and waits until it can be queried where the step says so."""
+        """Loads the collection, and waits until it can be queried where the step says so.
+
+        Where some partitions were loaded, a server says at once that all are, and for seconds
+        counts and finds the rows of those only; not so once the load is refreshed (2.3.5).
+        """
+        client, timeout = self._client, self._connection.long_timeout
+        server = not self._connection.dialect.capabilities.embedded
+        partly = step.wait and server and load_of(self._connection, step.collection).unloaded
         with translated(f"load {step.collection}"):
-            self._client.load_collection(
-                step.collection, timeout=self._connection.long_timeout, _async=not step.wait
-            )
+            client.load_collection(step.collection, timeout=timeout, _async=not step.wait)
+            if partly or (step.refresh and server):
+                client.refresh_load(step.collection, timeout=timeout)
 
     def await_indexes(self, step: AwaitIndexes, progress: Progress = unheard) -> None:
         """Waits until every index covers every row.
@@ -170,17 +118,37 @@ class InsertTarget:
         raise AssertionError(f"step {step.id}: the insert route has no manifest")
 
     def count(self, collection: Collection) -> int:
-        """Exact count(*) over the whole collection at strong consistency."""
+        """Exact count(*) over the whole collection at strong consistency.
+
+        Raises:
+            TargetError: partitions of it are not loaded (MMC582), so not counted.
+        """
+        self._whole.require(collection.name)
         return count(self._connection, collection)
 
     def count_partitions(self, collection: Collection, partitions: Sequence[str]) -> list[int]:
-        """Exact count(*) of each partition at strong consistency."""
+        """Exact count(*) of each partition at strong consistency. Raises as `count`."""
+        self._whole.require(collection.name)
         if self._connection.dialect.capabilities.embedded:
             self._load_embedded(collection)
             return [count(self._connection, collection, one) for one in partitions]
-        with ThreadPoolExecutor(COUNTS_IN_FLIGHT) as pool:
+        with ThreadPoolExecutor(CALLS_IN_FLIGHT) as pool:
             ask = partial(count, self._connection, collection)
             return list(pool.map(ask, partitions))
+
+    def count_keys(self, collection: Collection, keys: pa.Array) -> int:
+        """Exact count(*) of the rows with these keys at strong consistency. Raises as `count`."""
+        self._whole.require(collection.name)
+        parts = [keys.slice(at, KEYS_AT_ONCE) for at in range(0, len(keys), KEYS_AT_ONCE)]
+
+        def ask(part: pa.Array) -> int:
+            return count_keys(self._connection, collection, part.to_pylist())
+
+        if self._connection.dialect.capabilities.embedded:
+            self._load_embedded(collection)
+            return sum(map(ask, parts))
+        with ThreadPoolExecutor(CALLS_IN_FLIGHT) as pool:
+            return sum(pool.map(ask, parts))
 
     def read_back(
         self,
@@ -189,7 +157,8 @@ class InsertTarget:
         keys: pa.Array | None,
         batch_rows: int,
     ) -> Iterator[pa.RecordBatch]:
-        """Rows as canonical batches; see `mmc.spi.Target.read_back`."""
+        """Rows as canonical batches; see `mmc.spi.Target.read_back`. Raises as `count`."""
+        self._whole.require(collection.name)
         if self._connection.dialect.capabilities.embedded:
             self._load_embedded(collection)
         if keys is None:

@@ -1,31 +1,62 @@
-"""Looks at a collection: its schema, indexes and rows. Changes nothing."""
+"""Looks at a collection: its schema, names, indexes, load and rows. Changes nothing."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
+from mmc.errors import TargetError
 from mmc.facts import TargetCollection
 from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.errors import translated
-from mmc.sinks.milvus.schema import from_description, to_index
+from mmc.sinks.milvus.pages import among
+from mmc.sinks.milvus.schema import CLAIM, filled, from_description, omittable, to_index
 from mmc.types import Collection, Index, TypeKind
+
+LOOK_SECONDS = 2.0
+"""Between two looks at how a collection is loaded."""
+NAMED = 8
+"""Partitions that an error names at most."""
+CALLS_IN_FLIGHT = 16
+"""A strong read waits half a second for the server's clock, whatever it reads (2.3.5)."""
 
 
 def look(connection: Connection, names: Sequence[str]) -> tuple[TargetCollection, ...]:
     """Those of the named collections that are there; none where the database is not."""
     if not connection.has_database:
         return ()
-    found = []
-    for name in names:
-        with translated(f"look for collection {name}"):
-            there = connection.client.has_collection(name, timeout=connection.timeout)
-        if there:
-            schema, _ = describe(connection, name)
-            open_ = connection.dialect.capabilities.embedded or loaded(connection, name)
-            held = count(connection, schema) if open_ else stored(connection, name)
-            found.append(TargetCollection(schema, held, indexes(connection, name), open_))
-    return tuple(found)
+    return tuple(_collection(connection, name) for name in names if has(connection, name))
+
+
+def _collection(connection: Connection, asked: str) -> TargetCollection:
+    found = describe(connection, asked)
+    schema = found.schema
+    load = load_of(connection, schema.name)
+    whole = connection.dialect.capabilities.embedded or load.whole
+    return TargetCollection(
+        schema=schema,
+        rows=count(connection, schema) if whole else stored(connection, schema.name),
+        indexes=indexes(connection, schema.name),
+        loaded=whole,
+        unloaded=load.unloaded,
+        asked="" if schema.name == asked else asked,
+        aliases=found.aliases,
+        functions=found.functions,
+        unknown_fields=found.unknown_fields,
+        omittable=found.omittable,
+        filled=found.filled,
+        consistency=found.consistency,
+        run=found.run,
+    )
+
+
+def has(connection: Connection, name: str) -> bool:
+    """Whether a collection has this name, or this alias."""
+    with translated(f"look for collection {name}"):
+        return bool(connection.client.has_collection(name, timeout=connection.timeout))
 
 
 def indexes(connection: Connection, name: str) -> tuple[tuple[str, Index], ...]:
@@ -39,12 +70,42 @@ def indexes(connection: Connection, name: str) -> tuple[tuple[str, Index], ...]:
     return tuple(sorted((one["field_name"], to_index(one)) for one in described if one))
 
 
-def describe(connection: Connection, name: str) -> tuple[Collection, tuple[str, ...]]:
-    """The collection as it is, and the fields mmc has no type for."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """A collection as the target describes it; the rest as in `mmc.facts.TargetCollection`."""
+
+    schema: Collection
+    unknown_fields: tuple[tuple[str, str], ...]
+    omittable: tuple[str, ...]
+    filled: tuple[tuple[str, str], ...]
+    aliases: tuple[str, ...]
+    functions: tuple[str, ...]
+    consistency: str
+    run: str
+
+
+def describe(connection: Connection, name: str) -> Described:
+    """The collection as it is, under its own name, whatever alias it was asked for by."""
+    client, timeout = connection.client, connection.timeout
     with translated(f"describe {name}"):
-        description = connection.client.describe_collection(name, timeout=connection.timeout)
-        partitions = connection.client.list_partitions(name, timeout=connection.timeout)
-    return from_description(description, partitions)
+        description = client.describe_collection(name, timeout=timeout)
+        partitions = client.list_partitions(name, timeout=timeout)
+        aliases = description.get("aliases") or ()
+        if connection.dialect.capabilities.embedded:
+            # Milvus Lite describes a collection without its aliases.
+            name = description["collection_name"]
+            aliases = client.list_aliases(name, timeout=timeout)["aliases"]
+    schema, unknown = from_description(description, partitions)
+    return Described(
+        schema=schema,
+        unknown_fields=unknown,
+        omittable=omittable(description),
+        filled=filled(description),
+        aliases=tuple(sorted(aliases)),
+        functions=tuple(sorted(one["name"] for one in description.get("functions") or ())),
+        consistency=str(description.get("consistency_level_name") or ""),
+        run=str((description.get("properties") or {}).get(CLAIM) or ""),
+    )
 
 
 def stored(connection: Connection, name: str) -> int:
@@ -58,10 +119,76 @@ def stored(connection: Connection, name: str) -> int:
     return int(stats["row_count"])
 
 
-def loaded(connection: Connection, name: str) -> bool:
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Which partitions of a collection are loaded, each list sorted."""
+
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every row can be asked for."""
+        return bool(self.loaded) and not self.missing
+
+    @property
+    def unloaded(self) -> tuple[str, ...]:
+        """Partitions that are not loaded while others are."""
+        return self.missing if self.loaded else ()
+
+
+def load_of(connection: Connection, name: str) -> Load:
+    """How a collection is loaded, partition by partition.
+
+    The state of the collection alone does not tell: it is Loaded where only one partition is, and
+    its progress 100 (2.3.5).
+    """
+    client, timeout = connection.client, connection.timeout
     with translated(f"look at {name}"):
-        state = connection.client.get_load_state(name, timeout=connection.timeout)["state"]
-    return str(state.name) == "Loaded"
+        partitions = sorted(client.list_partitions(name, timeout=timeout))
+        if not _is_loaded(client.get_load_state(name, timeout=timeout)):
+            return Load((), tuple(partitions))
+
+        def ask(partition: str) -> bool:
+            return _is_loaded(client.get_load_state(name, partition, timeout=timeout))
+
+        with ThreadPoolExecutor(CALLS_IN_FLIGHT) as pool:
+            loaded = dict(zip(partitions, pool.map(ask, partitions), strict=True))
+    return Load(
+        tuple(one for one in partitions if loaded[one]),
+        tuple(one for one in partitions if not loaded[one]),
+    )
+
+
+def _is_loaded(answer: Any) -> bool:
+    return str(answer["state"].name) == "Loaded"
+
+
+class WholeLoad:
+    """Asks whether every partition of a collection is loaded, before what the others hold is
+    believed. Asks again after LOOK_SECONDS: keys are looked for in thousands of calls.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._asked: dict[str, float] = {}
+
+    def require(self, name: str) -> None:
+        """Raises TargetError (MMC582) where partitions are not loaded while others are."""
+        if self._connection.dialect.capabilities.embedded:
+            return
+        now = time.monotonic()
+        if now - self._asked.get(name, -LOOK_SECONDS) < LOOK_SECONDS:
+            return
+        if unloaded := load_of(self._connection, name).unloaded:
+            shown = ", ".join(unloaded[:NAMED]) + (", ..." if len(unloaded) > NAMED else "")
+            raise TargetError(
+                f"{name}: partitions that are not loaded: {shown}; their rows would be neither"
+                " counted nor found",
+                hint="load the whole collection, or plan again: an append or upsert loads it first",
+                code="MMC582",
+            )
+        self._asked[name] = now
 
 
 def count(connection: Connection, collection: Collection, partition: str = "") -> int:
@@ -76,6 +203,19 @@ def count(connection: Connection, collection: Collection, partition: str = "") -
             consistency_level="Strong",
             timeout=connection.timeout,
             **where,
+        )
+    return int(answer[0]["count(*)"])
+
+
+def count_keys(connection: Connection, collection: Collection, keys: Sequence[Any]) -> int:
+    """count(*) of the rows with one of these keys, each of several rows of one key."""
+    with translated(f"count keys of {collection.name}"):
+        answer = connection.client.query(
+            collection.name,
+            filter=among(collection.primary, keys),
+            output_fields=["count(*)"],
+            consistency_level="Strong",
+            timeout=connection.timeout,
         )
     return int(answer[0]["count(*)"])
 

@@ -24,6 +24,10 @@ from mmc.types import (
 )
 
 DEFAULT_PARTITION = "_default"
+CLAIM = "mmc.run"
+"""Property of a collection that a run of mmc is filling: whose it is. No part of what mmc compares,
+plans or carries over.
+"""
 
 _PYMILVUS = {
     TypeKind.BOOL: "BOOL",
@@ -89,8 +93,9 @@ def _options(field: Field) -> dict[str, Any]:
 
 def from_description(
     description: Mapping[str, Any], partitions: Sequence[str]
-) -> tuple[Collection, tuple[str, ...]]:
-    """A collection as the target describes it, and the fields of it that mmc has no type for.
+) -> tuple[Collection, tuple[tuple[str, str], ...]]:
+    """A collection as the target describes it, and the names and types of the fields of it that mmc
+    has no type for.
 
     `description` is what `MilvusClient.describe_collection` gives.
     """
@@ -98,14 +103,15 @@ def from_description(
     for one in description["fields"]:
         if one.get("is_dynamic"):
             continue
-        kind = _KINDS.get(one["type"].name)
+        kind = _known(one)
         if kind is None:
-            unknown.append(f"{one['name']} ({one['type'].name.lower()})")
+            unknown.append((one["name"], one["type"].name.lower()))
             continue
         fields.append(_field(one, kind, bool(description.get("auto_id"))))
-    unknown += [one["name"] for one in description.get("struct_array_fields", ())]
+    unknown += [(one["name"], "array of struct") for one in _structs(description)]
     keyed = any(field.partition_key for field in fields)
-    properties = description.get("properties") or {}
+    properties = dict(description.get("properties") or {})
+    properties.pop(CLAIM, None)
     collection = Collection(
         name=description["collection_name"],
         fields=tuple(fields),
@@ -117,6 +123,39 @@ def from_description(
         properties=tuple(sorted((key, str(properties[key])) for key in properties)),
     )
     return collection, tuple(unknown)
+
+
+def omittable(description: Mapping[str, Any]) -> tuple[str, ...]:
+    """The fields without a type of mmc's that a row may come without."""
+    unknown = [one for one in description["fields"] if _known(one) is None]
+    return tuple(
+        one["name"]
+        for one in (*unknown, *_structs(description))
+        if not one.get("is_dynamic") and (one.get("nullable") or one.get("default_value"))
+    )
+
+
+def filled(description: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """(Field, function) of the fields whose values a function of the collection makes."""
+    return tuple(
+        sorted(
+            (name, one["name"])
+            for one in description.get("functions") or ()
+            for name in one["output_field_names"]
+        )
+    )
+
+
+def _structs(description: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return description.get("struct_array_fields") or ()
+
+
+def _known(one: Mapping[str, Any]) -> TypeKind | None:
+    """The type of a field; None where mmc has none for it, or for its elements."""
+    kind = _KINDS.get(one["type"].name)
+    if kind is TypeKind.ARRAY and one["element_type"].name not in _KINDS:
+        return None
+    return kind
 
 
 def _field(one: Mapping[str, Any], kind: TypeKind, auto_id: bool) -> Field:
@@ -184,8 +223,14 @@ def _number(value: Any) -> JsonValue:
     return found
 
 
-def differences(wanted: Collection, found: Collection) -> tuple[str, ...]:
+def differences(
+    wanted: Collection,
+    found: Collection,
+    unknown: Sequence[tuple[str, str]] = (),
+    left_out: Sequence[str] = (),
+) -> tuple[str, ...]:
     """What a target's collection has otherwise than wanted, one line each; () when they agree.
+    `unknown` are its fields that mmc has no type for, `left_out` fields that may be there besides.
 
     Not compared: description and shards (Milvus Lite keeps neither; they hold no data), properties
     and partitions beyond the wanted ones.
@@ -198,7 +243,8 @@ def differences(wanted: Collection, found: Collection) -> tuple[str, ...]:
             lines.append(f"field {field.name} is missing")
             continue
         lines += [f"field {field.name}: {line}" for line in _field_differences(field, other)]
-    lines += [f"field {name} is not wanted" for name in there]
+    more = [*((name, "") for name in there), *((name, f" ({type_})") for name, type_ in unknown)]
+    lines += [f"field {name}{type_} is not wanted" for name, type_ in more if name not in left_out]
     if wanted.dynamic != found.dynamic:
         lines.append(
             f"dynamic field {_onoff(wanted.dynamic)} wanted, {_onoff(found.dynamic)} found"

@@ -66,7 +66,8 @@ def test_what_each_line_gains() -> None:
     v23, v24, v25, v26, v30 = (lines[first] for first in ((2, 3), (2, 4), (2, 5), (2, 6), (3, 0)))
     assert not {"float16_vector", "sparse_float_vector"} & v23.types
     assert {"float16_vector", "bfloat16_vector", "sparse_float_vector"} <= v24.types
-    assert (v23.vector_fields, v24.vector_fields, v25.vector_fields) == (1, 4, 10)
+    assert (v23.vector_fields, v24.vector_fields, v25.vector_fields) == (1, 10, 10)
+    assert [one.max_vector_fields for one in (v23, v24, v26, v30)] == [0, 4, 4, 10]
     assert not v23.nullable and not v24.nullable and v25.nullable
     assert not v24.defaults and v25.defaults
     assert "int8_vector" not in v25.types and "int8_vector" in v26.types

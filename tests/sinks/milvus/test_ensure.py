@@ -12,6 +12,7 @@ from mmc.errors import TargetError
 from mmc.plan.model import BuildIndex, LoadCollection, Mode
 from mmc.sinks.milvus.schema import to_schema
 from mmc.sinks.milvus_insert import MilvusInsertSink
+from mmc.spi import Claim
 from mmc.types import Collection, Field, Index, Metric
 from tests.servers.milvus_lite import create_step, lite_config, open_lite
 from tests.sinks.milvus.collections import field, read, same, small, small_rows, write
@@ -61,6 +62,17 @@ def test_mode_fail_refuses_what_existed_when_it_was_planned(tmp_path: Path) -> N
             target.ensure(create_step(small(), exists=True))
     assert caught.value.code == "MMC520"
     assert "append, upsert or replace" in caught.value.hint
+
+
+def test_another_was_faster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not there when looked for, and is when it is to be made."""
+    with open_lite(tmp_path) as target:
+        target.ensure(create_step(small()), Claim("other@1", begun=False))
+        looks = iter([False])
+        monkeypatch.setattr("mmc.sinks.milvus.ensure.has", lambda *_: next(looks, True))
+        with pytest.raises(TargetError, match="made by run other@1") as caught:
+            target.ensure(create_step(small()), Claim("one@1", begun=True))
+    assert caught.value.code == "MMC520"
 
 
 def test_replace_drops_what_is_there(tmp_path: Path) -> None:
@@ -136,7 +148,7 @@ def test_a_field_that_the_target_drops_is_noticed(
         kept = (one for one in collection.fields if one.name != "t")
         return to_schema(replace(collection, fields=tuple(kept)))
 
-    monkeypatch.setattr("mmc.sinks.milvus.insert.to_schema", without_text)
+    monkeypatch.setattr("mmc.sinks.milvus.ensure.to_schema", without_text)
     with open_lite(tmp_path) as target, pytest.raises(TargetError, match="field t is missing"):
         target.ensure(create_step(small()))
 

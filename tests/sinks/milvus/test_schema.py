@@ -103,7 +103,7 @@ def test_types_that_have_no_name_here() -> None:
         schema.fields[1].data_type = schema_pb2.DataType.Geometry
 
     found, unknown = from_description(described(EVERYTHING, geometry), [])
-    assert unknown == ("b (geometry)",)
+    assert unknown == (("b", "geometry"),)
     assert "b" not in [one.name for one in found.fields]
 
 

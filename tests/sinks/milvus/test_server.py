@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from mmc.compile.indexfit import misfit, with_defaults
+from mmc.compile.indexparams import wrong_params
 from mmc.errors import Stopped, TargetError
 from mmc.io.arrow import canonical_schema
 from mmc.plan.model import AwaitIndexes, BuildIndex, LoadCollection, Mode
@@ -20,7 +21,7 @@ from mmc.sinks.milvus.dialect import version_of
 from mmc.sinks.milvus.insert import InsertTarget
 from mmc.sinks.milvus_insert import MilvusInsertSink
 from mmc.spi import Config
-from mmc.types import Collection, FieldType, Index, Metric, freeze
+from mmc.types import Collection, FieldType, Index, JsonValue, Metric, freeze
 from tests.servers.milvus_lite import create_step
 from tests.servers.milvus_server import MilvusServer
 from tests.sinks.milvus.collections import (
@@ -419,6 +420,70 @@ def test_scalar_indexes_that_the_server_builds(target: InsertTarget) -> None:
             else:
                 assert fits, (type_, one)
                 target._client.drop_index(collection.name, one.name)
+
+
+def test_the_longest_json(target: InsertTarget) -> None:
+    """As many bytes as the plan says, of a field and of the dynamic one, and not one more."""
+    fields = (*small().fields, field("j", "json"))
+    collection = named(Collection("", fields, dynamic=True))
+    target.ensure(create_step(collection))
+    most = SERVER.json_bytes
+    longest, short = '{"x":"' + "y" * (most - 8) + '"}', "{}"
+
+    def row(key: int, document: str, meta: str) -> pa.RecordBatch:
+        columns = {"id": [key], "t": ["t"], "v": [[1.0, 2.0]], "j": [document], "$meta": [meta]}
+        return batch_of(collection, columns)
+
+    write(target, collection, row(1, longest, longest))
+    longer = longest.replace("x", "xx")
+    for document, meta in ((longer, short), (short, longer)):
+        with pytest.raises(TargetError, match=rf"length \({most + 1}\) of"):
+            write(target, collection, row(2, document, meta))
+
+
+@pytest.mark.parametrize(
+    ("vector", "type_", "metric", "cases"),
+    [
+        (
+            "float_vector(8)",
+            "HNSW",
+            "L2",
+            [
+                {"M": 2, "efConstruction": 1},
+                {"M": 2048, "efConstruction": 999_999},
+                {"M": 2049, "efConstruction": 8},
+                {"M": 8, "efConstruction": 0},
+                {"M": 8, "efConstruction": 1_000_000},
+                {"m": 8, "efConstruction": 8},
+            ],
+        ),
+        ("float_vector(8)", "IVF_FLAT", "L2", [{"nlist": n} for n in (0, 1, 65_536, 65_537)]),
+        ("float_vector(8)", "IVF_SQ8", "L2", [{"nlist": 8, "nbits": n} for n in (4, 8)]),
+        ("float_vector(8)", "AUTOINDEX", "L2", [{}, {"M": 8}]),
+        ("binary_vector(8)", "BIN_IVF_FLAT", "HAMMING", [{"nlist": n} for n in (0, 65_536)]),
+    ],
+)
+def test_bounds_of_parameters(
+    target: InsertTarget,
+    vector: str,
+    type_: str,
+    metric: str,
+    cases: list[dict[str, JsonValue]],
+) -> None:
+    """The plan takes exactly what the server takes. (Names that are not known the server ignores:
+    only where the one that was meant is then missing does it refuse them.)
+    """
+    collection = indexed(target, vector)
+    for params in cases:
+        wanted = Index(type_, Metric(metric), freeze(params))
+        fits = not list(wrong_params(wanted, FieldType.parse(vector), SERVER))
+        try:
+            target._connection.create_index(collection.name, "v", wanted)
+        except TargetError:
+            assert not fits, wanted
+        else:
+            assert fits, wanted
+            target._client.drop_index(collection.name, "v")
 
 
 @pytest.mark.slow

@@ -1,0 +1,192 @@
+"""Makes a collection, or checks the one that is there; takes no other's for this run's own.
+
+Two equal requests to create a collection both succeed on a server, so its name alone does not tell
+who made it. A collection that is made gets a property that names the run (`CLAIM`); a server
+refuses a second request whose properties differ, and Milvus Lite any second one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmc.errors import TargetError
+from mmc.plan.model import CreateCollection, Mode
+from mmc.sinks.milvus.connect import Connection
+from mmc.sinks.milvus.errors import translated
+from mmc.sinks.milvus.lite import remove_remnant
+from mmc.sinks.milvus.look import Described, describe, has
+from mmc.sinks.milvus.pages import KEYWORDS
+from mmc.sinks.milvus.schema import CLAIM, differences, to_schema
+from mmc.spi import Claim
+from mmc.types import Collection
+
+
+def ensure(connection: Connection, step: CreateCollection, claim: Claim) -> None:
+    """Brings the collection to what the step says, and checks that it is so.
+
+    Raises:
+        TargetError: it appeared since the plan (MMC520), differs from the plan (MMC522), is an
+            alias of another one (MMC580), or another run is filling it (MMC581).
+    """
+    wanted = step.collection
+    if wanted.primary.name.lower() in KEYWORDS:
+        raise TargetError(
+            f"`{wanted.primary.name}` is a word of Milvus's filter language: rows could not "
+            "be asked for by that key",
+            hint="give the primary key another name",
+            code="MMC523",
+        )
+    connection.ensure_database()
+    there = found(connection, wanted.name)
+    # What has our claim is ours; what has none can be told only by whom it knows to be alone.
+    ours = there is not None and there.run == claim.run and (bool(claim.run) or claim.begun)
+    if step.exists and step.mode in (Mode.APPEND, Mode.UPSERT):
+        if there is None:
+            raise TargetError(f"collection {wanted.name} is not there any more", code="MMC522")
+        refuse_others(step, there, claim)
+        _refuse_moved_alias(connection, step)
+    else:
+        if there is not None and step.exists and step.mode is Mode.REPLACE:
+            # One that has our claim is the new one already, of an attempt that was killed.
+            if not (ours and claim.run):
+                refuse_others(step, there, claim)
+                _drop(connection, wanted.name)
+                there = None
+        elif there is not None and (step.exists or not ours):
+            raise _appeared(step, there)
+        if there is None:
+            _create(connection, step, claim)
+        _create_partitions(connection, wanted)
+    _compare(connection, wanted, step.left_out)
+
+
+def found(connection: Connection, name: str) -> Described | None:
+    """The collection of that very name; None where there is none.
+
+    Raises:
+        TargetError: the name is an alias (MMC580).
+    """
+    if not has(connection, name):
+        return None
+    described = describe(connection, name)
+    if described.schema.name != name:
+        raise TargetError(
+            f"{name} is an alias of the collection {described.schema.name} by now",
+            hint="plan again; to replace or fill that collection, name it in `to:`",
+            code="MMC580",
+        )
+    return described
+
+
+def refuse_others(step: CreateCollection, there: Described, claim: Claim) -> None:
+    """Raises TargetError (MMC581) where a run that the plan does not know is filling it."""
+    if there.run not in ("", step.claimed, claim.run):
+        raise _claimed(there)
+
+
+def release(connection: Connection, step: CreateCollection, claim: Claim) -> None:
+    """Takes the claim off a collection that this run made. Harmless when done already.
+
+    Raises:
+        TargetError: by now the collection is one of another run (MMC581).
+    """
+    name = step.collection.name
+    there = found(connection, name)
+    if there is None or not there.run:
+        return
+    if there.run != claim.run:
+        raise _claimed(there)
+    client, timeout = connection.client, connection.timeout
+    try:
+        with translated(f"alter {name}"):
+            client.drop_collection_properties(name, [CLAIM], timeout=timeout)
+    except TargetError as error:
+        if error.retryable:
+            raise
+        # 2.3 cannot take a property off again; one without a value says the same.
+        with translated(f"alter {name}"):
+            client.alter_collection_properties(name, {CLAIM: ""}, timeout=timeout)
+
+
+def _create(connection: Connection, step: CreateCollection, claim: Claim) -> None:
+    wanted, address = step.collection, connection.address
+    if address.path is not None:
+        remove_remnant(address.path, address.database, wanted.name)
+    properties = dict(wanted.properties) | ({CLAIM: claim.run} if claim.run else {})
+    try:
+        with translated(f"create collection {wanted.name}"):
+            connection.client.create_collection(
+                wanted.name,
+                schema=to_schema(wanted),
+                num_shards=wanted.shards,
+                properties=properties or None,
+                timeout=connection.timeout,
+            )
+    except TargetError as error:
+        # "Create duplicate collection with different parameters" of a server, "already exists" of
+        # Milvus Lite: somebody was faster.
+        there = None if error.retryable else found(connection, wanted.name)
+        if there is None:
+            raise
+        raise _appeared(step, there) from None
+    there = found(connection, wanted.name)
+    if there is not None and there.run != claim.run:
+        raise _appeared(step, there)
+
+
+def _create_partitions(connection: Connection, wanted: Collection) -> None:
+    """Makes those that are missing: an attempt may have been killed half way."""
+    client, timeout = connection.client, connection.timeout
+    with translated(f"create partitions of {wanted.name}"):
+        present = client.list_partitions(wanted.name, timeout=timeout)
+        for partition in wanted.partitions:
+            if partition not in present:
+                client.create_partition(wanted.name, partition, timeout=timeout)
+
+
+def _drop(connection: Connection, name: str) -> None:
+    with translated(f"drop collection {name}"):
+        connection.client.drop_collection(name, timeout=connection.timeout)
+
+
+def _compare(connection: Connection, wanted: Collection, left_out: Sequence[str]) -> None:
+    there = describe(connection, wanted.name)
+    lines = differences(wanted, there.schema, there.unknown_fields, left_out)
+    if lines:
+        raise TargetError(
+            f"collection {wanted.name} is not as planned: {'; '.join(lines)}",
+            hint="plan again, or set load.mode to replace",
+            code="MMC522",
+        )
+
+
+def _refuse_moved_alias(connection: Connection, step: CreateCollection) -> None:
+    if not step.asked:
+        return
+    leads_to = describe(connection, step.asked).schema.name if has(connection, step.asked) else ""
+    if leads_to != step.collection.name:
+        raise TargetError(
+            f"{step.asked} leads to {leads_to or 'no collection'} by now, and to"
+            f" {step.collection.name} when planned",
+            hint="plan again",
+            code="MMC580",
+        )
+
+
+def _appeared(step: CreateCollection, there: Described) -> TargetError:
+    by = f", made by run {there.run}" if there.run else ""
+    return TargetError(
+        f"collection {step.collection.name} exists{by}; this run did not make it",
+        hint="nothing was written into it: plan again, with another `to:`, or with load.mode"
+        " append, upsert or replace",
+        code="MMC520",
+    )
+
+
+def _claimed(there: Described) -> TargetError:
+    return TargetError(
+        f"run {there.run} is filling collection {there.schema.name}, or was stopped while it did",
+        hint="wait for that run, or apply its plan again to finish it; to go on without it, plan"
+        " again",
+        code="MMC581",
+    )
