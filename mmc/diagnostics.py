@@ -321,6 +321,7 @@ CODES: dict[str, str] = {
     "MMC621": "expired lease taken over",
     "MMC622": "lease of a dead process taken over",
     "MMC623": "lease lost",
+    "MMC624": "lease could not be renewed in time",
     "MMC630": "unfinished run of another plan",
     "MMC631": "plan is stale",
     "MMC632": "row counts differ from the plan",

@@ -62,7 +62,17 @@ from mmc.plan.model import (
 from mmc.plan.model import (
     Mapping as FieldMapping,
 )
-from mmc.spi import ALONE, Claim, FileRecord, Progress, Sample, WrittenSplit, unheard
+from mmc.spi import (
+    ALONE,
+    Claim,
+    Fence,
+    FileRecord,
+    Progress,
+    Sample,
+    WrittenSplit,
+    unfenced,
+    unheard,
+)
 from mmc.types import ArrowType, Collection, Field, FieldType, Index, Metric, freeze
 
 DIM = 4
@@ -198,17 +208,18 @@ class FakeSink:
         return TargetFacts("fake", "insert", "1", capabilities, tuple(there))
 
     @contextmanager
-    def open(self, config: Mapping[str, Any]) -> Iterator[FakeTarget]:
+    def open(self, config: Mapping[str, Any], fence: Fence = unfenced) -> Iterator[FakeTarget]:
         strike(Path(str(config["folder"])), "open")
-        with FakeTarget.at(config) as target:
+        with FakeTarget.at(config, fence) as target:
             yield target
 
 
 class FakeTarget:
     """Rows in an SQLite file, without any uniqueness. A connection for each thread that writes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fence: Fence = unfenced) -> None:
         self.folder = folder
+        self.fence = fence
         self._mine = threading.local()
         self._all: list[sqlite3.Connection] = []
 
@@ -228,9 +239,9 @@ class FakeTarget:
 
     @classmethod
     @contextmanager
-    def at(cls, config: Mapping[str, Any]) -> Iterator[FakeTarget]:
+    def at(cls, config: Mapping[str, Any], fence: Fence = unfenced) -> Iterator[FakeTarget]:
         folder = Path(str(config["folder"]))
-        with closing(cls(folder)) as target:
+        with closing(cls(folder, fence)) as target:
             target.base.executescript(
                 "CREATE TABLE IF NOT EXISTS made (name TEXT PRIMARY KEY, what TEXT);"
                 "CREATE TABLE IF NOT EXISTS rows (name TEXT, id INTEGER, row TEXT, part TEXT);"
@@ -348,6 +359,7 @@ class FakeWriter:
         strike(self.target.folder, f"written.{self.split}.{self.calls}")
 
     def _write(self, batch: pa.RecordBatch) -> None:
+        self.target.fence()
         base = self.target.base
         with base:
             for row in batch.to_pylist():

@@ -40,7 +40,7 @@ from mmc.plan.model import (
 from mmc.sinks import marks
 from mmc.sinks.parts import PartSplitWriter
 from mmc.spec.endpoints import FilesTarget
-from mmc.spi import ALONE, Claim, Config, Progress, WrittenSplit, unheard
+from mmc.spi import ALONE, Claim, Config, Fence, Progress, WrittenSplit, unfenced, unheard
 from mmc.types import ELEMENTS, Collection, TypeKind
 
 VERSION = "1"
@@ -95,15 +95,16 @@ class FilesSink:
         )
 
     @contextmanager
-    def open(self, config: Config) -> Iterator[FilesFolder]:
+    def open(self, config: Config, fence: Fence = unfenced) -> Iterator[FilesFolder]:
         """The folder; nothing is made before `ensure`."""
-        yield FilesFolder(config)
+        yield FilesFolder(config, fence)
 
 
 class FilesFolder:
     """A folder of import files as a Target (`mmc.spi`)."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, fence: Fence = unfenced) -> None:
+        self._fence = fence
         self.url = str(config["url"])
         self.format = str(config.get("format") or "parquet")
         storage = config.get("storage") or {}
@@ -129,6 +130,7 @@ class FilesFolder:
         With `replace` the files that the manifest records for it are removed, and its entry; files
         that no manifest records are left alone.
         """
+        self._fence()
         folder = urls.join_url(self.url, step.collection.name)
         marks.refuse_others(folder, self.storage, claim.run)
         self._prepare(step)
@@ -202,7 +204,7 @@ class FilesFolder:
 
     def writer(self, step: CopySplits, split: Split, *, replay: bool) -> PartSplitWriter:
         """A writer for one split. A replay writes the same names, so nothing depends on it."""
-        return PartSplitWriter(self.url, self.storage, step, split)
+        return PartSplitWriter(self.url, self.storage, step, split, fence=self._fence)
 
     def build_index(self, step: BuildIndex) -> None:
         """Refused: an index of a files target is a line of the manifest, not a step."""
@@ -234,6 +236,7 @@ class FilesFolder:
             parts = _parts(described, files.get(described.copy, ()))
             manifest = manifest.adding(_entry(described, plan_digest, parts), parts)
         manifest = Manifest(plan_digest, manifest.collections, manifest.files)
+        self._fence()
         urls.write_text(urls.join_url(self.url, step.path), dump(manifest), self.storage)
         recorded = {file.path for part in manifest.files for file in part.stored}
         for described in step.collections:

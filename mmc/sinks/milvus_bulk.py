@@ -17,7 +17,7 @@ from mmc.sinks.milvus.grpcimport import GrpcImports
 from mmc.sinks.milvus.importable import Imports, import_capabilities
 from mmc.sinks.milvus.look import look
 from mmc.spec.endpoints import MilvusTarget
-from mmc.spi import Config
+from mmc.spi import Config, Fence, unfenced
 
 
 class MilvusBulkSink:
@@ -46,7 +46,7 @@ class MilvusBulkSink:
             )
 
     @contextmanager
-    def open(self, config: Config) -> Iterator[BulkTarget]:
+    def open(self, config: Config, fence: Fence = unfenced) -> Iterator[BulkTarget]:
         """Connects.
 
         Raises:
@@ -55,7 +55,7 @@ class MilvusBulkSink:
         """
         address = _server(config)
         with (
-            connect(address, config) as connection,
+            connect(address, config, fence) as connection,
             closing(_calls(connection, config)) as calls,
         ):
             yield BulkTarget(connection, _imports(connection), calls)

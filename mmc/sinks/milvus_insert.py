@@ -13,7 +13,7 @@ from mmc.sinks.milvus.dialect import Version, configured, version_of
 from mmc.sinks.milvus.insert import InsertTarget
 from mmc.sinks.milvus.look import look
 from mmc.spec.endpoints import MilvusTarget
-from mmc.spi import Config
+from mmc.spi import Config, Fence, unfenced
 
 
 class MilvusInsertSink:
@@ -44,7 +44,7 @@ class MilvusInsertSink:
         return TargetFacts(self.type, self.route, version.text, able, collections)
 
     @contextmanager
-    def open(self, config: Config) -> Iterator[InsertTarget]:
+    def open(self, config: Config, fence: Fence = unfenced) -> Iterator[InsertTarget]:
         """Connects. The folder of an embedded database is made, with its parents.
 
         Raises:
@@ -52,7 +52,7 @@ class MilvusInsertSink:
             SecretError: the token does not resolve.
         """
         address = address_of(config)
-        with connect(address, config) as connection:
+        with connect(address, config, fence) as connection:
             yield InsertTarget(connection)
 
 

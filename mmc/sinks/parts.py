@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from mmc.io import layout, urls
 from mmc.plan.model import CopySplits, Split
-from mmc.spi import FileRecord
+from mmc.spi import Fence, FileRecord, unfenced
 
 
 class PartSplitWriter:
@@ -15,14 +15,21 @@ class PartSplitWriter:
     Args:
         root: URL of the folder that the paths of its FileRecords are relative to.
         below: folder in it that the directory of the layout is in, "" for itself.
+        fence: asked before anything is written.
     """
 
     def __init__(
-        self, root: str, storage: layout.Storage, step: CopySplits, split: Split, below: str = ""
+        self,
+        root: str,
+        storage: layout.Storage,
+        step: CopySplits,
+        split: Split,
+        below: str = "",
+        fence: Fence = unfenced,
     ) -> None:
         if step.layout is None:
             raise ValueError(f"step {step.id} has no layout")
-        self._root, self._storage = root, storage
+        self._root, self._storage, self._fence = root, storage, fence
         self._format = step.layout.format
         name = layout.part_name(self._format, split.id)
         self._path = "/".join(filter(None, (below, step.layout.directory, name)))
@@ -34,6 +41,7 @@ class PartSplitWriter:
     def write(self, batch: pa.RecordBatch) -> None:
         if not len(batch):
             return
+        self._fence()
         if self._part is None:
             self._part = layout.open_part(
                 self._format, self._url, self._storage, self._collection, self._planned
@@ -48,6 +56,7 @@ class PartSplitWriter:
     def commit(self) -> tuple[FileRecord, ...]:
         if self._part is None:
             return ()
+        self._fence()
         return tuple(
             # A file of a part has the part's own URL, or is in the folder of that URL.
             FileRecord(

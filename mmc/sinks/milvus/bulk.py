@@ -169,7 +169,9 @@ class BulkTarget:
         place = StagingPlace.of(step)
         if step.write == "in_place":
             return InPlaceWriter(place, step, split, self._dialect)
-        part = PartSplitWriter(place.url, place.storage, step, split, place.key)
+        part = PartSplitWriter(
+            place.url, place.storage, step, split, place.key, self._connection.fence
+        )
         return StagedWriter(part, step.collection, self._dialect)
 
     @property

@@ -16,11 +16,14 @@ from mmc.secrets import resolve
 from mmc.sinks.milvus.dialect import Dialect, Version, version_of
 from mmc.sinks.milvus.errors import translated, words
 from mmc.sinks.milvus.lite import DEFAULT_DATABASE, embedded
-from mmc.spi import Config
+from mmc.spi import Config, Fence, unfenced
 from mmc.types import Index
 
 EMBEDDED_PATIENCE = 600.0
 """Least seconds for a call into Milvus Lite: it runs in this process, a write may flush first."""
+
+WRITES = frozenset({"Insert", "Upsert", "Delete", "Import"})
+"""Methods that write rows."""
 
 LONG_CALLS = 60
 """Index builds and loads may take this many times `timeout`."""
@@ -81,8 +84,9 @@ def address_of(config: Config) -> Address:
 class Connection:
     """An open client with its version, and the few calls that pymilvus has no public form for."""
 
-    def __init__(self, address: Address, token: str) -> None:
+    def __init__(self, address: Address, token: str, fence: Fence = unfenced) -> None:
         self.address = address
+        self.fence = fence
         self.timeout = address.timeout
         self.long_timeout = address.timeout * LONG_CALLS
         self._token = token
@@ -131,6 +135,17 @@ class Connection:
     def dialect(self) -> Dialect:
         return self.version.dialect
 
+    def write_timeout(self) -> float:
+        """Seconds for a call that writes, which begins now and ends before another process may
+        write. A call into Milvus Lite cannot be cut short: it runs in this process, and its files
+        are locked against others.
+
+        Raises:
+            StateBusy: the lease has no time left.
+        """
+        left = self.fence()
+        return self.timeout if self.address.path is not None else min(self.timeout, left)
+
     def call(self, method: str, request: Any, what: str = "") -> Any:
         """Sends one protobuf request (`Insert`, `Upsert`, `Query`) and checks the answer's status.
 
@@ -138,6 +153,7 @@ class Connection:
         an import that had begun. `what` is for messages, where the request names no collection.
 
         Raises:
+            StateBusy: a call that writes, and the lease has no time left.
             TargetError, TargetBusy, BatchTooLarge: the server's words, see `translated`; an
                 embedded call that takes too long is final (MMC526).
         """
@@ -148,7 +164,8 @@ class Connection:
         try:
             with translated(what or f"{method.lower()} {request.collection_name}"):
                 send = getattr(handler._stub, method)
-                answer = send(request, timeout=self.timeout, metadata=metadata)
+                timeout = self.write_timeout() if method in WRITES else self.timeout
+                answer = send(request, timeout=timeout, metadata=metadata)
                 check_status(answer.status)
         except TargetBusy as error:
             if self.address.path is None:
@@ -171,6 +188,7 @@ class Connection:
         params: dict[str, Any] = {"index_type": index.type, "params": dict(index.params)}
         if index.metric:
             params["metric_type"] = str(index.metric)
+        self.fence()
         with translated(f"create index {index.type} on {collection}.{field}"):
             self.client._get_connection().create_index(
                 collection,
@@ -188,7 +206,7 @@ class Connection:
             return
         try:
             with translated(f"create database {self.address.database}"):
-                self._client.create_database(self.address.database, timeout=self.timeout)
+                self._client.create_database(self.address.database, timeout=self.write_timeout())
         except TargetError:
             # Another run may have made it at the same time.
             self.has_database = self._enter_database()
@@ -202,7 +220,7 @@ class Connection:
 
 
 @contextmanager
-def connect(address: Address, config: Config) -> Iterator[Connection]:
+def connect(address: Address, config: Config, fence: Fence = unfenced) -> Iterator[Connection]:
     """Opens a connection and closes it; an embedded database is flushed and unlocked at the end.
 
     Raises:
@@ -214,11 +232,11 @@ def connect(address: Address, config: Config) -> Iterator[Connection]:
     token = config.get("token")
     secret = resolve(token if isinstance(token, (str, Mapping)) else None) or ""
     if address.path is None:
-        with closing(Connection(address, secret)) as connection:
+        with closing(Connection(address, secret, fence)) as connection:
             yield connection
         return
     _require("milvus_lite")
-    with embedded(address.path), closing(Connection(address, secret)) as connection:
+    with embedded(address.path), closing(Connection(address, secret, fence)) as connection:
         yield connection
 
 

@@ -96,7 +96,7 @@ def release(connection: Connection, step: CreateCollection, claim: Claim) -> Non
         return
     if there.run != claim.run:
         raise _claimed(there)
-    client, timeout = connection.client, connection.timeout
+    client, timeout = connection.client, connection.write_timeout()
     try:
         with translated(f"alter {name}"):
             client.drop_collection_properties(name, [CLAIM], timeout=timeout)
@@ -120,7 +120,7 @@ def _create(connection: Connection, step: CreateCollection, claim: Claim) -> Non
                 schema=to_schema(wanted),
                 num_shards=wanted.shards,
                 properties=properties or None,
-                timeout=connection.timeout,
+                timeout=connection.write_timeout(),
             )
     except TargetError as error:
         # "Create duplicate collection with different parameters" of a server, "already exists" of
@@ -141,12 +141,12 @@ def _create_partitions(connection: Connection, wanted: Collection) -> None:
         present = client.list_partitions(wanted.name, timeout=timeout)
         for partition in wanted.partitions:
             if partition not in present:
-                client.create_partition(wanted.name, partition, timeout=timeout)
+                client.create_partition(wanted.name, partition, timeout=connection.write_timeout())
 
 
 def _drop(connection: Connection, name: str) -> None:
     with translated(f"drop collection {name}"):
-        connection.client.drop_collection(name, timeout=connection.timeout)
+        connection.client.drop_collection(name, timeout=connection.write_timeout())
 
 
 def _compare(connection: Connection, wanted: Collection, left_out: Sequence[str]) -> None:
