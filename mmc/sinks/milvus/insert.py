@@ -89,6 +89,7 @@ class InsertTarget:
         client, timeout = self._client, self._connection.long_timeout
         server = not self._connection.dialect.capabilities.embedded
         partly = step.wait and server and load_of(self._connection, step.collection).unloaded
+        self._connection.fence()
         with translated(f"load {step.collection}"):
             client.load_collection(step.collection, timeout=timeout, _async=not step.wait)
             if partly or (step.refresh and server):
@@ -104,6 +105,7 @@ class InsertTarget:
             TargetError: the server gave one up (MMC552).
             TargetBusy: one is not built in time (MMC506).
         """
+        self._connection.fence()
         with translated(f"flush {step.collection}"):
             self._client.flush(step.collection, timeout=self._connection.long_timeout)
         await_indexes(self._connection, step.collection, progress)
