@@ -15,8 +15,6 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-import duckdb
-
 from mmc.types import nearest
 
 _BEFORE, _AFTER = "SELECT (\n", "\n) AS v FROM t"
@@ -217,6 +215,8 @@ def _character(text: str, at: int) -> int | None:
 
 @lru_cache(maxsize=1)
 def _parser() -> Any:
+    import duckdb  # 40 ms, and few specs have an expression
+
     return duckdb.connect(
         ":memory:",
         config={
