@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import duckdb
 import pyarrow as pa
 
 from mmc.io.arrow import arrow_text, data_type
@@ -70,6 +69,8 @@ def _evaluate(text: str, columns: Mapping[str, str]) -> pa.DataType | Problem:
         used = columns_of([parse(text)], list(columns))
     except NotAllowed as problem:
         return Problem(problem.message, problem.hint, problem.position)
+    import duckdb
+
     try:
         fields = [(name, readable_type(data_type(ArrowType.parse(columns[name])))) for name in used]
         # Without columns the value is one for all rows, so one row shows whether it fails.

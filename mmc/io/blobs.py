@@ -134,14 +134,11 @@ class _LocalBlob(Blob):
 
 
 class _RemoteBlob(Blob):
-    def __init__(self, url: str, storage: Mapping[str, JsonValue]) -> None:
+    def __init__(self, url: str, size: int, system: AbstractFileSystem, path: str) -> None:
         self.url = url
-        self._system: AbstractFileSystem
-        self._system, self._path = filesystem(url, storage)
-        size = file_info(self._system, self._path, url)["size"]
-        if size is None:
-            raise SourceError(f"{url}: the server does not tell the size", code="MMC431")
-        self.size = int(size)
+        self.size = size
+        self._system = system
+        self._path = path
 
     def _read(self, offset: int, length: int) -> bytes:
         try:
@@ -204,4 +201,13 @@ class BlobFile(io.RawIOBase):
 
 def open_blob(url: str, storage: Mapping[str, JsonValue] = NO_STORAGE) -> Blob:
     """Opens a file for random access. Raises SourceError, PluginMissing, SecretError."""
-    return _LocalBlob(url) if is_local(url) else _RemoteBlob(url, storage)
+    return _LocalBlob(url) if is_local(url) else open_remote(url, storage)[0]
+
+
+def open_remote(url: str, storage: Mapping[str, JsonValue]) -> tuple[Blob, dict[str, Any]]:
+    """A remote file, and what its server tells of it. Raises as `open_blob`."""
+    system, path = filesystem(url, storage)
+    info = file_info(system, path, url)
+    if info["size"] is None:
+        raise SourceError(f"{url}: the server does not tell the size", code="MMC431")
+    return _RemoteBlob(url, int(info["size"]), system, path), info

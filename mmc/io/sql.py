@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -22,16 +22,24 @@ from mmc.io.sqltree import columns_of, parse
 ROWS = "mmc_rows"
 """Name of the table that a batch stands under."""
 _ROW = "mmc_row_number"
-_ROW_ERRORS = (duckdb.DataError, duckdb.InvalidInputException)
-"""What one row's values can raise; other errors are about the statement or the machine."""
 
 Positions = npt.NDArray[np.int64]
+
+
+@lru_cache(maxsize=1)
+def _row_errors() -> tuple[type[Exception], ...]:
+    """What one row's values can raise; other errors are about the statement or the machine."""
+    import duckdb
+
+    return duckdb.DataError, duckdb.InvalidInputException
 
 
 def connect() -> Any:
     """A new locked-down connection: one thread, UTC, 1 GB, no file, network, extension or Python
     variable.
     """
+    import duckdb
+
     connection = duckdb.connect(
         ":memory:",
         config={
@@ -102,7 +110,7 @@ class Engine:
         table = self._readable(batch, [*expressions, *([where] if where else [])])
         try:
             rows, columns = self._select(table, expressions, where)
-        except _ROW_ERRORS:
+        except _row_errors():
             return self._apart(table, expressions, where, types)
         return Evaluated(rows, _as(columns, types))
 
@@ -166,7 +174,7 @@ class Engine:
             if count < 20:
                 try:
                     self._select(table.slice(position, 1), [text], "")
-                except _ROW_ERRORS as error:
+                except _row_errors() as error:
                     reason = _reason(error)
             yield Failure(int(rows[position]), number, reason)
 

@@ -15,8 +15,6 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-import duckdb
-
 from mmc.io.sqlbounds import ALLOWED, MOST, Unbounded, growth, unwrapped
 from mmc.types import nearest
 
@@ -246,6 +244,8 @@ def _character(text: str, at: int) -> int | None:
 
 @lru_cache(maxsize=1)
 def _parser() -> Any:
+    import duckdb  # 40 ms, and few specs have an expression
+
     return duckdb.connect(
         ":memory:",
         config={

@@ -10,6 +10,7 @@ import glob
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mmc.errors import SourceError
 from mmc.io.atomic import AtomicFile, abandon_uploads, open_atomic, sync_folder, writing_failed
@@ -34,6 +35,7 @@ __all__ = [
     "expand",
     "filesystem",
     "fingerprint",
+    "fingerprint_of",
     "is_local",
     "join_url",
     "list_files",
@@ -65,7 +67,11 @@ def fingerprint(url: str, storage: Storage = NO_STORAGE) -> str:
             raise reading_failed(url, error) from None
         return f"{seen.st_size}:{seen.st_mtime_ns}"
     system, path = filesystem(url, storage)
-    info = file_info(system, path, url)
+    return fingerprint_of(file_info(system, path, url))
+
+
+def fingerprint_of(info: Mapping[str, Any]) -> str:
+    """The fingerprint of a remote file, by what its server tells of it."""
     version = next((info[key] for key in _VERSIONS + _TIMES if info.get(key)), "")
     return f"{info.get('size')}:{str(version).strip(chr(34))}"
 

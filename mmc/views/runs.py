@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmc.plan.codec import to_json
 from mmc.plan.model import Plan
 from mmc.plan.tree import many
 from mmc.registry import Plugin
-from mmc.state.store import Run, SplitRecord, StepRecord
+
+if TYPE_CHECKING:
+    from mmc.state.store import Run, SplitRecord, StepRecord
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:

@@ -15,7 +15,18 @@ import pytest
 from mmc.cli.main import COMMANDS, main, run
 from mmc.secrets import SecretRef, resolve
 
-HEAVY = ("pymilvus", "pyarrow", "sqlalchemy", "duckdb", "numpy", "faiss", "fsspec", "h5py")
+HEAVY = {
+    "duckdb",
+    "faiss",
+    "fsspec",
+    "h5py",
+    "milvus_lite",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pymilvus",
+    "sqlalchemy",
+}
 SPEC = """
 version: 1
 source: {type: files, path: vectors.npy}
@@ -31,24 +42,75 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def _loaded_by(*args: str) -> set[str]:
-    code = (
-        "import sys; from mmc.cli.main import run; code = run(sys.argv[1:]);"
-        "print('|'.join(sys.modules), file=sys.stderr); sys.exit(code)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True)
+LOADED = """
+import atexit, gc, sys
+def show():
+    print("|".join({name.partition(".")[0] for name in sys.modules}), gc.get_freeze_count() > 0)
+atexit.register(show)
+"""
+"""Says at the end, after what mmc does at the end, which modules a process has."""
+
+
+def _loaded_by(*args: str, code: str = "from mmc.cli.main import main; main(sys.argv[1:])") -> str:
+    done = subprocess.run([sys.executable, "-c", LOADED + code, *args], capture_output=True)
     assert done.returncode == 0, done.stderr
-    return set(done.stderr.strip().splitlines()[-1].split("|"))
+    assert b"Traceback" not in done.stderr and b"leak" not in done.stderr
+    return done.stdout.decode().splitlines()[-1]
+
+
+def _modules(*args: str, **how: str) -> set[str]:
+    return set(_loaded_by(*args, **how).partition(" ")[0].split("|"))
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_loads_no_client_library(command: str) -> None:
-    loaded = _loaded_by(*filter(None, [command, "--help"]))
+    loaded = _modules(*filter(None, [command, "--help"]))
     assert loaded.isdisjoint(HEAVY)
 
 
-def test_validate_loads_no_client_library(folder: Path) -> None:
-    assert _loaded_by("validate", "spec.yaml").isdisjoint(HEAVY)
+ARROW = {"numpy", "pyarrow"}
+
+
+@pytest.mark.parametrize(
+    ("command", "loaded"),
+    [
+        ("validate spec.yaml where.yaml milvus.yaml", set()),
+        ("plan spec.yaml", ARROW),
+        ("plan where.yaml", {*ARROW, "duckdb"}),
+        ("plan milvus.yaml", ARROW),
+        ("inspect spec.yaml", ARROW),
+        ("preview spec.yaml", ARROW),
+        ("show plan.json", set()),
+        ("plugins", set()),
+        ("apply plan.json", {*ARROW, "sqlalchemy"}),
+        ("apply where.yaml --yes", {*ARROW, "duckdb", "sqlalchemy"}),
+        ("status --state sqlite:///there.db", {"sqlalchemy"}),
+    ],
+)
+def test_a_command_loads_what_it_uses(folder: Path, command: str, loaded: set[str]) -> None:
+    where = 'collections: [{where: "vector[1] > 0", rest: map}]\n'
+    Path("where.yaml").write_text(SPEC.replace("url: out", "url: some") + where)
+    Path("milvus.yaml").write_text(SPEC.replace("files, url: out", "milvus, uri: ./not_there.db"))
+    if "plan.json" in command or "status" in command:
+        assert run(["plan", "spec.yaml", "-o", "plan.json"]) == 0
+    if "status" in command:
+        assert run(["apply", "plan.json", "--state", "sqlite:///there.db"]) == 0
+    said = _loaded_by(*command.split())
+    modules, frozen = said.split(" ")
+    assert HEAVY & set(modules.split("|")) == loaded
+    assert frozen == str("duckdb" not in loaded), "the objects are left, or taken apart at the end"
+
+
+@pytest.mark.milvus_lite
+def test_a_milvus_target_brings_what_its_client_brings(folder: Path) -> None:
+    Path("milvus.yaml").write_text(SPEC.replace("files, url: out", "milvus, uri: ./words.db"))
+    client = _modules(code="import pymilvus; pymilvus.MilvusClient('other.db').close()")
+    assert HEAVY & _modules("apply", "milvus.yaml", "--yes") <= {*ARROW, "sqlalchemy"} | client
+    Path("milvus.yaml").write_text(
+        SPEC.replace("files, url: out", "milvus, uri: ./words.db") + "load: {mode: append}\n"
+    )
+    looked = HEAVY & _modules("plan", "milvus.yaml")
+    assert "pymilvus" in looked and looked <= ARROW | client
 
 
 def test_every_command_has_a_module_and_help(capsys: pytest.CaptureFixture[str]) -> None:

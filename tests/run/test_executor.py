@@ -212,6 +212,9 @@ def test_a_killed_driver_takes_its_workers_along_and_holds_nobody_up(
     child = _start(bench, plan)
     asleep = int(_wait_for(bench.folder / "asleep.write.00001.1"))
     assert (asleep == child.pid) == (workers == 1)
+    mapped = "\n".join(library.path for library in psutil.Process(asleep).memory_maps())
+    if workers > 1:
+        assert "/pyarrow/" in mapped and "/pandas/" not in mapped, "a worker starts as mmc does"
     family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
     child.kill()
     child.communicate()

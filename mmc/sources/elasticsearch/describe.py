@@ -62,6 +62,7 @@ def describe(
     if seen.docs:
         mapped = mapped.without_copies(seen.present)
     fields = _with_sample(mapped.fields, seen, frozenset(options.arrays), tokens)
+    single = _single(connection, group)
     per_doc = seen.size / seen.docs if seen.docs else 1024.0
     columns = [field.column for field in fields]
     extents: list[Extent] = []
@@ -79,8 +80,7 @@ def describe(
     return SourceCollection(
         group.name,
         tuple(
-            _field(field, evidence.get(field.column.path, Evidence()), _single(connection, group))
-            for field in fields
+            _field(field, evidence.get(field.column.path, Evidence()), single) for field in fields
         ),
         tuple(extents),
         rows,

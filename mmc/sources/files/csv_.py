@@ -17,7 +17,6 @@ from mmc.errors import SourceError
 from mmc.facts import Extent
 from mmc.io.arrow import Origin, arrow_text
 from mmc.io.blobs import Blob
-from mmc.io.urls import open_blob
 from mmc.sources.files.csvtypes import convert, infer
 from mmc.sources.files.formats import (
     Column,
@@ -70,7 +69,7 @@ def look(files: Sequence[str], options: Options) -> Look:
     number = 0
     for file in files:
         dialect = _dialect(file, options)
-        with open_blob(file, options.storage) as blob:
+        with options.files.open(file) as blob:
             found, start, line = _head(blob, dialect)
             if names and found != names:
                 raise _other_columns(files[0], names, file, found)
@@ -151,7 +150,7 @@ def _blocks(extent: Extent, options: Options) -> Iterator[Block]:
     file = text_of(locator, "path")
     dialect = _dialect(file, options)
     scan = quoted_lines(dialect.delimiter, dialect.quote)
-    with open_blob(file, options.storage) as blob:
+    with options.files.open(file) as blob:
         line = number_of(locator, "line")
         yield from blocks(blob, extent.start, extent.stop, line, scan, BLOCK)
 

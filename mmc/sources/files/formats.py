@@ -12,16 +12,19 @@ import pyarrow as pa
 from mmc.errors import SourceError
 from mmc.facts import Extent
 from mmc.io.arrow import Origin
+from mmc.io.opened import Opened
 from mmc.spi import Sample
 from mmc.types import MAX_DIM, JsonValue, nearest
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a format needs of the configuration. `format` is one of the names in a spec."""
+    """What a format needs of the configuration. `format` is one of the names in a spec; `files`
+    opens them.
+    """
 
     format: str
-    storage: Mapping[str, JsonValue]
+    files: Opened
     csv: Mapping[str, JsonValue]
     sample: Sample
 

@@ -15,7 +15,7 @@ import numpy as np
 from mmc.errors import PluginMissing, SourceError
 from mmc.facts import Extent
 from mmc.io.blobs import BlobFile
-from mmc.io.urls import is_local, local_path, open_blob
+from mmc.io.urls import is_local, local_path
 from mmc.sources.files.arrays import AnyArray, ArrayColumn, Part, look_parts, read_part
 from mmc.sources.files.formats import Look, Options, Rows, text_of
 
@@ -75,7 +75,7 @@ def _open(file: str, options: Options) -> Iterator[Part]:
             f"{file}: HDF5 needs h5py", hint="pip install 'mmc[hdf5]'", code="MMC445"
         ) from None
     with contextlib.ExitStack() as stack:
-        blob = stack.enter_context(open_blob(file, options.storage))
+        blob = stack.enter_context(options.files.open(file))
         try:
             opened = str(local_path(file)) if is_local(file) else BlobFile(blob)
             handle = stack.enter_context(h5py.File(opened, "r"))

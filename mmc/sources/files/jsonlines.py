@@ -19,7 +19,6 @@ from mmc.errors import SourceError
 from mmc.facts import Extent
 from mmc.io.arrow import Origin, arrow_text
 from mmc.io.blobs import Blob
-from mmc.io.urls import open_blob
 from mmc.sources.files.formats import Column, Look, Options, Rows, number_of, pick, slices, text_of
 from mmc.sources.files.jsontypes import Misfit, build, infer
 from mmc.sources.files.records import BLOCK, Block, Scan, blocks, elements, lines, survey
@@ -58,7 +57,7 @@ def look(files: Sequence[str], options: Options) -> Look:
     windows: list[Extent] = []
     number = 0
     for file in files:
-        with open_blob(file, options.storage) as blob:
+        with options.files.open(file) as blob:
             shape = _shape(blob)
             pairs = (("kind", shape.kind), ("path", file))
             bounds = (shape.start, shape.stop, shape.line)
@@ -153,7 +152,7 @@ def _blocks(extent: Extent, options: Options) -> Iterator[tuple[Blob, Block]]:
     locator = dict(extent.locator)
     scan = _SCANS[text_of(locator, "kind")]
     line = number_of(locator, "line")
-    with open_blob(text_of(locator, "path"), options.storage) as blob:
+    with options.files.open(text_of(locator, "path")) as blob:
         for block in blocks(blob, extent.start, extent.stop, line, scan, BLOCK):
             yield blob, block
 

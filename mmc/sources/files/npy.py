@@ -18,7 +18,6 @@ import numpy as np
 from mmc.errors import SourceError
 from mmc.facts import Extent
 from mmc.io.blobs import Blob, BlobFile
-from mmc.io.urls import open_blob
 from mmc.sources.files.arrays import (
     AnyArray,
     ArrayColumn,
@@ -199,7 +198,7 @@ def look(files: Sequence[str], options: Options) -> Look:
 
 
 def _rank(file: str, options: Options) -> int:
-    with open_blob(file, options.storage) as blob:
+    with options.files.open(file) as blob:
         return 1 if Stored(blob, 0, blob.size, file).width is None else 2
 
 
@@ -224,13 +223,13 @@ def _open(locator: Locator, options: Options) -> Iterator[Part]:
         columns: dict[str, Stored] = {}
         for key, value in locator.items():
             if key.startswith("path:"):
-                blob = stack.enter_context(open_blob(str(value), options.storage))
+                blob = stack.enter_context(options.files.open(str(value)))
                 columns[key.removeprefix("path:")] = Stored(blob, 0, blob.size, str(value))
         yield _part(next(iter(columns.values())).place, columns)
 
 
 def _open_archive(file: str, stack: contextlib.ExitStack, options: Options) -> Part:
-    blob = stack.enter_context(open_blob(file, options.storage))
+    blob = stack.enter_context(options.files.open(file))
     with _damage(file):
         archive = stack.enter_context(zipfile.ZipFile(BlobFile(blob)))
     columns: dict[str, Stored | Deflated] = {}

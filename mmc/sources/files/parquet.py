@@ -17,7 +17,7 @@ from mmc.facts import Extent
 from mmc.io.arrow import Origin, arrow_text
 from mmc.io.blobs import BlobFile
 from mmc.io.filesystems import reading_failed
-from mmc.io.urls import is_local, local_path, open_blob
+from mmc.io.urls import is_local, local_path
 from mmc.sources.files.formats import (
     Column,
     Look,
@@ -210,7 +210,7 @@ def _open(file: str, options: Options) -> Iterator[pq.ParquetFile]:
                 source = stack.enter_context(pa.OSFile(str(local_path(file))))
         else:
             buffer = _REMOTE_BUFFER
-            blob = stack.enter_context(open_blob(file, options.storage))
+            blob = stack.enter_context(options.files.open(file))
             source = stack.enter_context(pa.PythonFile(BlobFile(blob), mode="r"))
         with _reading(file):
             parquet = pq.ParquetFile(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -126,14 +126,15 @@ def _non_finite(values: pa.Array) -> int:
 def choose(windows: Sequence[Extent], sample: Sample, least: int = 0) -> list[tuple[Extent, int]]:
     """Which pieces to look at, in order, and how many rows of each: the same for the same seed.
 
-    `least` rows are wanted even if the sample asks for fewer (types of text need some).
+    `least` rows are wanted even if the sample asks for fewer (types of text need some). Neighbours
+    are one piece: each costs opening the file.
     """
     wanted = max(sample.rows, least)
     known = [window for window in windows if window.rows]
     if not wanted or not known:
         return []
     if sum(window.rows or 0 for window in known) <= wanted:
-        return [(window, window.rows or 0) for window in known]
+        return _joined([(window, window.rows or 0) for window in known])
     order = list(range(len(known)))
     random.Random(sample.seed).shuffle(order)
     order = [0, len(known) - 1] + [place for place in order if 0 < place < len(known) - 1]
@@ -145,7 +146,19 @@ def choose(windows: Sequence[Extent], sample: Sample, least: int = 0) -> list[tu
             if missing > 0:
                 have = taken.get(place, 0)
                 taken[place] = min(known[place].rows or 0, limit, have + missing)
-    return [(known[place], rows) for place, rows in sorted(taken.items()) if rows]
+    return _joined([(known[place], rows) for place, rows in sorted(taken.items()) if rows])
+
+
+def _joined(chosen: Sequence[tuple[Extent, int]]) -> list[tuple[Extent, int]]:
+    made: list[tuple[Extent, int]] = []
+    for window, rows in chosen:
+        before, taken = made[-1] if made else (window, 0)
+        if taken == before.rows and (before.locator, before.stop) == (window.locator, window.start):
+            whole = replace(before, stop=window.stop, rows=taken + (window.rows or 0))
+            made[-1] = (whole, taken + rows)
+        else:
+            made.append((window, rows))
+    return made
 
 
 def sampled(

@@ -16,7 +16,8 @@ import pyarrow as pa
 from mmc.errors import SourceChanged, SourceError
 from mmc.facts import Extent, SourceCollection, SourceFacts, SourceField
 from mmc.io.arrow import arrow_text, with_origin
-from mmc.io.urls import expand, fingerprint, is_local, local_path
+from mmc.io.opened import Opened
+from mmc.io.urls import expand, is_local, local_path
 from mmc.plan.model import Split
 from mmc.sources.files.formats import (
     Column,
@@ -65,9 +66,10 @@ class FilesSource:
         for wanted in collections:
             if wanted != name:
                 raise _unknown_collection(wanted, name)
-        seen = {file: fingerprint(file, storage) for file in files}
+        opened = Opened(storage)
+        seen = {file: opened.fingerprint(file) for file in files}
         kind = format_of(files, str(config.get("format") or "auto"))
-        options = Options(kind, storage, _mapping(config.get("csv")), sample)
+        options = Options(kind, opened, _mapping(config.get("csv")), sample)
         collection = _collection(name, format_module(kind), files, seen, options)
         return SourceFacts("files", kind, (collection,), sample.rows, sample.seed)
 
@@ -86,10 +88,11 @@ class FilesSource:
             yield from read_manifest(config, collection, split, columns, batch_rows)
             return
         storage, csv = _mapping(config.get("storage")), _mapping(config.get("csv"))
+        opened = Opened(storage)
         for piece in split.pieces:
             locator = dict(piece.locator)
-            _check_unchanged(locator, storage)
-            options = Options(text_of(locator, "format"), storage, csv, Sample())
+            _check_unchanged(locator, opened)
+            options = Options(text_of(locator, "format"), opened, csv, Sample())
             yield from _batches(piece, locator, columns, batch_rows, options)
 
 
@@ -226,12 +229,12 @@ def _row_number_name(taken: Iterable[str]) -> str:
     return f"row_number_{number}"
 
 
-def _check_unchanged(locator: Mapping[str, JsonValue], storage: Mapping[str, JsonValue]) -> None:
+def _check_unchanged(locator: Mapping[str, JsonValue], opened: Opened) -> None:
     for key, value in locator.items():
         if key == "path" or key.startswith("path:"):
             planned = locator[key.replace("path", "fingerprint", 1)]
             try:
-                found = fingerprint(str(value), storage)
+                found = opened.fingerprint(str(value))
             except SourceError as error:
                 if error.code != "MMC430":
                     raise

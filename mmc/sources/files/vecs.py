@@ -15,7 +15,6 @@ import numpy as np
 from mmc.errors import SourceError
 from mmc.facts import Extent
 from mmc.io.blobs import Blob
-from mmc.io.urls import open_blob
 from mmc.sources.files.arrays import AnyArray, Part, look_parts, read_part
 from mmc.sources.files.formats import Look, Options, Rows, text_of
 from mmc.types import MAX_DIM
@@ -89,7 +88,7 @@ def read(
 
 @contextlib.contextmanager
 def _open(file: str, options: Options) -> Iterator[Part]:
-    with open_blob(file, options.storage) as blob:
+    with options.files.open(file) as blob:
         records = Records(blob, options.format)
         dim = records.width or 0
         hint = f"float_vector({dim})" if options.format != "ivecs" and 2 <= dim <= MAX_DIM else ""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
+import orjson
 import pytest
 
 from mmc.facts import SourceField
@@ -15,6 +17,7 @@ from tests.servers.elasticsearch.fixtures import Starts
 from tests.servers.elasticsearch.node import ElasticsearchNode
 from tests.servers.elasticsearch.rest import bulk
 from tests.sources.elasticsearch.indexed import fresh, make
+from tests.sources.elasticsearch.tampering import tampering
 
 LONG = {"type": "long"}
 
@@ -234,3 +237,49 @@ def test_what_is_written_while_it_is_looked_at_is_told(
     monkeypatch.undo()
     (seen,) = ElasticsearchSource().inspect(config, (), Sample(10, 7)).collections
     assert (seen.rows, seen.problems) == (4, ())
+
+
+def test_a_small_index_takes_few_requests(elasticsearch: ElasticsearchNode) -> None:
+    """However many fields it has: `_routing` was asked for once a field."""
+    index = make(elasticsearch, shards=2)
+    fields = {f"f{n}": LONG for n in range(50)}
+    elasticsearch.request("PUT", f"/{index}/_mapping", {"properties": fields})
+    bulk(elasticsearch.url, index, [{"_id": str(n), "f0": n} for n in range(20)])
+    asked: Counter[str] = Counter()
+
+    def count(path: str, body: bytes, answer: bytes) -> bytes:
+        what = path.partition("?")[0].removeprefix(f"/{index}/")
+        asked[f"{what} of {_kind(body)}" if what == "_search" else what] += 1
+        return answer
+
+    with tampering(elasticsearch.url, count) as url:
+        source, config = ElasticsearchSource(), {"url": url, "index": index}
+        (collection,) = source.inspect(config, (), Sample(100, 7)).collections
+        assert len(collection.extents) == 2 and len(collection.fields) > 50
+        looks = asked.copy()
+        asked.clear()
+        split = Split("00000", collection.extents, 20, 0)
+        batches = list(source.read(config, index, split, ["_id", "f0"], 100))
+    assert sum(batch.num_rows for batch in batches) == 20
+    assert looks == {
+        "/": 1,
+        "_mapping": 1,
+        "_search_shards": 1,
+        # What it is, what its mapping means, whether it hides vectors, and whether it still is the
+        # same one after each shard was counted, and before its pages.
+        "_settings": 3 + 2 + 2,
+        "_search of routing": 1,
+        # Of each shard: is each document numbered, the largest number, how many, how they lie, and
+        # whether some came meanwhile.
+        "_search of counts": 2 * 5,
+        "_search of documents": 2,
+    }
+    # Each piece: the same one before its pages and after.
+    assert asked == {"_search of documents": 2, "_settings": 4}
+
+
+def _kind(body: bytes) -> str:
+    asked = orjson.loads(body)
+    if asked["size"]:
+        return "documents"
+    return "routing" if b"_routing" in body else "counts"
