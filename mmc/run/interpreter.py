@@ -15,7 +15,7 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import TypeVar, assert_never
 
-from mmc.errors import LeaseLost, StateError, Stopped
+from mmc.errors import LeaseLost, StateError, Stopped, TargetUntouched
 from mmc.events import (
     Emit,
     IndexProgress,
@@ -68,6 +68,7 @@ from mmc.secrets import REDACTOR
 from mmc.spi import Claim, Target
 from mmc.state.lease import Lease
 from mmc.state.store import RunStatus, SplitRecord, Store
+from mmc.state.unfinished import restart_unwritten, take_back
 from mmc.types import JsonValue
 
 T = TypeVar("T")
@@ -107,6 +108,7 @@ def apply_plan(
             return report
         preflight.refuse_overlap(plan)
         preflight.refuse_unfinished(plan, digest, store)
+        restart_unwritten(store, plan, digest)
         now = facts or call("inspect", lambda: inspect_again(plan), emit=emit, should_stop=stop)
         preflight.refuse_stale(plan, digest, store, emit, now)
         stop.check()
@@ -243,8 +245,13 @@ class _Apply:
             if step.id == first_created:
                 self._staged.check(ended)
             began = time.monotonic()
-            self._store.step_begun(self._run.run, step.id, step.kind)
-            outcome = self._carry_out(step, begun=step.id in before)
+            first = self._store.step_begun(self._run.run, step.id, step.kind)
+            try:
+                outcome = self._carry_out(step, begun=step.id in before)
+            except TargetUntouched:
+                if first:
+                    take_back(self._store, self._run.run, step.id)
+                raise
             self._store.step_done(self._run.run, step.id, outcome.result, done=outcome.ok)
             self._emit(StepDone(step.id, step.kind, label, time.monotonic() - began))
             good = good and outcome.ok

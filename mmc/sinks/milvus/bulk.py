@@ -12,7 +12,7 @@ from typing import NoReturn, Protocol
 
 import pyarrow as pa
 
-from mmc.errors import TargetBusy, TargetError
+from mmc.errors import TargetBusy, TargetError, TargetUntouched
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -82,7 +82,7 @@ class BulkTarget:
         """
         key = step.collection.primary
         if key.auto_id and key.type.kind is not TypeKind.INT64:
-            raise TargetError(
+            raise TargetUntouched(
                 f"{step.collection.name}.{key.name}: an import makes no {key.type} keys",
                 hint="make it int64, or set load.route: insert",
                 code="MMC511",

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
-from mmc.errors import TargetError
+from mmc.errors import TargetUntouched
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -175,7 +175,7 @@ def _check_index(step: BuildIndex, there: Index) -> None:
     wanted, params = step.index, dict(there.params)
     same = wanted.type == there.type and wanted.metric in (None, there.metric)
     if not same or any(params.get(key) != value for key, value in wanted.params):
-        raise TargetError(
+        raise TargetUntouched(
             f"{step.collection}.{step.field} has another index: "
             f"{_shown(there)}; planned is {_shown(wanted)}",
             hint="drop that index, or plan with it",
