@@ -90,7 +90,8 @@ def inspect(spec: Spec) -> Facts:
     target = inspect_target(spec.target, main_route(spec.target.type), names)
     bulk = None
     wanted_bulk = model.load.staging is not None and model.load.route != "insert"
-    if wanted_bulk and "bulk" in routes(spec.target.type) and not target.capabilities.embedded:
+    unable = target.capabilities.embedded or target.no_import is not None
+    if wanted_bulk and "bulk" in routes(spec.target.type) and not unable:
         bulk = inspect_target(spec.target, "bulk", ())
     return Facts(source, target, bulk)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import metadata
 
 from mmc.errors import PluginMissing
@@ -12,6 +13,8 @@ from mmc.sinks.milvus.connect import address_of, connect
 from mmc.sinks.milvus.dialect import Version, configured, version_of
 from mmc.sinks.milvus.insert import InsertTarget
 from mmc.sinks.milvus.look import look
+from mmc.sinks.milvus.tls import warnings
+from mmc.sinks.milvus.zilliz import no_import
 from mmc.spec.endpoints import MilvusTarget
 from mmc.spi import Config
 
@@ -35,7 +38,8 @@ class MilvusInsertSink:
         if address.path is not None and not address.path.exists():
             return self._facts(_installed_lite(), config, ())
         with connect(address, config) as connection:
-            return self._facts(connection.version, config, look(connection, collections))
+            facts = self._facts(connection.version, config, look(connection, collections))
+            return replace(facts, problems=warnings(config), no_import=no_import(address.uri))
 
     def _facts(
         self, version: Version, config: Config, collections: tuple[TargetCollection, ...]

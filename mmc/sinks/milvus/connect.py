@@ -15,7 +15,11 @@ from mmc.errors import PluginMissing, TargetBusy, TargetError
 from mmc.secrets import resolve
 from mmc.sinks.milvus.dialect import Dialect, Version, version_of
 from mmc.sinks.milvus.errors import translated, words
+from mmc.sinks.milvus.handshake import checked, speaks_tls
 from mmc.sinks.milvus.lite import DEFAULT_DATABASE, embedded
+from mmc.sinks.milvus.login import not_connected
+from mmc.sinks.milvus.tls import Tls, refuse_pointless, tls_of
+from mmc.sinks.milvus.zilliz import is_cluster, is_zilliz
 from mmc.spi import Config
 from mmc.types import Index
 
@@ -55,9 +59,17 @@ def address_of(config: Config) -> Address:
     """Reads the checked options of a `milvus` target.
 
     Raises:
-        TargetError: `uri` is neither a server's address nor a path that ends in .db (MMC502).
+        TargetError: `uri` is neither a server's address nor a path that ends in .db (MMC502), or
+            has no use for `tls` (MMC572).
     """
+    refuse_pointless(config)
     uri = str(config["uri"])
+    if is_zilliz(uri) and not is_cluster(uri):
+        raise TargetError(
+            f"{urlsplit(uri).hostname} is no cluster of Zilliz Cloud, and takes no rows",
+            hint="copy the cluster's public endpoint from its page in the console",
+            code="MMC502",
+        )
     database = str(config.get("database") or "")
     timeout = float(config.get("timeout") or 60.0)  # type: ignore[arg-type]
     scheme = uri.partition("://")[0].lower() if "://" in uri else ""
@@ -81,13 +93,14 @@ def address_of(config: Config) -> Address:
 class Connection:
     """An open client with its version, and the few calls that pymilvus has no public form for."""
 
-    def __init__(self, address: Address, token: str) -> None:
+    def __init__(self, address: Address, token: str, tls: Tls | None = None) -> None:
         self.address = address
+        self.tls = tls
         self.timeout = address.timeout
         self.long_timeout = address.timeout * LONG_CALLS
         self._token = token
         # The wanted database may not be there yet, and a server refuses clients of such a one.
-        self._client = _client(address, token, "")
+        self._client = _client(address, token, "", tls)
         self.version = self._version()
         self.has_database = self._enter_database()
 
@@ -112,7 +125,7 @@ class Connection:
             self.close()
             raise
         self._client.close()
-        self._client = _client(self.address, self._token, name)
+        self._client = _client(self.address, self._token, name, self.tls)
         return True
 
     @property
@@ -206,15 +219,18 @@ def connect(address: Address, config: Config) -> Iterator[Connection]:
     """Opens a connection and closes it; an embedded database is flushed and unlocked at the end.
 
     Raises:
-        TargetError: not reachable (MMC500), in use (MMC501), not a database (MMC504).
-        SecretError: the token's reference does not resolve.
+        TargetError: not reachable (MMC500), in use (MMC501), not a database (MMC504), TLS fails
+            (MMC571) or its options cannot be used (MMC572), the login is refused (MMC573).
+        SecretError: a reference does not resolve.
         PluginMissing: pymilvus or milvus-lite is not installed.
     """
     _require("pymilvus")
     token = config.get("token")
     secret = resolve(token if isinstance(token, (str, Mapping)) else None) or ""
+    tls = tls_of(address.uri, config)
     if address.path is None:
-        with closing(Connection(address, secret)) as connection:
+        tls = tls and checked(tls, address.timeout)
+        with closing(Connection(address, secret, tls)) as connection:
             yield connection
         return
     _require("milvus_lite")
@@ -222,20 +238,43 @@ def connect(address: Address, config: Config) -> Iterator[Connection]:
         yield connection
 
 
-def _client(address: Address, token: str, database: str) -> Any:
+def _client(address: Address, token: str, database: str, tls: Tls | None) -> Any:
     from pymilvus import MilvusClient
     from pymilvus.exceptions import MilvusException
 
+    options: dict[str, Any] = {}
+    if tls is not None:
+        options["channel"] = tls.channel(f"{tls.host}:{tls.port}")
     try:
-        return MilvusClient(
-            address.uri, token=token, db_name=database, timeout=address.timeout, dedicated=True
+        client = MilvusClient(
+            address.uri,
+            token=token,
+            db_name=database,
+            timeout=address.timeout,
+            dedicated=True,
+            **options,
         )
     except MilvusException as error:
-        raise TargetError(
+        raise not_connected(address.shown, token, error) or TargetError(
             f"cannot connect to {address.shown}: {words(error)}",
-            hint="is the server up, and the token right?",
+            hint=_why_not(address),
             code="MMC500",
         ) from None
+    if tls is not None:
+        # After a break pymilvus opens channels of its own, which know nothing of `tls`.
+        client._get_connection()._create_grpc_channel = lambda to=None: tls.channel(
+            to or f"{tls.host}:{tls.port}"
+        )
+    return client
+
+
+def _why_not(address: Address) -> str:
+    parts = urlsplit(address.uri)
+    if parts.scheme == "http" and speaks_tls(
+        parts.hostname or "localhost", parts.port or 19530, address.timeout
+    ):
+        return "the server speaks TLS: write https:// in target.uri"
+    return "is the server up, and the address right?"
 
 
 def _require(module: str) -> None:
