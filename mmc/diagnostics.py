@@ -297,6 +297,7 @@ CODES: dict[str, str] = {
     "MMC550": "not known whether Milvus sees the staged files",
     "MMC551": "index of a GPU build",
     "MMC552": "index given up",
+    "MMC570": "missing privileges",
     "MMC571": "TLS with the target fails",
     "MMC572": "TLS options of the target",
     "MMC573": "login refused",

@@ -65,7 +65,7 @@ from mmc.run.staged import StagedCopies
 from mmc.run.stop import StopFlag, ending_of
 from mmc.run.targets import OpenTargets
 from mmc.secrets import REDACTOR
-from mmc.spi import Claim, Target
+from mmc.spi import Claim, Guarded, Target
 from mmc.state.lease import Lease
 from mmc.state.store import RunStatus, SplitRecord, Store
 from mmc.state.unfinished import restart_unwritten, take_back
@@ -232,6 +232,8 @@ class _Apply:
         ended = {id_ for id_, record in before.items() if record.done}
         created = (step.id for step in self._plan.steps if isinstance(step, CreateCollection))
         first_created = next((id_ for id_ in created if id_ not in ended), None)
+        left = [step for step in self._plan.steps if step.id not in ended]
+        first_effect = next((step.id for step in left if not isinstance(step, CheckKeys)), None)
         good = True
         for step in self._plan.steps:
             self._attempt.go_on()
@@ -242,6 +244,8 @@ class _Apply:
             if step.id in ended:
                 self._emit(StepDone(step.id, step.kind, label, 0.0, skipped=True))
                 continue
+            if step.id == first_effect:
+                self._check_access(left)
             if step.id == first_created:
                 self._staged.check(ended)
             began = time.monotonic()
@@ -261,8 +265,8 @@ class _Apply:
         if not good:
             return RunStatus.FAILED
         release_all(self._attempt, self._targets)
-        left = report_of(self._store, self._run, self._plan).rows_left
-        return RunStatus.PARTIAL if left or self._copying.quarantined else RunStatus.APPLIED
+        rows_left = report_of(self._store, self._run, self._plan).rows_left
+        return RunStatus.PARTIAL if rows_left or self._copying.quarantined else RunStatus.APPLIED
 
     def _started(self, step: Step, label: str, done: Sequence[SplitRecord]) -> StepStarted:
         if not isinstance(step, CopySplits):
@@ -334,6 +338,12 @@ class _Apply:
         return self._attempt.call(
             label_of(step), lambda: _create(target, step, next(claims), parts)
         )
+
+    def _check_access(self, steps: Sequence[Step]) -> None:
+        routes = [copy.route for copy in self._plan.copies]
+        target = self._targets.by_route(routes[0] if routes else route_of(self._plan))
+        if isinstance(target, Guarded):
+            self._attempt.call("check access", lambda: target.check_access(steps))
 
     def _await_indexes(self, target: Target, step: AwaitIndexes) -> None:
         told: tuple[int, int] | None = None

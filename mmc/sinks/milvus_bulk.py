@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from mmc.errors import TargetError
 from mmc.facts import TargetFacts
 from mmc.secrets import resolve
+from mmc.sinks.milvus.access import looking
 from mmc.sinks.milvus.bulk import BulkTarget, ImportCalls
 from mmc.sinks.milvus.connect import Address, Connection, address_of, connect
 from mmc.sinks.milvus.dialect import configured
@@ -39,12 +40,14 @@ class MilvusBulkSink:
         with connect(address, config) as connection:
             version = connection.version
             able = configured(version.dialect.capabilities, config)
+            with looking(connection, collections):
+                found = look(connection, collections)
             return TargetFacts(
                 self.type,
                 self.route,
                 version.text,
                 import_capabilities(able, _imports(connection)),
-                look(connection, collections),
+                found,
             )
 
     @contextmanager

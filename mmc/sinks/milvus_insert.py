@@ -9,6 +9,7 @@ from importlib import metadata
 
 from mmc.errors import PluginMissing
 from mmc.facts import TargetCollection, TargetFacts
+from mmc.sinks.milvus.access import looking
 from mmc.sinks.milvus.connect import address_of, connect
 from mmc.sinks.milvus.dialect import Version, configured, version_of
 from mmc.sinks.milvus.insert import InsertTarget
@@ -38,7 +39,9 @@ class MilvusInsertSink:
         if address.path is not None and not address.path.exists():
             return self._facts(_installed_lite(), config, ())
         with connect(address, config) as connection:
-            facts = self._facts(connection.version, config, look(connection, collections))
+            with looking(connection, collections):
+                found = look(connection, collections)
+            facts = self._facts(connection.version, config, found)
             return replace(facts, problems=warnings(config), no_import=no_import(address.uri))
 
     def _facts(

@@ -20,9 +20,11 @@ from mmc.plan.model import (
     CreateCollection,
     LoadCollection,
     Split,
+    Step,
     WriteManifest,
 )
 from mmc.run.staging import StagingPlace
+from mmc.sinks.milvus.access import check_access
 from mmc.sinks.milvus.built import await_indexes
 from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.errors import translated
@@ -73,6 +75,10 @@ class BulkTarget:
         self._rows = InsertTarget(connection)
         # All our formats carry a document as text, which every server takes, whatever it holds.
         self._dialect = replace(connection.dialect, json_objects=False)
+
+    def check_access(self, steps: Sequence[Step]) -> None:
+        """Whether the login may do all of these steps: see `mmc.sinks.milvus.access`."""
+        check_access(self._connection, steps)
 
     def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> None:
         """Brings the collection to what the step says: see `mmc.sinks.milvus.ensure`.

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from mmc.errors import PluginMissing, TargetBusy, TargetError
 from mmc.secrets import resolve
 from mmc.sinks.milvus.dialect import Dialect, Version, version_of
-from mmc.sinks.milvus.errors import translated, words
+from mmc.sinks.milvus.errors import NotAllowed, translated, words
 from mmc.sinks.milvus.handshake import checked, speaks_tls
 from mmc.sinks.milvus.lite import DEFAULT_DATABASE, embedded
 from mmc.sinks.milvus.login import not_connected
@@ -118,14 +118,31 @@ class Connection:
         if name in ("", DEFAULT_DATABASE):
             return True
         try:
-            with translated(f"look for database {name}"):
-                if name not in self._client.list_databases(timeout=self.timeout):
-                    return False
+            if not self._is_there(name):
+                return False
         except BaseException:
             self.close()
             raise
         self._client.close()
         self._client = _client(self.address, self._token, name, self.tls)
+        return True
+
+    def _is_there(self, database: str) -> bool:
+        from pymilvus.grpc_gen import milvus_pb2
+
+        try:
+            with translated(f"look for database {database}"):
+                return database in self._client.list_databases(timeout=self.timeout)
+        except NotAllowed:
+            pass  # the list takes a privilege of its own
+        try:
+            self.attempt("ShowCollections", milvus_pb2.ShowCollectionsRequest())
+        except NotAllowed:
+            return True
+        except TargetError as error:
+            if error.retryable:
+                raise
+            return False
         return True
 
     @property
@@ -173,6 +190,38 @@ class Connection:
                 hint="end this process and apply again, with a larger target.timeout",
                 code="MMC526",
             ) from None
+        return answer
+
+    @property
+    def has_login(self) -> bool:
+        """Whether the server was told who asks."""
+        return bool(self._token) or "@" in self.address.uri
+
+    @property
+    def user(self) -> str:
+        """The name in the token; "" where it is an API key."""
+        name, colon, _ = self._token.partition(":")
+        return name if colon else ""
+
+    def attempt(self, method: str, request: Any, database: str | None = None) -> Any:
+        """Sends a request that is about the login, or is sent for its refusal alone.
+
+        Args:
+            database: default: the wanted one, also where that is not there yet.
+
+        Raises:
+            NotAllowed: the login may not do this, in any form.
+            TargetError: as `call`.
+        """
+        from pymilvus.client.call_context import CallContext
+        from pymilvus.client.utils import check_status
+
+        inside = self.address.database if database is None else database
+        metadata = CallContext(inside).to_grpc_metadata()
+        send = getattr(self._client._get_connection()._stub, method)
+        with translated(method):
+            answer = send(request, timeout=self.timeout, metadata=metadata)
+            check_status(getattr(answer, "status", answer))
         return answer
 
     def create_index(self, collection: str, field: str, index: Index) -> None:
