@@ -91,7 +91,8 @@ def inspect(spec: Spec) -> Facts:
     target = inspect_target(spec.target, main_route(spec.target.type), names)
     bulk = None
     wanted_bulk = model.load.staging is not None and model.load.route != "insert"
-    if wanted_bulk and "bulk" in routes(spec.target.type) and not target.capabilities.embedded:
+    unable = target.capabilities.embedded or target.no_import is not None
+    if wanted_bulk and "bulk" in routes(spec.target.type) and not unable:
         bulk = inspect_target(spec.target, "bulk", ())
     return Facts(source, target, bulk)
 
@@ -300,15 +301,16 @@ def unfinished_plan(spec: Spec, *, state: str = DEFAULT_STATE) -> Plan | None:
     """
     from mmc.state.lease import target_key
     from mmc.state.store import Store
+    from mmc.state.unfinished import unfinished
 
     try:
         with Store.open(state, make=False) as store:
-            begun = store.unfinished_for_target(target_key(spec.target), except_digest="")
-            plans = [store.plan_of(run.run) for run in begun]
+            begun = unfinished(store, target_key(spec.target), except_digest="")
     except StateError as error:
         if error.code == "MMC643":  # there is no store yet
             return None
         raise
+    plans = (it.plan for it in begun if it.plan is not None)
     return next((plan for plan in plans if plan.spec_digest == spec.digest), None)
 
 

@@ -11,6 +11,7 @@ exception.
      backoff
      |    +-- DuplicateKeys     a primary key occurs twice; nothing was written    exit 1
      +-- TargetError            a target refuses                                   exit 1
+     |    +-- TargetUntouched   it refuses, and nothing was changed there         exit 1
      |    +-- BatchTooLarge     the server wants smaller messages                  retried by
      halving
      |    +-- TargetBusy        unavailable                                        retried with
@@ -35,7 +36,8 @@ with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -88,6 +90,26 @@ class DuplicateKeys(SourceError):
 
 class TargetError(MmcError):
     pass
+
+
+class TargetUntouched(TargetError):
+    """Of a step that was refused before its first effect: it counts as not begun."""
+
+
+@contextmanager
+def refused_untouched() -> Iterator[None]:
+    """Around what a step does before it changes anything, and its first call that does: a refusal
+    changed nothing.
+
+    Raises:
+        TargetUntouched: in the place of a final TargetError.
+    """
+    try:
+        yield
+    except TargetError as error:
+        if error.retryable or isinstance(error, TargetUntouched):
+            raise
+        raise TargetUntouched(str(error), hint=error.hint, code=error.code) from None
 
 
 class BatchTooLarge(TargetError):

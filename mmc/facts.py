@@ -350,6 +350,11 @@ class TargetCollection:
 class TargetFacts:
     """What a sink's `inspect` saw: version, what it can take, and the named collections that
     exist already.
+
+    Attributes:
+        problems: what looking found; an error stops the plan. Without a span: `compile` gives them
+            their place.
+        no_import: why this target imports no files, wherever they are staged; None where it may.
     """
 
     type: str
@@ -357,6 +362,8 @@ class TargetFacts:
     version: str
     capabilities: Capabilities
     collections: tuple[TargetCollection, ...] = ()
+    problems: tuple[Diagnostic, ...] = ()
+    no_import: Diagnostic | None = None
 
     def collection(self, name: str) -> TargetCollection | None:
         """The collection of that name or alias, as far as it was asked for."""

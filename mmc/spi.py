@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from mmc.facts import SourceFacts, TargetFacts
 from mmc.plan.model import (
@@ -27,6 +27,7 @@ from mmc.plan.model import (
     CreateCollection,
     LoadCollection,
     Split,
+    Step,
     WriteManifest,
 )
 from mmc.types import Collection, JsonValue
@@ -202,6 +203,18 @@ class Target(Protocol):
         given primary keys.
 
         `keys` has at most a few thousand values. Raises TargetError.
+        """
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """What a target adds that gives each login rights of its own."""
+
+    def check_access(self, steps: Sequence[Step]) -> None:
+        """Whether the login may do all of these steps; asked before the first of them is done.
+
+        Raises:
+            TargetError: it may not; all that it lacks is named.
         """
 
 

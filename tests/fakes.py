@@ -27,7 +27,14 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from mmc.casts import Cast, choose
-from mmc.errors import SourceBusy, SourceError, TargetBusy, TargetError, TargetThrottled
+from mmc.errors import (
+    SourceBusy,
+    SourceError,
+    TargetBusy,
+    TargetError,
+    TargetThrottled,
+    TargetUntouched,
+)
 from mmc.facts import (
     Capabilities,
     Extent,
@@ -106,6 +113,8 @@ def strike(folder: Path, place: str) -> None:
             raise TargetThrottled(f"slower, at {place}")
         case "error":
             raise (SourceError if source else TargetError)(f"failed at {place}", hint="mend it")
+        case "refused":
+            raise TargetUntouched(f"refused at {place}")
         case "bug":
             raise KeyError(place)
         case "sleep":

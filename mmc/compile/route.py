@@ -4,10 +4,11 @@ that route can take.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from mmc.compile.draft import CollectionDraft, Draft
-from mmc.diagnostics import Diagnostic
+from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import TargetFacts
 from mmc.plan.model import Mode
 from mmc.plan.tree import rows_text
@@ -20,8 +21,11 @@ import. Above, an import spares the server's log and leaves whole segments.
 
 
 def choose_route(draft: Draft) -> Draft:
-    findings: list[Diagnostic] = []
     target = draft.facts.target
+    findings = [
+        draft.finding(it.code, it.message, ("target",), severity=it.severity, hint=it.hint)
+        for it in target.problems
+    ]
     able = target.capabilities
     load = draft.spec.model.load
     if able.whole_files and load.mode in (Mode.APPEND, Mode.UPSERT):
@@ -45,7 +49,10 @@ def choose_route(draft: Draft) -> Draft:
                 ("target",),
             )
         )
-    if load.route == "bulk" and draft.facts.bulk is None and not able.whole_files:
+    if target.no_import is not None:
+        draft = replace(draft, facts=replace(draft.facts, bulk=None))
+        findings += _no_import(draft, target.no_import)
+    elif load.route == "bulk" and draft.facts.bulk is None and not able.whole_files:
         findings.append(_no_bulk(draft, target))
     if load.route == "bulk" and load.mode is Mode.UPSERT:
         findings.append(
@@ -58,6 +65,21 @@ def choose_route(draft: Draft) -> Draft:
         )
     collections = tuple(_route(draft, collection) for collection in draft.collections)
     return replace(draft, collections=collections).say(findings)
+
+
+def _no_import(draft: Draft, why: Diagnostic) -> Iterator[Diagnostic]:
+    """The target takes no files: an error where the spec insists on it, else rows are inserted."""
+    load = draft.spec.model.load
+    if load.route == "bulk":
+        yield draft.finding(why.code, why.message, ("load", "route"), hint=why.hint)
+    elif load.route == "auto" and load.staging is not None:
+        yield draft.finding(
+            why.code,
+            f"rows are inserted: {why.message}",
+            ("load", "staging"),
+            severity=Severity.WARNING,
+            hint=why.hint,
+        )
 
 
 def _no_bulk(draft: Draft, target: TargetFacts) -> Diagnostic:
@@ -119,6 +141,8 @@ def _why_insert(draft: Draft, collection: CollectionDraft) -> str:
         return "Milvus Lite"
     if load.mode is Mode.UPSERT:
         return "an import does not replace rows by their key"
+    if load.staging is not None and draft.facts.target.no_import is not None:
+        return "this target imports no staged files"
     if draft.facts.bulk is None:
         return "no staging is given"
     return f"under {FEW_ROWS:,} rows"

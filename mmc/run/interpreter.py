@@ -15,7 +15,7 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import TypeVar, assert_never
 
-from mmc.errors import LeaseLost, StateError, Stopped
+from mmc.errors import LeaseLost, StateError, Stopped, TargetUntouched
 from mmc.events import (
     Emit,
     IndexProgress,
@@ -65,9 +65,10 @@ from mmc.run.staged import StagedCopies
 from mmc.run.stop import StopFlag, ending_of
 from mmc.run.targets import OpenTargets
 from mmc.secrets import REDACTOR
-from mmc.spi import Claim, Target
+from mmc.spi import Claim, Guarded, Target
 from mmc.state.lease import Lease
 from mmc.state.store import RunStatus, SplitRecord, Store
+from mmc.state.unfinished import restart_unwritten, take_back
 from mmc.types import JsonValue
 
 T = TypeVar("T")
@@ -107,6 +108,7 @@ def apply_plan(
             return report
         preflight.refuse_overlap(plan)
         preflight.refuse_unfinished(plan, digest, store)
+        restart_unwritten(store, plan, digest)
         now = facts or call("inspect", lambda: inspect_again(plan), emit=emit, should_stop=stop)
         preflight.refuse_stale(plan, digest, store, emit, now)
         stop.check()
@@ -233,6 +235,8 @@ class _Apply:
         ended = {id_ for id_, record in before.items() if record.done}
         created = (step.id for step in self._plan.steps if isinstance(step, CreateCollection))
         first_created = next((id_ for id_ in created if id_ not in ended), None)
+        left = [step for step in self._plan.steps if step.id not in ended]
+        first_effect = next((step.id for step in left if not isinstance(step, CheckKeys)), None)
         good = True
         for step in self._plan.steps:
             self._attempt.go_on()
@@ -243,11 +247,18 @@ class _Apply:
             if step.id in ended:
                 self._emit(StepDone(step.id, step.kind, label, 0.0, skipped=True))
                 continue
+            if step.id == first_effect:
+                self._check_access(left)
             if step.id == first_created:
                 self._staged.check(ended)
             began = time.monotonic()
-            self._store.step_begun(self._run.run, step.id, step.kind)
-            outcome = self._carry_out(step, begun=step.id in before)
+            first = self._store.step_begun(self._run.run, step.id, step.kind)
+            try:
+                outcome = self._carry_out(step, begun=step.id in before)
+            except TargetUntouched:
+                if first:
+                    take_back(self._store, self._run.run, step.id)
+                raise
             self._store.step_done(self._run.run, step.id, outcome.result, done=outcome.ok)
             self._emit(StepDone(step.id, step.kind, label, time.monotonic() - began))
             good = good and outcome.ok
@@ -257,8 +268,8 @@ class _Apply:
         if not good:
             return RunStatus.FAILED
         release_all(self._attempt, self._targets)
-        left = report_of(self._store, self._run, self._plan).rows_left
-        return RunStatus.PARTIAL if left or self._copying.quarantined else RunStatus.APPLIED
+        rows_left = report_of(self._store, self._run, self._plan).rows_left
+        return RunStatus.PARTIAL if rows_left or self._copying.quarantined else RunStatus.APPLIED
 
     def _started(self, step: Step, label: str, done: Sequence[SplitRecord]) -> StepStarted:
         if not isinstance(step, CopySplits):
@@ -330,6 +341,12 @@ class _Apply:
         return self._attempt.call(
             label_of(step), lambda: _create(target, step, next(claims), parts)
         )
+
+    def _check_access(self, steps: Sequence[Step]) -> None:
+        routes = [copy.route for copy in self._plan.copies]
+        target = self._targets.by_route(routes[0] if routes else route_of(self._plan))
+        if isinstance(target, Guarded):
+            self._attempt.call("check access", lambda: target.check_access(steps))
 
     def _await_indexes(self, target: Target, step: AwaitIndexes) -> None:
         told: tuple[int, int] | None = None

@@ -15,6 +15,7 @@ from mmc.plan.model import CopySplits, CreateCollection, LoadCollection, Plan
 from mmc.run.claims import claim_of
 from mmc.state.lease import normal_address, target_identity, target_key
 from mmc.state.store import Run, StepRecord, Store
+from mmc.state.unfinished import touched, unfinished
 
 
 def refuse_elsewhere(plan: Plan, run: Run) -> None:
@@ -62,17 +63,23 @@ def _source_files(plan: Plan) -> Iterator[str]:
 
 
 def refuse_unfinished(plan: Plan, digest: str, store: Store) -> None:
-    """Raises UnfinishedRun when another plan began to change this target and did not end."""
-    others = store.unfinished_for_target(target_key(plan.target), except_digest=digest)
-    if not others:
-        return
-    other = others[0]
-    raise UnfinishedRun(
-        f"run {other.run} of plan `{other.plan_name}` left this target half done"
-        f" ({other.status}, begun {other.started_at:%Y-%m-%d %H:%M:%S}Z)",
-        hint=f"`mmc apply` its plan to finish it, or `mmc state forget {other.run}` to give it up",
-        code="MMC630",
-    )
+    """Raises UnfinishedRun when another plan began to change a collection of this plan, and did not
+    end.
+    """
+    wanted = touched(plan)
+    for other in unfinished(store, target_key(plan.target), except_digest=digest):
+        shared = sorted(wanted & other.collections if other.plan else wanted)
+        if not shared:
+            continue
+        run = other.run
+        names = ", ".join(shared[:3]) + (", ..." if len(shared) > 3 else "")
+        give_up = f"`mmc state forget {run.run}` to give it up"
+        raise UnfinishedRun(
+            f"run {run.run} of plan `{run.plan_name}` left {names} half done"
+            f" ({run.status}, begun {run.started_at:%Y-%m-%d %H:%M:%S}Z)",
+            hint=f"`mmc apply` its plan to finish it, or {give_up}",
+            code="MMC630",
+        )
 
 
 def refuse_stale(plan: Plan, digest: str, store: Store, emit: Emit, now: Facts) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmc.errors import SourceError, TargetBusy, TargetError
+from mmc.errors import SourceError, TargetBusy, TargetError, TargetUntouched, refused_untouched
 from mmc.facts import Capabilities, TargetCollection, TargetFacts
 from mmc.io import layout, urls
 from mmc.io.hashed import sha256_of
@@ -132,7 +132,8 @@ class FilesFolder:
         """
         self._fence()
         folder = urls.join_url(self.url, step.collection.name)
-        marks.refuse_others(folder, self.storage, claim.run)
+        with refused_untouched():
+            marks.refuse_others(folder, self.storage, claim.run)
         self._prepare(step)
         if claim.run:
             marks.mark(folder, self.storage, claim.run)
@@ -145,7 +146,7 @@ class FilesFolder:
     def _prepare(self, step: CreateCollection) -> None:
         name = step.collection.name
         if step.mode in (Mode.APPEND, Mode.UPSERT):
-            raise TargetError(
+            raise TargetUntouched(
                 f"load.mode {step.mode} has no meaning for a files target",
                 hint="use replace, or another folder",
                 code="MMC531",
@@ -157,7 +158,7 @@ class FilesFolder:
             self._make_folder(name)
             return
         if step.mode is Mode.FAIL or not step.exists:
-            raise TargetError(
+            raise TargetUntouched(
                 f"{self.url} holds a collection {name} already",
                 hint="choose another folder, or plan again with `load: {mode: replace}`",
                 code="MMC530",
@@ -174,7 +175,7 @@ class FilesFolder:
         """
         parts = self._parts_of(None, name)
         if parts:
-            raise TargetError(
+            raise TargetUntouched(
                 f"{urls.join_url(self.url, parts[0][0])} is there, and no manifest records it",
                 hint="choose another folder, or `load: {mode: replace}`, which removes such parts",
                 code="MMC530",

@@ -10,12 +10,14 @@ from contextlib import closing, contextmanager
 from mmc.errors import TargetError
 from mmc.facts import TargetFacts
 from mmc.secrets import resolve
+from mmc.sinks.milvus.access import looking
 from mmc.sinks.milvus.bulk import BulkTarget, ImportCalls
 from mmc.sinks.milvus.connect import Address, Connection, address_of, connect
 from mmc.sinks.milvus.dialect import configured
 from mmc.sinks.milvus.grpcimport import GrpcImports
 from mmc.sinks.milvus.importable import Imports, import_capabilities
 from mmc.sinks.milvus.look import look
+from mmc.sinks.milvus.zilliz import no_import
 from mmc.spec.endpoints import MilvusTarget
 from mmc.spi import Config, Fence, unfenced
 
@@ -31,18 +33,21 @@ class MilvusBulkSink:
         """Looks at the target and the named collections.
 
         Raises:
-            TargetError: see `mmc.sinks.milvus.connect`; Milvus Lite (MMC528).
+            TargetError: see `mmc.sinks.milvus.connect`; Milvus Lite (MMC528), Zilliz Cloud
+                (MMC575).
         """
         address = _server(config)
         with connect(address, config) as connection:
             version = connection.version
             able = configured(version.dialect.capabilities, config)
+            with looking(connection, collections):
+                found = look(connection, collections)
             return TargetFacts(
                 self.type,
                 self.route,
                 version.text,
                 import_capabilities(able, _imports(connection)),
-                look(connection, collections),
+                found,
             )
 
     @contextmanager
@@ -50,7 +55,8 @@ class MilvusBulkSink:
         """Connects.
 
         Raises:
-            TargetError: see `mmc.sinks.milvus.connect`; Milvus Lite (MMC528).
+            TargetError: see `mmc.sinks.milvus.connect`; Milvus Lite (MMC528), Zilliz Cloud
+                (MMC575).
             SecretError: the token does not resolve.
         """
         address = _server(config)
@@ -65,6 +71,8 @@ def _server(config: Config) -> Address:
     address = address_of(config)
     if address.path is not None:
         raise _no_route(address)
+    if (why := no_import(address.uri)) is not None:
+        raise TargetError(why.message, hint=why.hint, code=why.code)
     return address
 
 
@@ -91,4 +99,4 @@ def _calls(connection: Connection, config: Config) -> ImportCalls:
 
     token = config.get("token")
     secret = resolve(token if isinstance(token, (str, Mapping)) else None) or ""
-    return RestImports(connection.address, secret, keys=imports.keys)
+    return RestImports(connection.address, secret, keys=imports.keys, tls=connection.tls)

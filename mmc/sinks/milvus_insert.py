@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import metadata
 
 from mmc.errors import PluginMissing
 from mmc.facts import TargetCollection, TargetFacts
+from mmc.sinks.milvus.access import looking
 from mmc.sinks.milvus.connect import address_of, connect
 from mmc.sinks.milvus.dialect import Version, configured, version_of
 from mmc.sinks.milvus.insert import InsertTarget
 from mmc.sinks.milvus.look import look
+from mmc.sinks.milvus.tls import warnings
+from mmc.sinks.milvus.zilliz import no_import
 from mmc.spec.endpoints import MilvusTarget
 from mmc.spi import Config, Fence, unfenced
 
@@ -35,7 +39,10 @@ class MilvusInsertSink:
         if address.path is not None and not address.path.exists():
             return self._facts(_installed_lite(), config, ())
         with connect(address, config) as connection:
-            return self._facts(connection.version, config, look(connection, collections))
+            with looking(connection, collections):
+                found = look(connection, collections)
+            facts = self._facts(connection.version, config, found)
+            return replace(facts, problems=warnings(config), no_import=no_import(address.uri))
 
     def _facts(
         self, version: Version, config: Config, collections: tuple[TargetCollection, ...]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from mmc.spec.document import Path, show
 from mmc.spec.patterns import (
+    PRIVATE_KEY,
     SECRET_HEADER,
     SECRET_KEY,
     SECRET_REF,
@@ -65,6 +66,9 @@ def _is_plain(value: JsonValue) -> bool:
 
 def _text(value: str, path: Path) -> Iterator[Finding]:
     """A text under a key that names no secret."""
+    if PRIVATE_KEY.search(value):
+        yield _plain(path, str(path[-1]), value)
+        return
     in_storage = "storage" in path
     # Elasticsearch's `url: https://reader@host` has a name that is no secret.
     user = path[:2] != ("source", "url") and URL_USER.search(value)

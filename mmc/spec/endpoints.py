@@ -163,14 +163,37 @@ class ElasticsearchSource(Model):
     """Seconds for one request."""
 
 
+class MilvusTls(Model):
+    """How the certificate of a Milvus server is checked, and what is shown to it. For an address
+    that begins with https://.
+    """
+
+    ca: str = ""
+    """File with the certificates of the authority that signed the server's, PEM. Default: the
+    system's authorities.
+    """
+    certificate: str = ""
+    """File with the client's certificate, PEM: for a server that asks for one (mutual TLS)."""
+    key: Secret | str = ""
+    """File with the client's key, PEM without a password, or a reference to a secret that is the
+    key itself. Default: the file of `certificate` has it too.
+    """
+    server_name: str = ""
+    """Name that the server's certificate must have. Default: the host of `uri`."""
+    verify: bool = True
+    """false trusts whatever certificate the server shows when mmc connects; the plan warns."""
+
+
 class MilvusTarget(Model):
     """Milvus 2.x; a local path such as ./demo.db is embedded Milvus Lite."""
 
     type: Literal["milvus"]
     uri: Annotated[str, Field(min_length=1)]
-    """`http://host:19530`, or a path that ends in .db."""
+    """`http://host:19530`, `https://host:19530`, or a path that ends in .db."""
     token: Secret | None = None
     """`user:password` or an API key."""
+    tls: Annotated[MilvusTls | None, Field(exclude_if=lambda said: said is None)] = None
+    """For https. Default: the server's certificate is checked against the system's authorities."""
     database: str = ""
     """Database; made when it is not there. Default: what the path of `uri` names, or `default`."""
     timeout: Annotated[float, Field(gt=0)] = 60.0

@@ -43,6 +43,9 @@ STORAGE_CREDENTIALS = re.compile(
 connection string, a line of a header or its value.
 """
 
+PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+"""The text of a key, where the path of its file or a reference belongs."""
+
 SECRET_HEADER = re.compile(r"(?i)(?:set-)?cookie2?")
 """Names of HTTP headers that hold secrets, beside those of SECRET_KEY."""
 

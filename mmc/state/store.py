@@ -203,17 +203,16 @@ class Store:
         return codec.read_plan(text, file=f"run {run}")
 
     @survives_restart
-    def unfinished_for_target(self, key: str, except_digest: str) -> list[Run]:
-        """Runs of other plans that began on this target and did not end, the latest first."""
-        changed = sa.exists().where(
-            steps.c.run == runs.c.run, steps.c.kind.not_in(["check_keys", "verify"])
-        )
-        open_ = runs.c.status.not_in([RunStatus.APPLIED, RunStatus.PARTIAL])
+    def open_runs(self, key: str, except_digest: str) -> list[Run]:
+        """Runs of other plans on this target that did not end, the latest first."""
+        ended = [RunStatus.APPLIED, RunStatus.PARTIAL]
         with self.database.reading() as connection:
             rows = connection.execute(
                 sa.select(runs)
                 .where(
-                    runs.c.target_key == key, runs.c.plan_digest != except_digest, open_, changed
+                    runs.c.target_key == key,
+                    runs.c.plan_digest != except_digest,
+                    runs.c.status.not_in(ended),
                 )
                 .order_by(runs.c.started_at.desc())
             )
@@ -228,11 +227,14 @@ class Store:
             for table in (imports, splits, steps, runs):
                 connection.execute(table.delete().where(table.c.run == run))
 
+    def step_begun(self, run: str, step: str, kind: str) -> bool:
+        """Records that a step's effects may begin; True when no attempt began it before."""
+        known = step in self.steps(run)
+        self._note_begun(run, step, kind)
+        return not known
+
     @survives_restart
-    def step_begun(self, run: str, step: str, kind: str) -> None:
-        """Records that a step's effects may begin. A step that was begun before keeps its first
-        time.
-        """
+    def _note_begun(self, run: str, step: str, kind: str) -> None:
         with self.database.writing() as connection:
             mine = (steps.c.run == run) & (steps.c.step == step)
             if not connection.execute(steps.update().where(mine).values(status="begun")).rowcount:

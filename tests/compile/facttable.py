@@ -15,6 +15,8 @@
       existing known rows=10 not_loaded
         field id varchar(64) primary_key
         index embedding FLAT IP
+      problem MMC574 "the certificate is not checked" severity=warning
+      no_import MMC575 "files go in by another way"
 
 A line is a word, what that word needs, then attributes of its dataclass (`tests.compile.tableline`
 says how). A `field` of a source has those of its evidence too. `extents 4 x 64` are four of 64
@@ -211,8 +213,17 @@ def _of_target(target: TargetFacts, word: str, line: Line) -> TargetFacts:
         made = valid(Collection, {"fields": (), **schema, "name": name})
         new = valid(TargetCollection, {**there, "schema": made})
         return replace(target, collections=(*target.collections, new))
+    if word in ("problem", "no_import"):
+        one = {"code": line.take("code"), "message": line.take("message")}
+        said = _made(Diagnostic, line, **one)
+        if word == "no_import":
+            return replace(target, no_import=said)
+        return replace(target, problems=(*target.problems, said))
     if word not in ("field", "index"):
-        raise ValueError(f"`{word}` says nothing of a target: capabilities, existing, field, index")
+        raise ValueError(
+            f"`{word}` says nothing of a target:"
+            " capabilities, existing, field, index, problem, no_import"
+        )
     if not target.collections:
         raise ValueError(f"no `{word}` of a target before an `existing`")
     *others, last = target.collections

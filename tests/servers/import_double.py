@@ -9,6 +9,7 @@ nothing: a test says what becomes of a job.
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -167,8 +168,10 @@ class ImportDouble:
 
 
 @contextmanager
-def import_double(collections: Sequence[tuple[str, str]]) -> Iterator[ImportDouble]:
-    """Serves a double on a free port of this machine; ends it at the end."""
+def import_double(
+    collections: Sequence[tuple[str, str]], tls: ssl.SSLContext | None = None
+) -> Iterator[ImportDouble]:
+    """Serves a double on a free port of this machine, by TLS where asked; ends it at the end."""
     double = ImportDouble(collections=set(collections))
     released = threading.Event()
 
@@ -201,11 +204,13 @@ def import_double(collections: Sequence[tuple[str, str]]) -> Iterator[ImportDoub
         def handle(self) -> None:
             try:
                 super().handle()
-            except (BrokenPipeError, ConnectionResetError):
+            except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
                 self.close_connection = True
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = False
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

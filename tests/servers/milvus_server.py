@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -134,11 +134,15 @@ def held(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def own_server(folder: Path) -> Iterator[MilvusServer]:
-    """A server that one test has for itself, and may kill; started, and ended with the test."""
+def own_server(folder: Path, settings: Mapping[str, Any] | None = None) -> Iterator[MilvusServer]:
+    """A server that one test has for itself, and may kill; started, and ended with the test.
+
+    Args:
+        settings: names of the wheel's `config.yaml.template`, such as `tls_mode`.
+    """
     require_server()
     with held(_made(folder)):
-        server = _configured(folder)
+        server = _configured(folder, settings or {})
         server.start()
         yield server
 
@@ -153,7 +157,7 @@ def shared_server(folder: Path) -> Iterator[MilvusServer]:
             stack.enter_context(held(folder))
             server = _running(folder)
             if server is None:
-                server = _configured(folder)
+                server = _configured(folder, {})
                 server.start()
         yield server
 
@@ -173,7 +177,7 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _configured(folder: Path) -> MilvusServer:
+def _configured(folder: Path, settings: Mapping[str, Any]) -> MilvusServer:
     """Writes the configuration with free ports; the wheel's own code fills in its template."""
     import milvus
 
@@ -182,7 +186,7 @@ def _configured(folder: Path) -> MilvusServer:
     ports = dict(zip([*names, "health_port"], _free_ports(len(names) + 1), strict=True))
     for name in names:
         config.set(name, ports[name])
-    for key, value in SHORT_INTERVALS.items():
+    for key, value in {**SHORT_INTERVALS, **settings}.items():
         config.set(key, value)
     config.resolve_storage()
     config.template_text = config.template_text.replace(

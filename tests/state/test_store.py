@@ -18,7 +18,6 @@ from sqlalchemy.schema import CreateTable
 from mmc.errors import PluginMissing, StateError
 from mmc.plan import codec
 from mmc.spi import FileRecord
-from mmc.state.lease import target_key
 from mmc.state.sql import metadata, versions
 from mmc.state.store import RunStatus, SplitRecord, Store
 from tests.state.plans import plan
@@ -84,26 +83,6 @@ def test_steps_keep_their_result_until_done(store: Store) -> None:
     store.step_begun(run, "verify", "verify")
     store.step_done(run, "verify", {"ok": True})
     assert store.steps(run)["verify"].done
-
-
-def test_a_run_that_touched_the_target_blocks_other_plans(store: Store) -> None:
-    other, key = plan("other"), target_key(plan().target)
-    digest = codec.digest(other)
-    run = store.begin_run(plan()).run
-    assert store.unfinished_for_target(key, digest) == []
-    store.step_begun(run, "keys", "check_keys")
-    store.finish_run(run, RunStatus.FAILED)
-    assert store.unfinished_for_target(key, digest) == []
-    store.step_begun(run, "create", "create_collection")
-    for status in (RunStatus.RUNNING, RunStatus.FAILED, RunStatus.STOPPED):
-        store.finish_run(run, status)
-        assert [it.run for it in store.unfinished_for_target(key, digest)] == [run]
-    assert store.unfinished_for_target(key, codec.digest(plan())) == []
-    elsewhere = target_key(plan(uri="http://other:19530").target)
-    assert store.unfinished_for_target(elsewhere, digest) == []
-    for status in (RunStatus.APPLIED, RunStatus.PARTIAL):
-        store.finish_run(run, status)
-        assert store.unfinished_for_target(key, digest) == []
 
 
 def test_forget_leaves_nothing_of_the_run(store: Store) -> None:

@@ -12,7 +12,7 @@ from typing import NoReturn, Protocol
 
 import pyarrow as pa
 
-from mmc.errors import TargetBusy, TargetError
+from mmc.errors import TargetBusy, TargetError, TargetUntouched
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -20,9 +20,11 @@ from mmc.plan.model import (
     CreateCollection,
     LoadCollection,
     Split,
+    Step,
     WriteManifest,
 )
 from mmc.run.staging import StagingPlace
+from mmc.sinks.milvus.access import check_access
 from mmc.sinks.milvus.built import await_indexes
 from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.errors import translated
@@ -74,6 +76,10 @@ class BulkTarget:
         # All our formats carry a document as text, which every server takes, whatever it holds.
         self._dialect = replace(connection.dialect, json_objects=False)
 
+    def check_access(self, steps: Sequence[Step]) -> None:
+        """Whether the login may do all of these steps: see `mmc.sinks.milvus.access`."""
+        check_access(self._connection, steps)
+
     def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> None:
         """Brings the collection to what the step says: see `mmc.sinks.milvus.ensure`.
 
@@ -82,7 +88,7 @@ class BulkTarget:
         """
         key = step.collection.primary
         if key.auto_id and key.type.kind is not TypeKind.INT64:
-            raise TargetError(
+            raise TargetUntouched(
                 f"{step.collection.name}.{key.name}: an import makes no {key.type} keys",
                 hint="make it int64, or set load.route: insert",
                 code="MMC511",

@@ -14,8 +14,12 @@ from urllib.parse import urlsplit
 from mmc.errors import PluginMissing, TargetBusy, TargetError
 from mmc.secrets import resolve
 from mmc.sinks.milvus.dialect import Dialect, Version, version_of
-from mmc.sinks.milvus.errors import translated, words
+from mmc.sinks.milvus.errors import NotAllowed, translated, words
+from mmc.sinks.milvus.handshake import checked, speaks_tls
 from mmc.sinks.milvus.lite import DEFAULT_DATABASE, embedded
+from mmc.sinks.milvus.login import not_connected
+from mmc.sinks.milvus.tls import Tls, refuse_pointless, tls_of
+from mmc.sinks.milvus.zilliz import is_cluster, is_zilliz
 from mmc.spi import Config, Fence, unfenced
 from mmc.types import Index
 
@@ -58,9 +62,17 @@ def address_of(config: Config) -> Address:
     """Reads the checked options of a `milvus` target.
 
     Raises:
-        TargetError: `uri` is neither a server's address nor a path that ends in .db (MMC502).
+        TargetError: `uri` is neither a server's address nor a path that ends in .db (MMC502), or
+            has no use for `tls` (MMC572).
     """
+    refuse_pointless(config)
     uri = str(config["uri"])
+    if is_zilliz(uri) and not is_cluster(uri):
+        raise TargetError(
+            f"{urlsplit(uri).hostname} is no cluster of Zilliz Cloud, and takes no rows",
+            hint="copy the cluster's public endpoint from its page in the console",
+            code="MMC502",
+        )
     database = str(config.get("database") or "")
     timeout = float(config.get("timeout") or 60.0)  # type: ignore[arg-type]
     scheme = uri.partition("://")[0].lower() if "://" in uri else ""
@@ -84,14 +96,22 @@ def address_of(config: Config) -> Address:
 class Connection:
     """An open client with its version, and the few calls that pymilvus has no public form for."""
 
-    def __init__(self, address: Address, token: str, fence: Fence = unfenced) -> None:
+    def __init__(
+        self,
+        address: Address,
+        token: str,
+        tls: Tls | None = None,
+        *,
+        fence: Fence = unfenced,
+    ) -> None:
         self.address = address
+        self.tls = tls
         self.fence = fence
         self.timeout = address.timeout
         self.long_timeout = address.timeout * LONG_CALLS
         self._token = token
         # The wanted database may not be there yet, and a server refuses clients of such a one.
-        self._client = _client(address, token, "")
+        self._client = _client(address, token, "", tls)
         self.version = self._version()
         self.has_database = self._enter_database()
 
@@ -109,14 +129,31 @@ class Connection:
         if name in ("", DEFAULT_DATABASE):
             return True
         try:
-            with translated(f"look for database {name}"):
-                if name not in self._client.list_databases(timeout=self.timeout):
-                    return False
+            if not self._is_there(name):
+                return False
         except BaseException:
             self.close()
             raise
         self._client.close()
-        self._client = _client(self.address, self._token, name)
+        self._client = _client(self.address, self._token, name, self.tls)
+        return True
+
+    def _is_there(self, database: str) -> bool:
+        from pymilvus.grpc_gen import milvus_pb2
+
+        try:
+            with translated(f"look for database {database}"):
+                return database in self._client.list_databases(timeout=self.timeout)
+        except NotAllowed:
+            pass  # the list takes a privilege of its own
+        try:
+            self.attempt("ShowCollections", milvus_pb2.ShowCollectionsRequest())
+        except NotAllowed:
+            return True
+        except TargetError as error:
+            if error.retryable:
+                raise
+            return False
         return True
 
     @property
@@ -179,6 +216,38 @@ class Connection:
             ) from None
         return answer
 
+    @property
+    def has_login(self) -> bool:
+        """Whether the server was told who asks."""
+        return bool(self._token) or "@" in self.address.uri
+
+    @property
+    def user(self) -> str:
+        """The name in the token; "" where it is an API key."""
+        name, colon, _ = self._token.partition(":")
+        return name if colon else ""
+
+    def attempt(self, method: str, request: Any, database: str | None = None) -> Any:
+        """Sends a request that is about the login, or is sent for its refusal alone.
+
+        Args:
+            database: default: the wanted one, also where that is not there yet.
+
+        Raises:
+            NotAllowed: the login may not do this, in any form.
+            TargetError: as `call`.
+        """
+        from pymilvus.client.call_context import CallContext
+        from pymilvus.client.utils import check_status
+
+        inside = self.address.database if database is None else database
+        metadata = CallContext(inside).to_grpc_metadata()
+        send = getattr(self._client._get_connection()._stub, method)
+        with translated(method):
+            answer = send(request, timeout=self.timeout, metadata=metadata)
+            check_status(getattr(answer, "status", answer))
+        return answer
+
     def create_index(self, collection: str, field: str, index: Index) -> None:
         """Creates an index. A server builds it beside all else; an embedded one builds it now.
 
@@ -224,36 +293,62 @@ def connect(address: Address, config: Config, fence: Fence = unfenced) -> Iterat
     """Opens a connection and closes it; an embedded database is flushed and unlocked at the end.
 
     Raises:
-        TargetError: not reachable (MMC500), in use (MMC501), not a database (MMC504).
-        SecretError: the token's reference does not resolve.
+        TargetError: not reachable (MMC500), in use (MMC501), not a database (MMC504), TLS fails
+            (MMC571) or its options cannot be used (MMC572), the login is refused (MMC573).
+        SecretError: a reference does not resolve.
         PluginMissing: pymilvus or milvus-lite is not installed.
     """
     _require("pymilvus")
     token = config.get("token")
     secret = resolve(token if isinstance(token, (str, Mapping)) else None) or ""
+    tls = tls_of(address.uri, config)
     if address.path is None:
-        with closing(Connection(address, secret, fence)) as connection:
+        tls = tls and checked(tls, address.timeout)
+        with closing(Connection(address, secret, tls, fence=fence)) as connection:
             yield connection
         return
     _require("milvus_lite")
-    with embedded(address.path), closing(Connection(address, secret, fence)) as connection:
+    with embedded(address.path), closing(Connection(address, secret, fence=fence)) as connection:
         yield connection
 
 
-def _client(address: Address, token: str, database: str) -> Any:
+def _client(address: Address, token: str, database: str, tls: Tls | None) -> Any:
     from pymilvus import MilvusClient
     from pymilvus.exceptions import MilvusException
 
+    options: dict[str, Any] = {}
+    if tls is not None:
+        options["channel"] = tls.channel(f"{tls.host}:{tls.port}")
     try:
-        return MilvusClient(
-            address.uri, token=token, db_name=database, timeout=address.timeout, dedicated=True
+        client = MilvusClient(
+            address.uri,
+            token=token,
+            db_name=database,
+            timeout=address.timeout,
+            dedicated=True,
+            **options,
         )
     except MilvusException as error:
-        raise TargetError(
+        raise not_connected(address.shown, token, error) or TargetError(
             f"cannot connect to {address.shown}: {words(error)}",
-            hint="is the server up, and the token right?",
+            hint=_why_not(address),
             code="MMC500",
         ) from None
+    if tls is not None:
+        # After a break pymilvus opens channels of its own, which know nothing of `tls`.
+        client._get_connection()._create_grpc_channel = lambda to=None: tls.channel(
+            to or f"{tls.host}:{tls.port}"
+        )
+    return client
+
+
+def _why_not(address: Address) -> str:
+    parts = urlsplit(address.uri)
+    if parts.scheme == "http" and speaks_tls(
+        parts.hostname or "localhost", parts.port or 19530, address.timeout
+    ):
+        return "the server speaks TLS: write https:// in target.uri"
+    return "is the server up, and the address right?"
 
 
 def _require(module: str) -> None:

@@ -69,6 +69,10 @@ class Dialect:
         page_bytes: most bytes of values asked for in one page when reading back.
         page_rows: most rows of such a page.
         imports: how it imports files, None where it does not.
+        imports_refused_at_once: an import into a collection that is not there; 2.3.5 tries it for
+            13 s.
+        grants_by_name: a privilege is granted by its name, without the kind of its object
+            (`grant_privilege_v2` of pymilvus).
     """
 
     capabilities: Capabilities
@@ -81,6 +85,8 @@ class Dialect:
     page_bytes: int = 32 * 2**20
     page_rows: int = 16_384
     imports: Imports | None = None
+    imports_refused_at_once: bool = True
+    grants_by_name: bool = False
 
 
 LITE = Dialect(
@@ -175,16 +181,22 @@ _V2_6 = replace(
 )
 _V3_0 = replace(_V2_6, nullable_vectors=True, index_rules=indexrules.V3_0, max_vector_fields=10)
 
-_D2_3 = Dialect(_V2_3, json_objects=True, largest_key=2**63 - 2, imports=V2_3)
+_D2_3 = Dialect(
+    _V2_3,
+    json_objects=True,
+    largest_key=2**63 - 2,
+    imports=V2_3,
+    imports_refused_at_once=False,
+)
 
 SERVERS: tuple[tuple[tuple[int, ...], Dialect], ...] = (
     ((2, 3), _D2_3),
     ((2, 4), Dialect(_V2_4, imports=V2_4)),
-    ((2, 5), Dialect(_V2_5, imports=V2_5)),
-    ((2, 6), Dialect(_V2_6, imports=V2_6)),
-    ((2, 6, 24), Dialect(_V2_6, imports=V2_6_24)),
-    ((3, 0), Dialect(_V3_0, imports=V2_6)),
-    ((3, 0, 2), Dialect(_V3_0, imports=V2_6_24)),
+    ((2, 5), Dialect(_V2_5, imports=V2_5, grants_by_name=True)),
+    ((2, 6), Dialect(_V2_6, imports=V2_6, grants_by_name=True)),
+    ((2, 6, 24), Dialect(_V2_6, imports=V2_6_24, grants_by_name=True)),
+    ((3, 0), Dialect(_V3_0, imports=V2_6, grants_by_name=True)),
+    ((3, 0, 2), Dialect(_V3_0, imports=V2_6_24, grants_by_name=True)),
 )
 """First version -> dialect, ascending. A newer server is spoken to as the newest that is known."""
 

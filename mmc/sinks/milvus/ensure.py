@@ -8,8 +8,9 @@ refuses a second request whose properties differ, and Milvus Lite any second one
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
-from mmc.errors import TargetError
+from mmc.errors import TargetError, refused_untouched
 from mmc.plan.model import CreateCollection, Mode
 from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.errors import translated
@@ -26,8 +27,26 @@ def ensure(connection: Connection, step: CreateCollection, claim: Claim) -> None
 
     Raises:
         TargetError: it appeared since the plan (MMC520), differs from the plan (MMC522), is an
-            alias of another one (MMC580), or another run is filling it (MMC581).
+            alias of another one (MMC580), or another run is filling it (MMC581). TargetUntouched
+            where nothing was changed before.
     """
+    wanted = step.collection
+    with refused_untouched():
+        there = _allowed(connection, step, claim)
+    if step.makes:
+        dropped = there is not None and _is_replaced(step, there, claim)
+        if dropped:
+            with refused_untouched():
+                _drop(connection, wanted.name)
+        if there is None or dropped:
+            with nullcontext() if dropped else refused_untouched():
+                _create(connection, step, claim)
+        _create_partitions(connection, wanted)
+    _compare(connection, wanted, step.left_out)
+
+
+def _allowed(connection: Connection, step: CreateCollection, claim: Claim) -> Described | None:
+    """The collection that is there, where the step may go on with it. Raises TargetError."""
     wanted = step.collection
     if wanted.primary.name.lower() in KEYWORDS:
         raise TargetError(
@@ -38,26 +57,28 @@ def ensure(connection: Connection, step: CreateCollection, claim: Claim) -> None
         )
     connection.ensure_database()
     there = found(connection, wanted.name)
-    # What has our claim is ours; what has none can be told only by whom it knows to be alone.
-    ours = there is not None and there.run == claim.run and (bool(claim.run) or claim.begun)
-    if step.exists and step.mode in (Mode.APPEND, Mode.UPSERT):
+    if not step.makes:
         if there is None:
             raise TargetError(f"collection {wanted.name} is not there any more", code="MMC522")
         refuse_others(step, there, claim)
         _refuse_moved_alias(connection, step)
-    else:
-        if there is not None and step.exists and step.mode is Mode.REPLACE:
-            # One that has our claim is the new one already, of an attempt that was killed.
-            if not (ours and claim.run):
-                refuse_others(step, there, claim)
-                _drop(connection, wanted.name)
-                there = None
-        elif there is not None and (step.exists or not ours):
-            raise _appeared(step, there)
-        if there is None:
-            _create(connection, step, claim)
-        _create_partitions(connection, wanted)
-    _compare(connection, wanted, step.left_out)
+    elif there is not None and step.exists and step.mode is Mode.REPLACE:
+        if _is_replaced(step, there, claim):
+            refuse_others(step, there, claim)
+    elif there is not None and (step.exists or not _is_ours(there, claim)):
+        raise _appeared(step, there)
+    return there
+
+
+def _is_replaced(step: CreateCollection, there: Described, claim: Claim) -> bool:
+    """One that has our claim is the new one already, of an attempt that was killed."""
+    ours = bool(claim.run) and there.run == claim.run
+    return step.exists and step.mode is Mode.REPLACE and not ours
+
+
+def _is_ours(there: Described, claim: Claim) -> bool:
+    """What has our claim is ours; what has none can be told only by whom it knows to be alone."""
+    return there.run == claim.run and (bool(claim.run) or claim.begun)
 
 
 def found(connection: Connection, name: str) -> Described | None:

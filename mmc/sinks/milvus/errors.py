@@ -9,6 +9,10 @@ from typing import Any
 from mmc.errors import BatchTooLarge, TargetBusy, TargetError, TargetThrottled
 
 
+class NotAllowed(TargetError):
+    """The login lacks the privilege for a call; nothing of the call was done."""
+
+
 @contextmanager
 def translated(what: str) -> Iterator[None]:
     """Turns errors of pymilvus and gRPC into ours, with the server's own words.
@@ -17,6 +21,7 @@ def translated(what: str) -> Iterator[None]:
         BatchTooLarge: the message is larger than the server takes.
         TargetThrottled: rate or quota limit.
         TargetBusy: not reachable, too slow.
+        NotAllowed: the login lacks a privilege.
         TargetError: anything else.
     """
     import grpc
@@ -69,7 +74,10 @@ def _translate(what: str, code: Any, words: str, retriable: bool) -> TargetError
         return TargetBusy(text, code="MMC506")
     if retriable or any(part in lower for part in _BUSY):
         return TargetBusy(text, code="MMC506")
-    if name in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+    if name == "PERMISSION_DENIED":
+        hint = "grant the privilege to a role of this login"
+        return NotAllowed(text, hint=hint, code="MMC570")
+    if name == "UNAUTHENTICATED":
         return TargetError(text, hint="is the token right, and may it do this?", code="MMC507")
     if code == _NOT_LOADED:
         hint = "load the collection first: until then its rows can be neither counted nor read"

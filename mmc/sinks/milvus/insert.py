@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
-from mmc.errors import TargetError
+from mmc.errors import TargetUntouched
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -20,8 +20,10 @@ from mmc.plan.model import (
     CreateCollection,
     LoadCollection,
     Split,
+    Step,
     WriteManifest,
 )
+from mmc.sinks.milvus.access import check_access
 from mmc.sinks.milvus.built import await_indexes
 from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.ensure import ensure, release
@@ -53,6 +55,10 @@ class InsertTarget:
     @property
     def _client(self) -> Any:
         return self._connection.client
+
+    def check_access(self, steps: Sequence[Step]) -> None:
+        """Whether the login may do all of these steps: see `mmc.sinks.milvus.access`."""
+        check_access(self._connection, steps)
 
     def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> None:
         """Brings the collection to what the step says: see `mmc.sinks.milvus.ensure`."""
@@ -177,7 +183,7 @@ def _check_index(step: BuildIndex, there: Index) -> None:
     wanted, params = step.index, dict(there.params)
     same = wanted.type == there.type and wanted.metric in (None, there.metric)
     if not same or any(params.get(key) != value for key, value in wanted.params):
-        raise TargetError(
+        raise TargetUntouched(
             f"{step.collection}.{step.field} has another index: "
             f"{_shown(there)}; planned is {_shown(wanted)}",
             hint="drop that index, or plan with it",

@@ -10,12 +10,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from mmc.errors import TargetBusy, TargetError
 from mmc.sinks.milvus.connect import Address
 from mmc.sinks.milvus.grpcimport import gone
 from mmc.sinks.milvus.lite import DEFAULT_DATABASE
+from mmc.sinks.milvus.tls import Tls, context_of
 from mmc.sinks.milvus.trial import Trials
 from mmc.spi import ImportTask, TaskState
 
@@ -39,12 +41,13 @@ class RestImports:
     Args:
         token: `user:password` or an API key, "" for none.
         keys: the server knows the header Idempotency-Key (2.6.24, 3.0.2).
+        tls: for https.
     """
 
     memory_seconds = 10_800.0
     """`dataCoord.import.taskRetention`."""
 
-    def __init__(self, address: Address, token: str, *, keys: bool) -> None:
+    def __init__(self, address: Address, token: str, *, keys: bool, tls: Tls | None = None) -> None:
         if not address.uri.startswith(("http://", "https://")):
             raise TargetError(
                 f"{address.shown}: imports need the http address of the server",
@@ -57,6 +60,8 @@ class RestImports:
         self._keys = keys
         self._trials = Trials()
         self._session = requests.Session()
+        if tls is not None:
+            self._session.mount("https://", _Secured(tls))
         # As `auth`, for a .netrc of the user would replace a header.
         self._session.auth = _Bearer(token)
         self._session.headers.update(
@@ -153,6 +158,13 @@ class RestImports:
                 timeout=self._address.timeout,
                 allow_redirects=False,
             )
+        except requests.exceptions.SSLError as error:
+            # It was tried before: the server shows another certificate since.
+            raise TargetError(
+                f"{what}: TLS with {self._address.shown} fails: {error}",
+                hint="apply again: it tells what to look at in target.tls",
+                code="MMC571",
+            ) from None
         except (requests.ConnectionError, requests.Timeout) as error:
             kind = type(error).__name__
             text = f"{what}: no answer from {self._address.shown}: {kind}{begun}"
@@ -168,6 +180,41 @@ def _with_port(uri: str) -> str:
     parts = urlsplit(uri)
     port = ":19530" if parts.scheme == "http" and parts.port is None else ""
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{port}"
+
+
+class _Secured(HTTPAdapter):
+    """Speaks TLS as gRPC does with the same server: see `mmc.sinks.milvus.tls`."""
+
+    def __init__(self, tls: Tls) -> None:
+        self._tls = tls
+        super().__init__()
+
+    def init_poolmanager(
+        self, connections: int, maxsize: int, block: bool = False, **options: Any
+    ) -> None:
+        super().init_poolmanager(connections, maxsize, block, **options, **self._options())
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        return super().proxy_manager_for(proxy, **options, **self._options())
+
+    def _options(self) -> dict[str, Any]:
+        tls = self._tls
+        made = context_of(tls.roots, tls.certificate, tls.key)
+        return {
+            "ssl_context": made,
+            "server_hostname": tls.name,
+            "assert_hostname": tls.name,
+        }
+
+    # requests would add certificates of its own to those that the context trusts.
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> Any:
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, {"cert_reqs": "CERT_REQUIRED"}
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        conn.cert_reqs = "CERT_REQUIRED"
 
 
 class _Bearer(AuthBase):

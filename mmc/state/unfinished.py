@@ -1,0 +1,137 @@
+"""Runs that began to change a target and did not end, and which collections they left half done.
+
+A run that only looked, checked keys or was refused before its first write has changed nothing: it
+stands in no one's way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+import sqlalchemy as sa
+
+from mmc.errors import SpecInvalid
+from mmc.plan.model import (
+    AwaitIndexes,
+    BuildIndex,
+    CheckKeys,
+    CopySplits,
+    CreateCollection,
+    ImportFiles,
+    LoadCollection,
+    Plan,
+    RemoveStaged,
+    Step,
+    Verify,
+    WriteManifest,
+)
+from mmc.state.sql import imports, splits, steps
+from mmc.state.store import Run, StepRecord, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A run that is half done.
+
+    Attributes:
+        plan: None where another version of mmc wrote it, and this one cannot read it.
+        collections: of the plan.
+    """
+
+    run: Run
+    plan: Plan | None
+    collections: frozenset[str]
+
+
+def unfinished(store: Store, key: str, *, except_digest: str) -> list[Unfinished]:
+    """Runs of other plans that changed something at this target and did not end, the latest first.
+
+    Args:
+        key: of the target, `mmc.state.lease.target_key`.
+    """
+    found = []
+    for run in store.open_runs(key, except_digest):
+        begun = store.steps(run.run)
+        if not begun:
+            continue
+        try:
+            plan = store.plan_of(run.run)
+        except SpecInvalid:
+            found.append(Unfinished(run, None, frozenset()))
+            continue
+        if has_written(store, run.run, plan, begun):
+            found.append(Unfinished(run, plan, touched(plan)))
+    return found
+
+
+def touched(plan: Plan) -> frozenset[str]:
+    """Collections of the target that a plan reads or writes; a files target has a folder for each,
+    of the same name.
+    """
+    names = {name for name, _ in plan.target_seen.rows}
+    for step in plan.steps:
+        if isinstance(step, (CreateCollection, CopySplits)):
+            names.add(step.collection.name)
+    return frozenset(names)
+
+
+def has_written(store: Store, run: str, plan: Plan, begun: Mapping[str, StepRecord]) -> bool:
+    """Whether a run may have changed anything at the target, by what is recorded of it.
+
+    Args:
+        begun: its steps, by id.
+    """
+    copied = {record.step for record in store.splits(run)}
+    asked_of = sa.select(imports.c.step).where(imports.c.run == run)
+    with store.database.reading() as connection:
+        asked = set(connection.execute(asked_of).scalars())
+    return any(_writes(step, copied, asked) for step in plan.steps if step.id in begun)
+
+
+def take_back(store: Store, run: str, step: str) -> None:
+    """Drops that a step was begun: it was refused before its first effect."""
+    with store.database.writing() as connection:
+        connection.execute(steps.delete().where(steps.c.run == run, steps.c.step == step))
+
+
+def restart_unwritten(store: Store, plan: Plan, digest: str) -> None:
+    """Drops what is recorded of this plan's run while it has written nothing, so that its checks
+    are made again: another plan may have changed the same collections since. That it loaded one
+    stays, for that is why the facts differ from the plan's.
+    """
+    run = store.run_of(digest)
+    if run is None or run.status.complete:
+        return
+    if not has_written(store, run.run, plan, store.steps(run.run)):
+        with store.database.writing() as connection:
+            for table in (imports, splits):
+                connection.execute(table.delete().where(table.c.run == run.run))
+            kept = [step.id for step in plan.steps if isinstance(step, LoadCollection)]
+            others = steps.c.step.not_in(kept)
+            connection.execute(steps.delete().where(steps.c.run == run.run, others))
+
+
+def _writes(step: Step, copied: Collection[str], asked: Collection[str]) -> bool:
+    """Whether a step that was begun may have written.
+
+    Args:
+        copied: steps of which a split was begun.
+        asked: steps of which an import was intended.
+    """
+    match step:
+        case CheckKeys() | Verify() | LoadCollection() | AwaitIndexes() | RemoveStaged():
+            return False
+        case CreateCollection():
+            # To append or upsert it is only checked.
+            return step.makes
+        case CopySplits():
+            # Files that are imported where they lie are only read.
+            return step.id in copied and step.write != "in_place"
+        case ImportFiles():
+            return step.id in asked
+        case BuildIndex() | WriteManifest():
+            return True
+        case _:
+            assert_never(step)

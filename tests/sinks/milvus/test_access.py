@@ -1,0 +1,80 @@
+"""Which privileges the steps of a plan ask for. That a server says so: test_secured_server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mmc.plan.model import BuildIndex, CreateCollection, Mode, Step, Verify
+from mmc.sinks.milvus.access import Missing, _asked_by, _grants
+from mmc.sinks.milvus.dialect import version_of
+from mmc.types import Index
+from tests.sinks.milvus.collections import small
+
+NAME = small().name
+PARTED = replace(small(), partitions=("p",))
+
+
+@pytest.mark.parametrize(
+    ("step", "asked"),
+    [
+        (
+            CreateCollection("c", small(), Mode.FAIL, False),
+            "CreateCollection AlterCollection ShowPartitions",
+        ),
+        (
+            CreateCollection("c", PARTED, Mode.REPLACE, False),
+            "CreateCollection AlterCollection CreatePartition ShowPartitions",
+        ),
+        (
+            CreateCollection("c", PARTED, Mode.REPLACE, True),
+            "CreateCollection AlterCollection DropCollection CreatePartition ShowPartitions",
+        ),
+        (CreateCollection("c", PARTED, Mode.APPEND, True), "ShowPartitions"),
+        (CreateCollection("c", PARTED, Mode.UPSERT, True), "ShowPartitions"),
+        (BuildIndex("i", NAME, "v", Index("FLAT")), "CreateIndex DescribeIndex"),
+        (
+            Verify("v", "copy", NAME, Mode.FAIL, "exact", "full"),
+            "GetLoadState ShowPartitions Query",
+        ),
+    ],
+)
+def test_steps_ask_for_privileges(step: Step, asked: str) -> None:
+    calls = list(_asked_by(step))
+    assert [call for call, _ in calls] == asked.split()
+    whole = {"CreateCollection", "DropCollection"}
+    assert all(of == ("" if call in whole else NAME) for call, of in calls)
+
+
+@pytest.mark.parametrize(
+    ("version", "database", "statements"),
+    [
+        (
+            "2.4.10",
+            "",
+            [
+                "for p in ['CreateDatabase']: client.grant_privilege(ROLE, 'Global', p, '*')",
+                "for p in ['CreateCollection']: client.grant_privilege(ROLE, 'Global', p, '*')",
+                "for p in ['Insert']: client.grant_privilege(ROLE, 'Collection', p, 'c')",
+            ],
+        ),
+        (
+            "2.5.0",
+            "shop",
+            [
+                "for p in ['CreateDatabase']: client.grant_privilege_v2(ROLE, p, '*')",
+                "for p in ['CreateCollection']:"
+                " client.grant_privilege_v2(ROLE, p, '*', db_name='shop')",
+                "for p in ['Insert']: client.grant_privilege_v2(ROLE, p, 'c', db_name='shop')",
+            ],
+        ),
+    ],
+)
+def test_statements_that_grant(version: str, database: str, statements: list[str]) -> None:
+    missing = [
+        Missing("", "CreateCollection"),
+        Missing("", "CreateDatabase"),
+        Missing("c", "Insert"),
+    ]
+    assert _grants(version_of(version).dialect, database, missing) == "; ".join(statements)
