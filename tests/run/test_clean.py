@@ -13,7 +13,16 @@ from mmc import api
 from mmc.cli.main import run as command
 from mmc.errors import LeaseHeld, StateError
 from mmc.events import Diagnosed, Event
-from mmc.plan.model import CopySplits, Layout, Plan, Split, Staging
+from mmc.plan.model import (
+    CopySplits,
+    CreateCollection,
+    Layout,
+    Mode,
+    Plan,
+    Split,
+    Staging,
+    Step,
+)
 from mmc.run.clean import clean_run, forget_run
 from mmc.spi import FileRecord
 from mmc.state.lease import Lease, holders
@@ -23,6 +32,7 @@ from tests.sinks.milvus.collections import small
 from tests.state import plans
 
 EVENTS: list[Event] = []
+KEY = "5ab1" * 4
 
 
 @pytest.fixture
@@ -31,21 +41,25 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def copy_into(folder: Path, format_: str, key: str = "5ab1") -> CopySplits:
+def copy_into(folder: Path, format_: str, key: str = KEY) -> CopySplits:
     step = copy_step(small(), "file")
     splits = tuple(Split(f"0000{number}", (), 2, 0) for number in range(3))
     staging = Staging(str(folder), key=key)
     return replace(step, splits=splits, layout=Layout(format_, "c"), staging=staging)
 
 
+def steps_of(copy: CopySplits) -> tuple[Step, ...]:
+    return (CreateCollection("create.c", copy.collection, Mode.FAIL, False), copy)
+
+
 def killed(store: Store, folder: Path, format_: str = "parquet") -> tuple[Plan, str]:
     """A run whose first split is done; its second was begun, the third not."""
     copy = copy_into(folder, format_)
-    plan = replace(plans.plan(), steps=(copy,))
+    plan = replace(plans.plan(), steps=steps_of(copy))
     run = store.begin_run(plan).run
     for split in ("00000", "00001"):
         store.split_begun(run, copy.id, split)
-    name = "5ab1/c/part-00000.parquet"
+    name = f"{KEY}/c/part-00000.parquet"
     record = SplitRecord(copy.id, "00000", True, files=(FileRecord(name, 1, "", 2),))
     store.split_done(run, record)
     return plan, run
@@ -53,10 +67,10 @@ def killed(store: Store, folder: Path, format_: str = "parquet") -> tuple[Plan, 
 
 def put(folder: Path, *paths: str) -> list[str]:
     for path in paths:
-        file = folder / "5ab1/c" / path
+        file = folder / f"{KEY}/c" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
-    return sorted(str(folder / "5ab1/c" / path) for path in paths)
+    return sorted(str(folder / f"{KEY}/c" / path) for path in paths)
 
 
 def test_all_that_killed_attempts_left_is_removed_and_counted(store: Store, tmp_path: Path) -> None:
@@ -77,7 +91,7 @@ def test_half_a_numpy_part_is_removed_with_its_folder(store: Store, tmp_path: Pa
     _, run = killed(store, folder, "numpy")
     ours = put(folder, "part-00001/id.npy", "part-00001/v.npy.partial")
     assert sorted(clean_run(store, run, EVENTS.append, force=True)) == ours
-    assert not (folder / "5ab1").exists()
+    assert not (folder / KEY).exists()
 
 
 def test_files_that_are_not_there_are_not_counted(store: Store, tmp_path: Path) -> None:
@@ -90,10 +104,10 @@ def test_files_that_are_not_there_are_not_counted(store: Store, tmp_path: Path) 
 
 
 def test_files_imported_in_place_stay(store: Store, tmp_path: Path) -> None:
-    plan = replace(plans.plan(), steps=(copy_into(tmp_path, "parquet", key=""),))
+    plan = replace(plans.plan(), steps=steps_of(copy_into(tmp_path, "parquet", key="")))
     put(tmp_path, "check.json")
     assert clean_run(store, store.begin_run(plan).run, EVENTS.append, force=True) == ()
-    assert (tmp_path / "5ab1/c/check.json").exists()
+    assert (tmp_path / f"{KEY}/c/check.json").exists()
 
 
 @pytest.mark.parametrize("act", ["clean", "forget"])

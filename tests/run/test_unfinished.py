@@ -11,13 +11,17 @@ from mmc.api import unfinished_plan
 from mmc.errors import DuplicateKeys, TargetError, UnfinishedRun
 from mmc.plan import codec
 from mmc.plan.model import (
+    BuildIndex,
     CopySplits,
     CreateCollection,
     Executor,
     ImportFiles,
+    Layout,
+    LoadCollection,
     Mode,
     OnDrift,
     Plan,
+    Verify,
 )
 from mmc.run.preflight import refuse_unfinished
 from mmc.state.lease import Lease, target_key
@@ -36,6 +40,8 @@ def _other(plan: Plan, name: str = "letters") -> Plan:
     steps = tuple(
         replace(step, collection=replace(step.collection, name=name))
         if isinstance(step, (CreateCollection, CopySplits))
+        else replace(step, collection=name)
+        if isinstance(step, (BuildIndex, LoadCollection, Verify))
         else step
         for step in plan.steps
     )
@@ -50,7 +56,8 @@ def _with(plan: Plan, write: str = "insert", **create: Any) -> Plan:
         if isinstance(step, CreateCollection):
             steps.append(replace(step, **create))
         elif isinstance(step, CopySplits):
-            steps += [replace(step, write=write), IMPORT]
+            layout = Layout("parquet", "articles")
+            steps += [replace(step, write=write, layout=layout), IMPORT]
         else:
             steps.append(step)
     return replace(plan, steps=tuple(steps))
@@ -130,7 +137,12 @@ def test_only_what_wrote_stands_in_the_way(
 
 def test_collections_are_what_a_plan_reads_and_writes(bench: Bench) -> None:
     plan = bench.plan()
-    both = replace(plan, steps=(*plan.steps, *_other(plan).steps))
+    others = (
+        replace(step, id=f"{step.id}.letters")
+        for step in _other(plan).steps
+        if isinstance(step, (CreateCollection, CopySplits))
+    )
+    both = replace(plan, steps=(*plan.steps, *others))
     assert touched(both) == {"articles", "letters"}
     _record(bench.store, both, (CREATE,))
     with pytest.raises(UnfinishedRun, match="of plan `fake` left letters half done"):
