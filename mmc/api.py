@@ -80,6 +80,7 @@ def inspect(spec: Spec) -> Facts:
         SourceError, TargetError, SecretError, PluginMissing.
     """
     from mmc.facts import Facts
+    from mmc.plan.places import place_of
     from mmc.registry import main_route, routes
     from mmc.run.inspect import inspect_source, inspect_target
 
@@ -94,7 +95,7 @@ def inspect(spec: Spec) -> Facts:
     unable = target.capabilities.embedded or target.no_import is not None
     if wanted_bulk and "bulk" in routes(spec.target.type) and not unable:
         bulk = inspect_target(spec.target, "bulk", ())
-    return Facts(source, target, bulk)
+    return Facts(source, target, bulk, place_of(spec.source), place_of(spec.target))
 
 
 def init_spec(

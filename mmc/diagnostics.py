@@ -135,6 +135,7 @@ CODES: dict[str, str] = {
     "MMC312": "nulls for a field that cannot be null",
     "MMC313": "vectors not finite",
     "MMC314": "integers beyond the type",
+    "MMC317": "facts of another source or target",
     "MMC330": "collection renamed",
     "MMC331": "two collections to one",
     "MMC332": "nothing to migrate",

@@ -376,9 +376,14 @@ class TargetFacts:
 class Facts:
     """Both ends together: what `mmc inspect` writes and `mmc plan --facts` reads.
 
-    `bulk`: the target by its bulk route, looked at when the spec gives a staging place.
+    Attributes:
+        bulk: the target by its bulk route, looked at when the spec gives a staging place.
+        source_of, target_of: what these are facts of, as `mmc.plan.places.place_of` says it; ""
+            where an older mmc saved them.
     """
 
     source: SourceFacts
     target: TargetFacts
     bulk: TargetFacts | None = None
+    source_of: str = ""
+    target_of: str = ""

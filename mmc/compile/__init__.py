@@ -18,6 +18,7 @@ from mmc.compile.indexes import choose_indexes
 from mmc.compile.inplace import import_in_place
 from mmc.compile.layout import lay_out
 from mmc.compile.lint import lint
+from mmc.compile.ownfacts import check_facts
 from mmc.compile.resolve import resolve_collections
 from mmc.compile.route import choose_route
 from mmc.compile.splits import make_splits
@@ -30,6 +31,7 @@ from mmc.plan.model import CopySplits, Plan, RowPolicy, Summary
 from mmc.spec.load import Spec
 
 PASSES: Final = (
+    check_facts,
     resolve_collections,
     choose_route,
     map_fields,

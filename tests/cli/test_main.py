@@ -168,6 +168,27 @@ def test_offline_plan_equals_the_online_one(folder: Path) -> None:
     assert Path("one.json").read_bytes() == Path("two.json").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("path: vectors.npy", "path: others.npy"), 'source files {"'),
+        (("type: files, path", "type: faiss, path"), "this spec says faiss {"),
+        (("url: out", "url: elsewhere"), "target files {"),
+        (("url: out", "url: out, format: numpy"), '"format": "numpy"'),
+    ],
+)
+def test_facts_of_another_end_are_refused(
+    folder: Path, change: tuple[str, str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["inspect", "spec.yaml", "-o", "facts.json"]) == 0
+    assert change[0] in SPEC
+    Path("spec.yaml").write_text(SPEC.replace(*change))
+    assert run(["plan", "spec.yaml", "--facts", "facts.json", "-o", "plan.json"]) == 1
+    err = capsys.readouterr().err
+    assert "MMC317" in err and said in err
+    assert not Path("plan.json").exists()
+
+
 def test_diff_of_plans(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(["plan", "spec.yaml", "-o", "one.json"])
     Path("spec.yaml").write_text(SPEC + "collections: [{to: other}]\n")
