@@ -1,5 +1,4 @@
-"""Pass 0: the facts are those of the spec's own source and target; those of a file may be others.
-"""
+"""Pass 0: the facts are those of the source and target of the spec. A file may have others."""
 
 from __future__ import annotations
 
