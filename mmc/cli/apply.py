@@ -92,7 +92,7 @@ def _plan(
         text = f"run {codec.digest(plan)[:12]} of this spec did not end: its plan is continued"
         report(out, (Diagnostic("MMC636", text, Severity.NOTE),))
     else:
-        compiled = compile_spec(file, variables, env)
+        compiled = compile_spec(file, variables, env, emit=out)
         plan = compiled.plan
         report(out, compiled.diagnostics)
         out.plan(plan, codec.digest(plan))
