@@ -29,6 +29,12 @@ EMBEDDED_PATIENCE = 600.0
 LONG_CALLS = 60
 """Index builds and loads may take this many times `timeout`."""
 
+_NO_PINGS = {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": 0}
+"""The server of Milvus Lite is in this process and cannot be away. It closes a connection that is
+pinged while it has no calls ("Too many pings"), and pymilvus would ping every 10 s: a source that
+is silent for 50 s would end the apply.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -292,7 +298,7 @@ def _client(address: Address, token: str, database: str, tls: Tls | None) -> Any
     from pymilvus import MilvusClient
     from pymilvus.exceptions import MilvusException
 
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"grpc_options": _NO_PINGS} if address.path is not None else {}
     if tls is not None:
         options["channel"] = tls.channel(f"{tls.host}:{tls.port}")
     try:

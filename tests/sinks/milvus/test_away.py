@@ -5,11 +5,13 @@ takes for a server. Also one that is merely silent, as a source may be for minut
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from mmc.errors import TargetAway
@@ -22,9 +24,9 @@ from mmc.sinks.milvus.look import look
 from mmc.sinks.milvus_insert import MilvusInsertSink
 from mmc.spi import Config
 from mmc.types import Index, Metric
-from tests.servers.milvus_lite import create_step
+from tests.servers.milvus_lite import create_step, lite_config, open_lite
 from tests.servers.milvus_server import _free_ports
-from tests.sinks.milvus.collections import read, small, small_rows, write
+from tests.sinks.milvus.collections import read, same, small, small_rows, write
 
 pytestmark = pytest.mark.milvus_lite
 
@@ -117,3 +119,46 @@ def test_a_target_that_is_away_when_it_is_looked_at(
         looking.reach_target(endpoint, "insert", [], told.append)
     assert caught.value.code == "MMC500"
     assert "refused" in str(caught.value)
+
+
+@pytest.fixture
+def options(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Options of every channel that is opened."""
+    opened: list[dict[str, Any]] = []
+    real = grpc.insecure_channel
+
+    def channel(target: str, options: Any = None, **more: Any) -> grpc.Channel:
+        opened.append({name: value for name, value in options or () if isinstance(name, str)})
+        return real(target, options=options, **more)
+
+    monkeypatch.setattr(grpc, "insecure_channel", channel)
+    return opened
+
+
+def test_an_embedded_server_is_not_pinged(
+    tmp_path: Path, server: Server, options: list[dict[str, Any]]
+) -> None:
+    """It closes a connection that is pinged without a call: some 50 s between two batches ended an
+    apply. A real server is pinged: else nobody would notice that its machine is gone.
+    """
+    with open_lite(tmp_path), MilvusInsertSink().open(lite_config(tmp_path, "shop")) as target:
+        target._connection.ensure_database()
+    assert len(options) == 3
+    for one in options:
+        assert one["grpc.keepalive_time_ms"] == 2**31 - 1
+        assert not one["grpc.keepalive_permit_without_calls"]
+    options.clear()
+    with MilvusInsertSink().open(server.config):
+        pass
+    assert [one["grpc.keepalive_time_ms"] for one in options] == [10_000]
+
+
+@pytest.mark.slow
+def test_a_source_that_is_silent_for_minutes(tmp_path: Path) -> None:
+    with open_lite(tmp_path) as target:
+        target.ensure(create_step(COLLECTION))
+        rows = small_rows(COLLECTION, [0, 1, 2])
+        for number in range(3):
+            time.sleep(90 if number else 0)
+            write(target, COLLECTION, rows.slice(number, 1))
+        same(read(target, COLLECTION), rows)
