@@ -255,6 +255,11 @@ class Capabilities:
         format_types: (format, names of the types that its files can carry).
         format_elements: (format, type names that its arrays may hold).
         format_nulls: formats whose files have a place for a null.
+        format_empty_is_null: formats whose empty arrays come in as null where the field is
+            nullable.
+        nullable_arrays: an array may be null, and is told from an empty one.
+        import_flaw: why imports of this version are better left alone; "" where they are not.
+        partition_key_flaw: why rows must not be imported by a partition key.
         files_per_import: splits that one import may have.
         index_first: an index is best made before the rows come: the server builds it with them.
         load_first: rows can be inserted into a collection that is loaded, and be counted at once.
@@ -291,6 +296,10 @@ class Capabilities:
     format_types: tuple[tuple[str, tuple[str, ...]], ...] = ()
     format_elements: tuple[tuple[str, tuple[str, ...]], ...] = ()
     format_nulls: tuple[str, ...] = ()
+    format_empty_is_null: tuple[str, ...] = ()
+    nullable_arrays: bool = True
+    import_flaw: str = ""
+    partition_key_flaw: str = ""
     imports: bool = False
     files_per_import: int = 1
     index_first: bool = False

@@ -10,7 +10,13 @@ from dataclasses import replace
 from mmc.compile.casts import KEY_NAMES
 from mmc.compile.draft import CollectionDraft, Draft, FieldDraft
 from mmc.compile.existing import join_existing
-from mmc.compile.takes import no_nulls, refuse_existing, refuse_type
+from mmc.compile.takes import (
+    can_be_null,
+    may_be_null,
+    no_nulls,
+    refuse_existing,
+    refuse_type,
+)
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Capabilities
 from mmc.plan.model import Mapping, Mode
@@ -141,7 +147,7 @@ def _nullable(
     able = draft.able(collection)
     said = field.spec.nullable if field.spec else None
     vector = field.type is not None and field.type.is_vector
-    storable = able.nullable and not is_key and (able.nullable_vectors or not vector)
+    storable = can_be_null(able, field.type) and not is_key
     if said and not storable:
         findings.append(
             no_nulls(
@@ -150,15 +156,10 @@ def _nullable(
                 field.to,
                 "a primary key" if is_key else "a vector here" if vector else "a field here",
                 field.place("nullable"),
+                field.type,
             )
         )
-    if said is not None:
-        return said and storable
-    if field.declared is not None:
-        return field.declared.nullable and storable
-    if field.spec is not None and field.spec.default is not None:
-        return False
-    return field.nullable and storable
+    return may_be_null(field) and storable
 
 
 def _dynamic(

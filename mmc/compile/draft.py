@@ -125,6 +125,7 @@ class Draft:
             elements=frozenset(dict(able.format_elements).get(format_, able.elements)),
             nullable=able.nullable and nulls,
             nullable_vectors=able.nullable_vectors and nulls,
+            nullable_arrays=able.nullable_arrays and format_ not in able.format_empty_is_null,
         )
 
     def say(self, findings: Iterable[Diagnostic]) -> Draft:

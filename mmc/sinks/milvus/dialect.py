@@ -13,7 +13,17 @@ from dataclasses import dataclass, replace
 from mmc.errors import TargetError
 from mmc.facts import Capabilities
 from mmc.sinks.milvus import indexrules, scalars
-from mmc.sinks.milvus.importable import V2_3, V2_4, V2_5, V2_6, V2_6_24, Imports
+from mmc.sinks.milvus.importable import (
+    V2_3,
+    V2_4,
+    V2_4_0,
+    V2_4_2,
+    V2_4_4,
+    V2_5,
+    V2_6,
+    V2_6_24,
+    Imports,
+)
 from mmc.spi import Config
 from mmc.types import ELEMENTS
 
@@ -191,7 +201,10 @@ _D2_3 = Dialect(
 
 SERVERS: tuple[tuple[tuple[int, ...], Dialect], ...] = (
     ((2, 3), _D2_3),
-    ((2, 4), Dialect(_V2_4, imports=V2_4)),
+    ((2, 4), Dialect(_V2_4, imports=V2_4_0)),
+    ((2, 4, 2), Dialect(_V2_4, imports=V2_4_2)),
+    ((2, 4, 4), Dialect(_V2_4, imports=V2_4_4)),
+    ((2, 4, 5), Dialect(_V2_4, imports=V2_4)),
     ((2, 5), Dialect(_V2_5, imports=V2_5, grants_by_name=True)),
     ((2, 6), Dialect(_V2_6, imports=V2_6, grants_by_name=True)),
     ((2, 6, 24), Dialect(_V2_6, imports=V2_6_24, grants_by_name=True)),
