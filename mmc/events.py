@@ -160,6 +160,19 @@ class ImportDone:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportStalled:
+    """No import of a collection has made progress for `seconds`. `tasks` are waited for, for
+    `left_seconds` at most if nothing moves.
+    """
+
+    step: str
+    collection: str
+    tasks: tuple[str, ...]
+    seconds: float
+    left_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Retrying:
     """A call failed in a way that may pass; it is tried again after `wait_seconds`."""
 
@@ -263,6 +276,7 @@ Event: TypeAlias = (
     | SplitDone
     | ImportAsked
     | ImportProgress
+    | ImportStalled
     | ImportDone
     | Retrying
     | Paced

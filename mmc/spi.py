@@ -293,6 +293,11 @@ class Importer(Target, Protocol):
     def find_tasks(self, copy: CopySplits) -> Sequence[ImportTask]:
         """Every task that the server knows of this collection, the oldest first, with its files."""
 
+    def rows_there(self, copy: CopySplits) -> int:
+        """How many rows the collection of a copy has, those included that were imported and cannot
+        be queried yet. Called while none of its imports is under way. Raises TargetError.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class FileGroup:

@@ -101,6 +101,16 @@ def _replaced(plan: Plan, step: Verify, steps: Mapping[str, StepRecord]) -> Repl
     return Replaced(keys, held) if isinstance(keys, int) and isinstance(held, int) else None
 
 
+def rows_before(store: Store, run: str, plan: Plan, copy: CopySplits) -> int:
+    """Rows that stay in the collection of a copy, counted before the first of it came."""
+    name = copy.collection.name
+    makes = (step for step in plan.steps if isinstance(step, CreateCollection))
+    create = store.steps(run).get(next(it.id for it in makes if it.collection.name == name))
+    result = create.result if create is not None else None
+    before = result.get(ROWS_BEFORE) if isinstance(result, dict) else None
+    return before if isinstance(before, int) else 0
+
+
 def verify_copied(
     plan: Plan,
     step: Verify,

@@ -12,7 +12,7 @@ from mmc.run.attempt import Attempt
 from mmc.run.copying import Copying
 from mmc.run.imports import Imports
 from mmc.run.labels import label_of
-from mmc.run.proof import copy_of
+from mmc.run.proof import copy_of, rows_before
 from mmc.run.staging import StagingPlace
 from mmc.run.targets import OpenTargets
 from mmc.spi import Importer
@@ -88,6 +88,7 @@ class StagedCopies:
                 copy,
                 self._importer(copy),
                 Ledger(attempt.store.database, attempt.run.run, step.id, attempt.holder),
+                before=rows_before(attempt.store, attempt.run.run, self._plan, copy),
                 emit=attempt.emit,
                 kept=self._kept,
                 should_stop=attempt.should_stop,

@@ -27,6 +27,7 @@ from mmc.events import (
     ImportAsked,
     ImportDone,
     ImportProgress,
+    ImportStalled,
     IndexProgress,
     NothingToDo,
     Paced,
@@ -182,6 +183,8 @@ class HumanView:
                 self._quarantine(event)
             case Retrying():
                 self._tell(f"trying again: {message(event)}", style="yellow")
+            case ImportStalled():
+                self._tell(message(event), style="yellow")
             case Paced():
                 self._tell(f"slower: {message(event)}", style="yellow")
             case Verified():

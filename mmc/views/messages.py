@@ -12,6 +12,7 @@ from mmc.events import (
     ImportAsked,
     ImportDone,
     ImportProgress,
+    ImportStalled,
     IndexProgress,
     NothingToDo,
     Paced,
@@ -90,6 +91,14 @@ def message(event: Event) -> str:
         case ImportProgress():
             done = f"{event.requests_done:,} of {many(event.requests, 'import')} done"
             return f"{done}, {event.rows_done:,} of {event.rows:,} rows"
+        case ImportStalled():
+            others = f" and {len(event.tasks) - 1:,} more" if len(event.tasks) > 1 else ""
+            return (
+                f"no import into {event.collection} has made progress for"
+                f" {seconds_text(event.seconds)}: waiting for task {event.tasks[0]}{others}, at"
+                f" most {seconds_text(event.left_seconds)} more; a server that was restarted may"
+                " take 20 minutes to give up a task that it lost, which is then asked for again"
+            )
         case ImportDone():
             rows, took = many(event.rows, "row"), seconds_text(event.seconds)
             return f"import {event.request}: {rows} in {took}"

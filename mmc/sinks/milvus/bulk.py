@@ -30,9 +30,10 @@ from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.errors import translated
 from mmc.sinks.milvus.importable import Imports
 from mmc.sinks.milvus.insert import InsertTarget
-from mmc.sinks.milvus.look import load_of
+from mmc.sinks.milvus.look import load_of, stored
+from mmc.sinks.milvus.reasons import Reason, reason_of
 from mmc.sinks.milvus.stagedwriter import InPlaceWriter, StagedWriter
-from mmc.sinks.milvus.trial import is_found, is_unseen, not_seen, unseen
+from mmc.sinks.milvus.trial import is_found, not_seen, unseen
 from mmc.sinks.parts import PartSplitWriter
 from mmc.spi import ALONE, Claim, FileGroup, ImportTask, Progress, TaskState, WrittenSplit, unheard
 from mmc.types import Collection, TypeKind
@@ -52,8 +53,8 @@ class ImportCalls(Protocol):
         self, collection: str, partition: str, groups: Sequence[Sequence[str]], key: str
     ) -> str: ...
 
-    def task(self, id_: str) -> ImportTask:
-        """Its `files` are texts of the server's that name them."""
+    def tasks(self, ids: Sequence[str]) -> list[ImportTask]:
+        """In their order. Their `files` are texts of the server's that name them."""
 
     def find(self, collection: str) -> list[ImportTask]: ...
 
@@ -132,7 +133,8 @@ class BulkTarget:
             raise TargetBusy(
                 f"{copy.collection.name}: the server does not say yet whether it sees"
                 f" {place.url}; the collection is not dropped before",
-                hint="it may have other imports to do first: apply again later",
+                hint="it may have other imports to do first, or could not read its storage just"
+                " now: apply again later",
                 code="MMC550",
             )
 
@@ -193,7 +195,7 @@ class BulkTarget:
     def tasks(self, copy: CopySplits, ids: Sequence[str]) -> Sequence[ImportTask]:
         """How these stand, in their order. A task that the server no longer knows is FAILED."""
         place = StagingPlace.of(copy)
-        return [_ours(place, self._calls.task(id_)) for id_ in ids]
+        return [_ours(place, task) for task in self._calls.tasks(ids)]
 
     def find_tasks(self, copy: CopySplits) -> Sequence[ImportTask]:
         """Every task of the collection that the server knows, the oldest first.
@@ -202,6 +204,14 @@ class BulkTarget:
         """
         place = StagingPlace.of(copy)
         return [_ours(place, task) for task in self._calls.find(copy.collection.name)]
+
+    def rows_there(self, copy: CopySplits) -> int:
+        """How many rows the collection has, with those imported: see `mmc.spi.Importer`."""
+        collection = copy.collection
+        if not load_of(self._connection, collection.name).whole:
+            return stored(self._connection, collection.name)
+        self._refresh(collection.name)
+        return self.count(collection)
 
     def build_index(self, step: BuildIndex) -> None:
         """Creates the index; an equal one that is there is left alone.
@@ -226,12 +236,15 @@ class BulkTarget:
         In a collection that was loaded before, imported rows cannot be seen for some 15 seconds,
         not even at strong consistency, unless it is refreshed.
         """
-        client, timeout = self._connection.client, self._connection.long_timeout
         if not load_of(self._connection, step.collection).whole:
             self._rows.load(step)
             return
-        with translated(f"refresh {step.collection}"):
-            client.refresh_load(step.collection, timeout=timeout)
+        self._refresh(step.collection)
+
+    def _refresh(self, name: str) -> None:
+        client, timeout = self._connection.client, self._connection.long_timeout
+        with translated(f"refresh {name}"):
+            client.refresh_load(name, timeout=timeout)
 
     def write_manifest(
         self,
@@ -271,6 +284,14 @@ def _ours(place: StagingPlace, task: ImportTask) -> ImportTask:
     """
     named = (place.ours(told) or ((told,) if told else ()) for told in task.files)
     files = tuple(path for paths in named for path in paths)
-    if task.state is TaskState.FAILED and is_unseen(task.reason):
-        return replace(task, files=files, reason=unseen(place, task.reason), code="MMC542")
-    return replace(task, files=files)
+    if task.state is not TaskState.FAILED:
+        return replace(task, files=files)
+    match reason_of(task.reason):
+        case Reason.UNSEEN:
+            reason = unseen(place, task.reason)
+            return replace(task, files=files, reason=reason, code="MMC542")
+        case Reason.PASSING:
+            reason = f"Milvus could not read its storage just now: {task.reason}"
+            return replace(task, files=files, reason=reason, code="MMC557", again=True)
+        case _:
+            return replace(task, files=files)
