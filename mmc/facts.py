@@ -263,6 +263,9 @@ class Capabilities:
         files_per_import: splits that one import may have.
         index_first: an index is best made before the rows come: the server builds it with them.
         load_first: rows can be inserted into a collection that is loaded, and be counted at once.
+        keeps_shards, keeps_description: of a collection, as it was told them.
+        alters_description: of a collection that exists; properties can be set everywhere.
+        own_properties: that a spec cannot set.
         max_fields, max_vector_fields, max_partitions, max_shards: of a collection, as servers are
             configured unless somebody changed it; 0 where no limit is known. The default partition
             counts. `vector_fields` is the number that no configuration goes beyond.
@@ -304,6 +307,10 @@ class Capabilities:
     files_per_import: int = 1
     index_first: bool = False
     load_first: bool = False
+    keeps_shards: bool = True
+    keeps_description: bool = True
+    alters_description: bool = False
+    own_properties: tuple[str, ...] = ()
     max_fields: int = 0
     max_vector_fields: int = 0
     max_partitions: int = 0
@@ -324,6 +331,8 @@ class TargetCollection:
         asked: the alias by which it was asked for; "" where that was its own name.
         aliases: all other names that it has, sorted.
         functions: names of the functions that make values of its fields, sorted.
+        field_options: what fields have that mmc does not make, as `text: enable_analyzer`.
+        key_partitions: partitions that a partition key spreads rows over; 0 where there is none.
         consistency: level that reads have unless they say another; "" where not known.
         run: the run of mmc that is filling it, or began to; "" where none is, None where the target
             cannot tell.
@@ -346,6 +355,8 @@ class TargetCollection:
     asked: str = ""
     aliases: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
+    field_options: tuple[str, ...] = ()
+    key_partitions: int = 0
     consistency: str = ""
     run: str | None = None
 

@@ -20,6 +20,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from mmc.facts import SourceFacts, TargetFacts
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -153,6 +154,24 @@ class Target(Protocol):
         """Called at the end of a run for each collection that it made: whatever says that the run
         is filling it goes away. Harmless when done already. Raises TargetError.
         """
+
+    def drop_alias(self, step: DropAlias) -> None:
+        """Drops the alias of a collection that is to be dropped. Harmless when done already, as are
+        the next three. Raises TargetError, also where it leads to another collection by now.
+        """
+
+    def drop_collection(self, step: DropCollection) -> None:
+        """Drops the collection with its rows. Raises TargetError, also where it has an alias: that
+        would lead nowhere.
+        """
+
+    def create_alias(self, step: CreateAlias) -> None:
+        """Makes the alias lead to the collection. Raises TargetError, also where it leads to
+        another one by now.
+        """
+
+    def alter_collection(self, step: AlterCollection) -> None:
+        """Sets properties and the description, and leaves the others. Raises TargetError."""
 
     def writer(self, step: CopySplits, split: Split, *, replay: bool) -> Writer:
         """A writer for one split. `replay`: an earlier attempt may have written some of it."""

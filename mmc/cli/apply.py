@@ -23,7 +23,8 @@ from mmc.cli.plan import compile_spec, planned
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import MmcError, Refused
 from mmc.plan import codec
-from mmc.plan.model import CreateCollection, Mode, Plan
+from mmc.plan.ddl import DropCollection
+from mmc.plan.model import Plan
 from mmc.views.out import Out, Output
 
 
@@ -101,11 +102,7 @@ def _plan(
 
 
 def _ask(out: Out, plan: Plan, file: Path, consent: Consent) -> None:
-    replaced = [
-        step.collection.name
-        for step in plan.steps
-        if isinstance(step, CreateCollection) and step.mode is Mode.REPLACE and step.exists
-    ]
+    replaced = [step.collection for step in plan.steps if isinstance(step, DropCollection)]
     if consent.yes:
         if replaced and not consent.allow_replace:
             raise MmcError(

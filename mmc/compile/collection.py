@@ -7,9 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from mmc.compile.carry import carry_over
 from mmc.compile.casts import KEY_NAMES
 from mmc.compile.draft import CollectionDraft, Draft, FieldDraft
 from mmc.compile.existing import join_existing
+from mmc.compile.settings import properties_of, settle
 from mmc.compile.takes import (
     can_be_null,
     may_be_null,
@@ -44,15 +46,17 @@ def _build(
         name=collection.to,
         fields=tuple(mapping.field for mapping in mappings),
         dynamic=_dynamic(draft, collection, able, findings),
-        shards=collection.spec.shards,
+        shards=collection.spec.shards or 1,
         partitions=_partitions(collection),
         description=collection.spec.description,
+        properties=properties_of(collection),
     )
     built = replace(collection, collection=schema, mappings=tuple(mappings))
+    built = carry_over(draft, built, findings)
     _check_vectors(draft, built, able, findings)
     _check_partitions(draft, built, able, findings)
     findings += _limits(draft, built, able)
-    joined = join_existing(draft, built, findings)
+    joined = settle(draft, join_existing(draft, built, findings), findings)
     findings += refuse_existing(draft, joined)
     return joined
 

@@ -27,6 +27,7 @@ from mmc.events import (
 )
 from mmc.facts import Facts
 from mmc.plan import codec
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -72,6 +73,10 @@ from mmc.state.unfinished import restart_unwritten, take_back
 from mmc.types import JsonValue
 
 T = TypeVar("T")
+
+_CHANGING = (DropAlias, DropCollection, CreateCollection)
+"""Steps that change a target's collections, the first of which asks for staging places that work.
+"""
 
 
 def apply_plan(
@@ -230,8 +235,8 @@ class _Apply:
         )
         before = self._store.steps(self._run.run)
         ended = {id_ for id_, record in before.items() if record.done}
-        created = (step.id for step in self._plan.steps if isinstance(step, CreateCollection))
-        first_created = next((id_ for id_ in created if id_ not in ended), None)
+        changing = (step.id for step in self._plan.steps if isinstance(step, _CHANGING))
+        first_change = next((id_ for id_ in changing if id_ not in ended), None)
         left = [step for step in self._plan.steps if step.id not in ended]
         first_effect = next((step.id for step in left if not isinstance(step, CheckKeys)), None)
         good = True
@@ -246,7 +251,7 @@ class _Apply:
                 continue
             if step.id == first_effect:
                 self._check_access(left)
-            if step.id == first_created:
+            if step.id == first_change:
                 self._staged.check(ended)
             began = time.monotonic()
             first = self._store.step_begun(self._run.run, step.id, step.kind)
@@ -287,6 +292,18 @@ class _Apply:
     def _carry_out(self, step: Step, *, begun: bool) -> _Outcome:
         """`begun`: an earlier attempt began this step."""
         match step:
+            case DropAlias():
+                target = self._targets.of(step.collection)
+                self._attempt.call(label_of(step), lambda: target.drop_alias(step))
+            case DropCollection():
+                target = self._targets.of(step.collection)
+                self._attempt.call(label_of(step), lambda: target.drop_collection(step))
+            case CreateAlias():
+                target = self._targets.of(step.collection)
+                self._attempt.call(label_of(step), lambda: target.create_alias(step))
+            case AlterCollection():
+                target = self._targets.of(step.collection)
+                self._attempt.call(label_of(step), lambda: target.alter_collection(step))
             case CreateCollection():
                 return _Outcome(self._create(step, begun))
             case CheckKeys():

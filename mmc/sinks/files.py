@@ -26,6 +26,7 @@ from mmc.io.manifest import (
     dump,
     parse,
 )
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -124,10 +125,8 @@ class FilesFolder:
 
     def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> None:
         """Makes sure that no collection of that name is in the folder, nor parts of one, and that
-        no other run writes there.
-
-        With `replace` the files that the manifest records for it are removed, and its entry; files
-        that no manifest records are left alone.
+        no other run writes there. With `replace`, parts that no manifest records are left alone:
+        they will be written over.
         """
         folder = urls.join_url(self.url, step.collection.name)
         with refused_untouched():
@@ -149,23 +148,31 @@ class FilesFolder:
                 hint="use replace, or another folder",
                 code="MMC531",
             )
-        manifest = self.manifest()
-        if manifest.entry(name) is None:
-            if step.mode is Mode.FAIL:
-                self._refuse_unrecorded(name)
-            self._make_folder(name)
-            return
-        if step.mode is Mode.FAIL or not step.exists:
+        if self.manifest().entry(name) is not None:
             raise TargetUntouched(
                 f"{self.url} holds a collection {name} already",
                 hint="choose another folder, or plan again with `load: {mode: replace}`",
                 code="MMC530",
             )
-        # Files first: a kill in between leaves an entry that names what is still to be removed.
-        parts = manifest.parts(name)
-        self._remove(file.path for part in parts for file in part.stored)
-        urls.write_text(urls.join_url(self.url, NAME), dump(manifest.without(name)), self.storage)
+        if step.mode is Mode.FAIL:
+            self._refuse_unrecorded(name)
         self._make_folder(name)
+
+    def drop_collection(self, step: DropCollection) -> None:
+        """Removes the files that the manifest records for a collection, and its entry, unless
+        another run writes there.
+
+        Files first: a kill in between leaves an entry that names what is still to be removed.
+        """
+        folder = urls.join_url(self.url, step.collection)
+        with refused_untouched():
+            marks.refuse_others(folder, self.storage, step.claimed)
+        manifest = self.manifest()
+        parts = manifest.parts(step.collection)
+        self._remove(file.path for part in parts for file in part.stored)
+        if manifest.entry(step.collection) is not None:
+            rest = manifest.without(step.collection)
+            urls.write_text(urls.join_url(self.url, NAME), dump(rest), self.storage)
 
     def _refuse_unrecorded(self, name: str) -> None:
         """Parts that no manifest records are not ours to overwrite. No attempt of this run wrote
@@ -204,6 +211,16 @@ class FilesFolder:
     def writer(self, step: CopySplits, split: Split, *, replay: bool) -> PartSplitWriter:
         """A writer for one split. A replay writes the same names, so nothing depends on it."""
         return PartSplitWriter(self.url, self.storage, step, split)
+
+    def drop_alias(self, step: DropAlias) -> None:
+        """Refused: files have one name. So are the next two."""
+        raise TargetError(f"files have no aliases: {step.id} cannot be done", code="MMC538")
+
+    def create_alias(self, step: CreateAlias) -> None:
+        raise TargetError(f"files have no aliases: {step.id} cannot be done", code="MMC538")
+
+    def alter_collection(self, step: AlterCollection) -> None:
+        raise TargetError(f"a manifest is not altered: {step.id} cannot be done", code="MMC538")
 
     def build_index(self, step: BuildIndex) -> None:
         """Refused: an index of a files target is a line of the manifest, not a step."""

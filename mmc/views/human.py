@@ -66,7 +66,11 @@ LONG_STEPS = frozenset(
 )
 """Kinds of steps whose beginning is told, too."""
 SYMBOLS = {
+    "drop_alias": Symbol.REMOVE,
+    "drop_collection": Symbol.REMOVE,
     "create_collection": Symbol.ADD,
+    "create_alias": Symbol.ADD,
+    "alter_collection": Symbol.CHANGE,
     "check_keys": Symbol.CHECK,
     "copy_splits": Symbol.COPY,
     "import_files": Symbol.COPY,

@@ -19,6 +19,7 @@ import pytest
 
 from mmc.errors import TargetError
 from mmc.io import urls
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     BuildIndex,
     CopySplits,
@@ -63,6 +64,9 @@ def copy_step(format_: str, schema: Collection = SCHEMA) -> CopySplits:
         batch_bytes=1 << 20,
         layout=Layout(format_, schema.name),
     )
+
+
+DROP = DropCollection("drop.docs", "docs")
 
 
 def create(mode: Mode = Mode.FAIL, schema: Collection = SCHEMA) -> CreateCollection:
@@ -336,11 +340,15 @@ def test_replace_removes_what_the_manifest_records_and_nothing_else(
     fill(folder, other)
     (tmp_path / "docs" / "part-77777.parquet").write_text("mine")
     before = [name for name in names(tmp_path) if name.startswith("other/")]
-    folder.ensure(create(Mode.REPLACE))
-    assert names(tmp_path) == sorted([*before, "docs/part-77777.parquet", "manifest.json"])
-    assert not (tmp_path / "docs" / "part-00000").exists()
-    assert [entry.name for entry in folder.manifest().collections] == ["other"]
-    folder.ensure(create(Mode.REPLACE))
+    with pytest.raises(TargetError, match="holds a collection docs already") as caught:
+        folder.ensure(create(Mode.REPLACE))
+    assert caught.value.code == "MMC530"
+    for _ in range(2):
+        folder.drop_collection(DROP)
+        folder.ensure(create(Mode.REPLACE))
+        assert names(tmp_path) == sorted([*before, "docs/part-77777.parquet", "manifest.json"])
+        assert not (tmp_path / "docs" / "part-00000").exists()
+        assert [entry.name for entry in folder.manifest().collections] == ["other"]
     assert folder.count(other) == 190
 
 
@@ -367,7 +375,7 @@ def test_a_manifest_that_cannot_be_read_stops_everything(text: str, tmp_path: Pa
         FilesSink().inspect(config(tmp_path), ())
     assert caught.value.code == "MMC532"
     with pytest.raises(TargetError):
-        target(tmp_path).ensure(create(Mode.REPLACE))
+        target(tmp_path).drop_collection(DROP)
     assert (tmp_path / "manifest.json").read_text() == text
 
 
@@ -377,6 +385,12 @@ def test_indexes_and_loading_are_no_steps_here(tmp_path: Path) -> None:
             folder.build_index(BuildIndex("index.v", "docs", "v", INDEXES[0][1]))
         with pytest.raises(TargetError, match="files cannot be loaded"):
             folder.load(LoadCollection("load.docs", "docs"))
+        with pytest.raises(TargetError, match="files have no aliases"):
+            folder.drop_alias(DropAlias("unalias.a", "docs", "a"))
+        with pytest.raises(TargetError, match="files have no aliases"):
+            folder.create_alias(CreateAlias("alias.a", "docs", "a"))
+        with pytest.raises(TargetError, match="a manifest is not altered"):
+            folder.alter_collection(AlterCollection("alter.docs", "docs"))
 
 
 def test_auto_id_fields_are_left_out(tmp_path: Path) -> None:
@@ -427,7 +441,7 @@ def test_a_folder_behind_a_url(format_: str, memory: str) -> None:
     with pytest.raises(TargetError, match="7 bytes, but"):
         folder.count(SCHEMA)
     write_split(folder, split(7), rows_of(SCHEMA, 3))
-    folder.ensure(create(Mode.REPLACE))
+    folder.drop_collection(DROP)
     left = [name for name, _ in urls.list_files(memory) if "part-" in name]
     assert left
     assert all("part-00007" in name for name in left)
@@ -469,7 +483,7 @@ def test_a_bucket(format_: str, bucket: tuple[str, dict[str, Any]]) -> None:
     assert found["id"].to_pylist() == list(range(190))
     write_split(folder, split(7), rows_of(SCHEMA, 3))
     assert folder.count(SCHEMA) == 193
-    folder.ensure(create(Mode.REPLACE))
+    folder.drop_collection(DROP)
     left = [name for name, _ in urls.list_files(url, storage)]
     assert left
     assert all("part-00007" in name or name == "manifest.json" for name in left)

@@ -32,6 +32,7 @@ from mmc.events import (
     VerifyProgress,
 )
 from mmc.facts import Extent
+from mmc.plan.ddl import AlterCollection, Change, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     BuildIndex,
     CheckKeys,
@@ -181,7 +182,7 @@ def two_collections() -> Plan:
     auto = Field("key", FieldType.parse("int64"), primary_key=True, auto_id=True)
     vector = Field("vec", FieldType.parse("binary_vector(64)"))
     first = Collection("words", (id_, vector), partitions=("a", "b"), shards=2)
-    second = Collection("other", (auto, vector))
+    second = Collection("other", (auto, vector), properties=(("mmap.enabled", "true"),))
     copies = [
         CopySplits(
             f"copy.{made.name}",
@@ -210,15 +211,24 @@ def two_collections() -> Plan:
         name="two",
         steps=(
             CreateCollection("create.words", first, Mode.APPEND, exists=True, rows_before=1_000),
+            AlterCollection(
+                "alter.words",
+                "words",
+                (Change("collection.ttl.seconds", None, "864000"),),
+                Change("description", "", "all words"),
+            ),
             copies[0],
+            DropAlias("unalias.live", "other", "live"),
+            DropCollection("drop.other", "other", ("field old", "function bm25")),
             CreateCollection("create.other", second, Mode.REPLACE, exists=True),
+            CreateAlias("alias.live", "other", "live"),
             copies[1],
             BuildIndex("index.other.vec", "other", "vec", Index("BIN_FLAT", Metric.HAMMING)),
             WriteManifest("manifest", "manifest.json"),
             Verify("verify.words", "copy.words", "words", Mode.APPEND, "exact", "off"),
         ),
         rows=RowPolicy(OnError.FAIL, None),
-        summary=Summary(0, 1, 1, None, 1_800, 1, 0),
+        summary=Summary(0, 2, 1, None, 1_800, 1, 0),
         diagnostics=(),
     )
 

@@ -13,6 +13,7 @@ from typing import NoReturn, Protocol
 import pyarrow as pa
 
 from mmc.errors import TargetBusy, TargetError, TargetUntouched
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -212,6 +213,19 @@ class BulkTarget:
             return stored(self._connection, collection.name)
         self._refresh(collection.name)
         return self.count(collection)
+
+    def drop_alias(self, step: DropAlias) -> None:
+        """As by insert; so are the next three."""
+        self._rows.drop_alias(step)
+
+    def drop_collection(self, step: DropCollection) -> None:
+        self._rows.drop_collection(step)
+
+    def create_alias(self, step: CreateAlias) -> None:
+        self._rows.create_alias(step)
+
+    def alter_collection(self, step: AlterCollection) -> None:
+        self._rows.alter_collection(step)
 
     def build_index(self, step: BuildIndex) -> None:
         """Creates the index; an equal one that is there is left alone.

@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
-from mmc.errors import TargetUntouched
+from mmc.errors import TargetUntouched, refused_untouched
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -23,6 +24,7 @@ from mmc.plan.model import (
     Step,
     WriteManifest,
 )
+from mmc.sinks.milvus import ddl
 from mmc.sinks.milvus.access import check_access
 from mmc.sinks.milvus.built import await_indexes
 from mmc.sinks.milvus.connect import Connection
@@ -73,6 +75,24 @@ class InsertTarget:
         return InsertWriter(
             self._connection, step, split, insert=step.write == "insert" and not replay
         )
+
+    def drop_alias(self, step: DropAlias) -> None:
+        """See `mmc.sinks.milvus.ddl`, as for the next three. What is refused changed nothing."""
+        with refused_untouched():
+            ddl.drop_alias(self._connection, step)
+
+    def drop_collection(self, step: DropCollection) -> None:
+        if self._connection.has_database:
+            with refused_untouched():
+                ddl.drop_collection(self._connection, step)
+
+    def create_alias(self, step: CreateAlias) -> None:
+        with refused_untouched():
+            ddl.create_alias(self._connection, step)
+
+    def alter_collection(self, step: AlterCollection) -> None:
+        with refused_untouched():
+            ddl.alter_collection(self._connection, step)
 
     def build_index(self, step: BuildIndex) -> None:
         """Creates the index; an equal one that is there is left alone.

@@ -13,7 +13,15 @@ from mmc.facts import TargetCollection
 from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.errors import translated
 from mmc.sinks.milvus.pages import among
-from mmc.sinks.milvus.schema import CLAIM, filled, from_description, omittable, to_index
+from mmc.sinks.milvus.schema import (
+    CLAIM,
+    field_options,
+    filled,
+    from_description,
+    key_partitions,
+    omittable,
+    to_index,
+)
 from mmc.types import Collection, Index, TypeKind
 
 LOOK_SECONDS = 2.0
@@ -48,6 +56,8 @@ def _collection(connection: Connection, asked: str) -> TargetCollection:
         unknown_fields=found.unknown_fields,
         omittable=found.omittable,
         filled=found.filled,
+        field_options=found.field_options,
+        key_partitions=found.key_partitions,
         consistency=found.consistency,
         run=found.run,
     )
@@ -78,6 +88,8 @@ class Described:
     unknown_fields: tuple[tuple[str, str], ...]
     omittable: tuple[str, ...]
     filled: tuple[tuple[str, str], ...]
+    field_options: tuple[str, ...]
+    key_partitions: int
     aliases: tuple[str, ...]
     functions: tuple[str, ...]
     consistency: str
@@ -101,6 +113,8 @@ def describe(connection: Connection, name: str) -> Described:
         unknown_fields=unknown,
         omittable=omittable(description),
         filled=filled(description),
+        field_options=field_options(description),
+        key_partitions=key_partitions(description),
         aliases=tuple(sorted(aliases)),
         functions=tuple(sorted(one["name"] for one in description.get("functions") or ())),
         consistency=str(description.get("consistency_level_name") or ""),

@@ -28,6 +28,10 @@ CLAIM = "mmc.run"
 """Property of a collection that a run of mmc is filling: whose it is. No part of what mmc compares,
 plans or carries over.
 """
+DESCRIPTION = "collection.description"
+"""Property by which newer servers change the description; no property of the collection."""
+OWN_PROPERTIES = (CLAIM, DESCRIPTION, "max_field_id")
+"""Those that we or servers use for something else: no part of a collection."""
 
 _PYMILVUS = {
     TypeKind.BOOL: "BOOL",
@@ -47,6 +51,8 @@ _PYMILVUS = {
     TypeKind.INT8_VECTOR: "INT8_VECTOR",
     TypeKind.SPARSE_FLOAT_VECTOR: "SPARSE_FLOAT_VECTOR",
 }
+_PARAMS = frozenset({"dim", "max_length", "max_capacity"})
+"""Of a field, as a type says them."""
 _KINDS = {name: kind for kind, name in _PYMILVUS.items()}
 
 
@@ -110,8 +116,7 @@ def from_description(
         fields.append(_field(one, kind, bool(description.get("auto_id"))))
     unknown += [(one["name"], "array of struct") for one in _structs(description)]
     keyed = any(field.partition_key for field in fields)
-    properties = dict(description.get("properties") or {})
-    properties.pop(CLAIM, None)
+    properties = description.get("properties") or {}
     collection = Collection(
         name=description["collection_name"],
         fields=tuple(fields),
@@ -120,7 +125,9 @@ def from_description(
         # Partitions of a partition key are the target's own.
         partitions=() if keyed else tuple(p for p in partitions if p != DEFAULT_PARTITION),
         description=description.get("description", ""),
-        properties=tuple(sorted((key, str(properties[key])) for key in properties)),
+        properties=tuple(
+            sorted((key, str(properties[key])) for key in properties if key not in OWN_PROPERTIES)
+        ),
     )
     return collection, tuple(unknown)
 
@@ -156,6 +163,24 @@ def _known(one: Mapping[str, Any]) -> TypeKind | None:
     if kind is TypeKind.ARRAY and one["element_type"].name not in _KINDS:
         return None
     return kind
+
+
+def field_options(description: Mapping[str, Any]) -> tuple[str, ...]:
+    """What fields have that mmc does not make: `text: enable_analyzer`, `title: description`."""
+    found = []
+    for one in description["fields"]:
+        if one.get("is_dynamic"):
+            continue
+        options = {key for key in one.get("params", {}) if key not in _PARAMS}
+        options |= {key for key in ("is_clustering_key", "description") if one.get(key)}
+        found += [f"{one['name']}: {option}" for option in sorted(options)]
+    return tuple(found)
+
+
+def key_partitions(description: Mapping[str, Any]) -> int:
+    """Partitions that a partition key spreads rows over; 0 where there is no such key."""
+    keyed = any(one.get("is_partition_key") for one in description["fields"])
+    return int(description.get("num_partitions") or 0) if keyed else 0
 
 
 def _field(one: Mapping[str, Any], kind: TypeKind, auto_id: bool) -> Field:
