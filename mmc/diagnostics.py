@@ -370,5 +370,10 @@ CODES: dict[str, str] = {
     "MMC708": "our rows cannot be told apart",
     "MMC709": "rows cannot be named",
     "MMC710": "count of a partition differs",
+    "MMC711": "schema or setting differs",
+    "MMC712": "index differs",
+    "MMC713": "property differs",
+    "MMC714": "alias does not lead to the collection",
+    "MMC715": "file that the manifest does not record",
 }
 """Code -> title. The paragraph is in docs/diagnostics.md."""

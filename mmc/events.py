@@ -223,7 +223,9 @@ class VerifyProgress:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Verdict on one collection. Digests are hex; "" when not asked for."""
+    """Verdict on one collection. Digests are hex; "" when not asked for. `looked_at` names what was
+    compared with the plan, `notes` what is there beside it.
+    """
 
     step: str
     collection: str
@@ -233,6 +235,8 @@ class Verified:
     digest_expected: str
     digest_found: str
     problems: tuple[str, ...] = ()
+    looked_at: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

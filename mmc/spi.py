@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
-from mmc.facts import SourceFacts, TargetFacts
+from mmc.facts import SourceFacts, TargetCollection, TargetFacts
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
@@ -119,6 +119,30 @@ def unheard(done: int, total: int) -> None:
     """Progress that nobody asks for."""
 
 
+NOT_COUNTED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a target tells of a collection, to be compared with the plan.
+
+    Attributes:
+        found: as `inspect` gives it, but for `rows`: NOT_COUNTED.
+        aliases, properties: whether this target has such.
+        files: that hold the rows, where they are files of ours: each was read and compared with
+            the checksum of its manifest.
+        problems: what was wrong with them, with its code.
+        damaged: some of the rows cannot be read for that.
+    """
+
+    found: TargetCollection
+    aliases: bool = True
+    properties: bool = True
+    files: int = 0
+    problems: tuple[str, ...] = ()
+    damaged: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """By whom a collection is made.
@@ -144,9 +168,10 @@ class Target(Protocol):
     `writer` may be called from several threads, each of which uses its own Writer alone.
     """
 
-    def ensure(self, step: CreateCollection, claim: Claim) -> None:
-        """Brings the collection to what the step says. Harmless when done already by the run that
-        `claim` names. Raises TargetError, also where a collection is there that the plan does not
+    def ensure(self, step: CreateCollection, claim: Claim) -> Mapping[str, str]:
+        """Brings the collection to what the step says, and gives the properties that it has beside
+        those: a target may add some. Harmless when done already by the run that `claim` names.
+        Raises TargetError, also where a collection is there that the plan does not
         know and that this run did not make.
         """
 
@@ -197,7 +222,14 @@ class Target(Protocol):
         """Exact count(*) at strong consistency. Raises TargetError."""
 
     def count_partitions(self, collection: Collection, partitions: Sequence[str]) -> Sequence[int]:
-        """The same of each of these partitions, in their order. Raises TargetError."""
+        """The same of each of these partitions, in their order; "" is the default one. Raises
+        TargetError.
+        """
+
+    def look(self, collection: Collection) -> Look:
+        """The collection as it is now, without its rows. Raises TargetError, also where it is not
+        there.
+        """
 
     def count_keys(self, collection: Collection, keys: pa.Array) -> int:
         """The rows that have one of these primary keys, at strong consistency: each of several rows

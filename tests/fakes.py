@@ -70,7 +70,17 @@ from mmc.plan.model import (
 from mmc.plan.model import (
     Mapping as FieldMapping,
 )
-from mmc.spi import ALONE, Claim, FileRecord, Progress, Sample, WrittenSplit, unheard
+from mmc.spi import (
+    ALONE,
+    NOT_COUNTED,
+    Claim,
+    FileRecord,
+    Look,
+    Progress,
+    Sample,
+    WrittenSplit,
+    unheard,
+)
 from mmc.types import ArrowType, Collection, Field, FieldType, Index, Metric, freeze
 
 DIM = 4
@@ -259,7 +269,7 @@ class FakeTarget:
         names = [name for (name,) in self.base.execute("SELECT name FROM made")]
         return {name: self._count(name) for name in names}
 
-    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> None:
+    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> dict[str, str]:
         strike(self.folder, "ensure.before")
         name = step.collection.name
         if step.makes and not step.exists and not claim.begun and name in self.rows_of_all():
@@ -268,10 +278,15 @@ class FakeTarget:
             self.base.execute("INSERT OR IGNORE INTO made VALUES (?, 'collection')", [name])
         self.did("ensure")
         strike(self.folder, "ensure.after")
+        return {}
 
     def release(self, step: CreateCollection, claim: Claim) -> None:
         self.did("release")
         strike(self.folder, "release")
+
+    def look(self, collection: Collection) -> Look:
+        index = (("vector", Index("FLAT", Metric.L2)),)
+        return Look(TargetCollection(schema=collection, rows=NOT_COUNTED, indexes=index))
 
     def drop_alias(self, step: DropAlias) -> None:
         raise AssertionError("the fake target has no aliases")

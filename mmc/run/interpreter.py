@@ -54,6 +54,7 @@ from mmc.run.pace import call
 from mmc.run.proof import (
     HELD,
     KEYS,
+    OWN_PROPERTIES,
     PARTITIONS_BEFORE,
     ROWS_BEFORE,
     copy_of,
@@ -71,6 +72,7 @@ from mmc.state.lease import Lease
 from mmc.state.store import RunStatus, SplitRecord, Store
 from mmc.state.unfinished import restart_unwritten, take_back
 from mmc.types import JsonValue
+from mmc.verify.partitions import counted_alone
 
 T = TypeVar("T")
 
@@ -189,13 +191,13 @@ def _create(
     first of ours, in all and in the partitions that ours go to: with `on_drift` it may be another
     than planned.
     """
-    target.ensure(step, claim)
-    if not step.makes:
-        made = step.collection
-        rows = target.count_partitions(made, partitions) if partitions else ()
-        held: dict[str, JsonValue] = dict(zip(partitions, rows, strict=True))
-        return {ROWS_BEFORE: target.count(made), PARTITIONS_BEFORE: held}
-    return None
+    own: dict[str, JsonValue] = {**target.ensure(step, claim)}
+    if step.makes:
+        return {OWN_PROPERTIES: own}
+    made = step.collection
+    rows = target.count_partitions(made, partitions) if partitions else ()
+    held: dict[str, JsonValue] = dict(zip(partitions, rows, strict=True))
+    return {OWN_PROPERTIES: own, ROWS_BEFORE: target.count(made), PARTITIONS_BEFORE: held}
 
 
 class _Apply:
@@ -349,7 +351,7 @@ class _Apply:
         name = step.collection.name
         target = self._targets.of(name)
         copies = (copy for copy in self._plan.copies if copy.collection.name == name)
-        parts = [partition for copy in copies for partition in copy.partitions]
+        parts = [part for copy in copies for part in counted_alone(copy, step.collection)]
         # What is tried again may have made it the first time.
         claims = chain((claim_of(self._run, begun=begun),), repeat(claim_of(self._run, begun=True)))
         return self._attempt.call(

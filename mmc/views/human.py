@@ -50,7 +50,7 @@ from mmc.plan.tree import Symbol, layout, many, plan_tree, summary_line
 from mmc.secrets import REDACTOR
 from mmc.views import diagnostics
 from mmc.views.heartbeat import Heartbeat
-from mmc.views.messages import message, reasons_text
+from mmc.views.messages import looked_text, message, reasons_text
 from mmc.views.progress import Counted, StepProgress
 
 HEARTBEAT_SECONDS = 30.0
@@ -233,6 +233,10 @@ class HumanView:
         self._print(self._out, text)
         for problem in event.problems:
             self._say(f"    {problem}", "red" if not event.ok else "")
+        for note in event.notes:
+            self._say(f"    note: {note}")
+        if event.looked_at:
+            self._say(f"    {looked_text(event)}")
 
     def _finish(self, event: RunFinished) -> None:
         self._end_step()

@@ -60,7 +60,8 @@ def _shape(uri: str, name: str) -> dict[str, Any]:
         return {
             "name": described["collection_name"],
             "aliases": sorted(client.list_aliases(name)["aliases"]),
-            "properties": described["properties"],
+            # 2.3 cannot take off the property by which a run claims what it makes.
+            "properties": {k: v for k, v in described["properties"].items() if k != "mmc.run"},
             "description": described["description"],
             "partitions": sorted(client.list_partitions(name)),
             "index": (index["index_type"], index["metric_type"]),

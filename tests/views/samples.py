@@ -235,7 +235,18 @@ def two_collections() -> Plan:
 
 DIGEST = "126ceb:0123456789abcdef0123456789abcdef"
 OTHER = "126ceb:fedcba9876543210fedcba9876543210"
-VERIFIED = Verified("verify.articles", "articles", True, 1_204_328, 1_204_328, DIGEST, DIGEST)
+LOOKED_AT = ("rows", "digest", "partitions", "schema", "1 index", "aliases", "properties")
+VERIFIED = Verified(
+    "verify.articles",
+    "articles",
+    True,
+    1_204_328,
+    1_204_328,
+    DIGEST,
+    DIGEST,
+    looked_at=LOOKED_AT,
+    notes=("the plan does not know the alias live",),
+)
 DIFFERS = Verified(
     "verify.articles",
     "articles",
@@ -245,6 +256,7 @@ DIFFERS = Verified(
     DIGEST,
     OTHER,
     ("MMC701: the target counts 1,204,327 rows", "MMC703: id = 7: sent, but not in the target"),
+    LOOKED_AT,
 )
 REASONS = (("MMC651", "id", "text longer than 64 bytes", 3),)
 

@@ -36,7 +36,17 @@ from mmc.sinks.milvus.reasons import Reason, reason_of
 from mmc.sinks.milvus.stagedwriter import InPlaceWriter, StagedWriter
 from mmc.sinks.milvus.trial import is_found, not_seen, unseen
 from mmc.sinks.parts import PartSplitWriter
-from mmc.spi import ALONE, Claim, FileGroup, ImportTask, Progress, TaskState, WrittenSplit, unheard
+from mmc.spi import (
+    ALONE,
+    Claim,
+    FileGroup,
+    ImportTask,
+    Look,
+    Progress,
+    TaskState,
+    WrittenSplit,
+    unheard,
+)
 from mmc.types import Collection, TypeKind
 
 
@@ -82,7 +92,7 @@ class BulkTarget:
         """Whether the login may do all of these steps: see `mmc.sinks.milvus.access`."""
         check_access(self._connection, steps)
 
-    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> None:
+    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> dict[str, str]:
         """Brings the collection to what the step says: see `mmc.sinks.milvus.ensure`.
 
         Raises:
@@ -95,7 +105,7 @@ class BulkTarget:
                 hint="make it int64, or set load.route: insert",
                 code="MMC511",
             )
-        self._rows.ensure(step, claim)
+        return self._rows.ensure(step, claim)
 
     def release(self, step: CreateCollection, claim: Claim) -> None:
         """Takes the claim off the collection, at the end of the run."""
@@ -280,6 +290,10 @@ class BulkTarget:
     def count_keys(self, collection: Collection, keys: pa.Array) -> int:
         """Exact count(*) of the rows with these keys at strong consistency."""
         return self._rows.count_keys(collection, keys)
+
+    def look(self, collection: Collection) -> Look:
+        """The collection as it is, without its rows."""
+        return self._rows.look(collection)
 
     def read_back(
         self,

@@ -37,11 +37,14 @@ from mmc.sinks.milvus.look import (
     count_keys,
     indexes,
     load_of,
+    look_at,
 )
 from mmc.sinks.milvus.pages import read_all, read_keys
+from mmc.sinks.milvus.schema import DEFAULT_PARTITION
 from mmc.sinks.milvus.writer import InsertWriter
-from mmc.spi import ALONE, Claim, Progress, WrittenSplit, unheard
+from mmc.spi import ALONE, Claim, Look, Progress, WrittenSplit, unheard
 from mmc.types import Collection, Index
+from mmc.verify.shape import same_index, shown
 
 KEYS_AT_ONCE = 1000
 """Keys in one filter."""
@@ -62,9 +65,9 @@ class InsertTarget:
         """Whether the login may do all of these steps: see `mmc.sinks.milvus.access`."""
         check_access(self._connection, steps)
 
-    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> None:
+    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> dict[str, str]:
         """Brings the collection to what the step says: see `mmc.sinks.milvus.ensure`."""
-        ensure(self._connection, step, claim)
+        return ensure(self._connection, step, claim)
 
     def release(self, step: CreateCollection, claim: Claim) -> None:
         """Takes the claim off the collection, at the end of the run."""
@@ -155,6 +158,7 @@ class InsertTarget:
     def count_partitions(self, collection: Collection, partitions: Sequence[str]) -> list[int]:
         """Exact count(*) of each partition at strong consistency. Raises as `count`."""
         self._whole.require(collection.name)
+        partitions = [name or DEFAULT_PARTITION for name in partitions]
         if self._connection.dialect.capabilities.embedded:
             self._load_embedded(collection)
             return [count(self._connection, collection, one) for one in partitions]
@@ -175,6 +179,10 @@ class InsertTarget:
             return sum(map(ask, parts))
         with ThreadPoolExecutor(CALLS_IN_FLIGHT) as pool:
             return sum(pool.map(ask, parts))
+
+    def look(self, collection: Collection) -> Look:
+        """The collection as it is, without its rows."""
+        return Look(look_at(self._connection, collection.name))
 
     def read_back(
         self,
@@ -198,17 +206,10 @@ class InsertTarget:
 
 
 def _check_index(step: BuildIndex, there: Index) -> None:
-    wanted, params = step.index, dict(there.params)
-    same = wanted.type == there.type and wanted.metric in (None, there.metric)
-    if not same or any(params.get(key) != value for key, value in wanted.params):
+    if not same_index(step.index, there):
         raise TargetUntouched(
             f"{step.collection}.{step.field} has another index: "
-            f"{_shown(there)}; planned is {_shown(wanted)}",
+            f"{shown(there)}; planned is {shown(step.index)}",
             hint="drop that index, or plan with it",
             code="MMC525",
         )
-
-
-def _shown(index: Index) -> str:
-    params = " ".join(f"{key}={value}" for key, value in index.params)
-    return " ".join(part for part in (index.type, index.metric or "", params) if part)

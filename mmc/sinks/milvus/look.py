@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mmc.errors import TargetError
@@ -22,6 +22,7 @@ from mmc.sinks.milvus.schema import (
     omittable,
     to_index,
 )
+from mmc.spi import NOT_COUNTED
 from mmc.types import Collection, Index, TypeKind
 
 LOOK_SECONDS = 2.0
@@ -40,17 +41,26 @@ def look(connection: Connection, names: Sequence[str]) -> tuple[TargetCollection
 
 
 def _collection(connection: Connection, asked: str) -> TargetCollection:
-    found = describe(connection, asked)
+    found = look_at(connection, asked)
     schema = found.schema
     load = load_of(connection, schema.name)
     whole = connection.dialect.capabilities.embedded or load.whole
-    return TargetCollection(
-        schema=schema,
+    return replace(
+        found,
         rows=count(connection, schema) if whole else stored(connection, schema.name),
-        indexes=indexes(connection, schema.name),
         loaded=whole,
         unloaded=load.unloaded,
         asked="" if schema.name == asked else asked,
+    )
+
+
+def look_at(connection: Connection, name: str) -> TargetCollection:
+    """A collection without its rows and its load: four calls, and one an index."""
+    found = describe(connection, name)
+    return TargetCollection(
+        schema=found.schema,
+        rows=NOT_COUNTED,
+        indexes=indexes(connection, found.schema.name),
         aliases=found.aliases,
         functions=found.functions,
         unknown_fields=found.unknown_fields,
