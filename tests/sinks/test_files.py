@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -249,16 +250,38 @@ def test_any_changed_byte_is_found(format_: str, tmp_path: Path) -> None:
             data = bytearray(whole)
             data[place] ^= 1 << int(seeded.integers(0, 8))
             path.write_bytes(data)
-            with pytest.raises(TargetError, match="its content is not what was written"):
-                folder.count(SCHEMA)
+            assert damage(folder).endswith("its content is not what was written")
         path.write_bytes(whole[:-1])
-        with pytest.raises(TargetError, match=f"{len(whole) - 1:,} bytes, but {len(whole):,}"):
-            folder.count(SCHEMA)
+        assert f"{len(whole) - 1:,} bytes, but {len(whole):,}" in damage(folder)
         path.unlink()
-        with pytest.raises(TargetError, match="not there"):
-            folder.count(SCHEMA)
+        assert damage(folder).endswith("in the manifest, but not there")
         path.write_bytes(whole)
+    assert not folder.look(SCHEMA).problems
     assert folder.count(SCHEMA) == 190
+
+
+def damage(folder: FilesFolder) -> str:
+    """The one file that is not as the manifest records it."""
+    look = folder.look(SCHEMA)
+    (problem,) = look.problems
+    assert look.damaged and problem.startswith("MMC533: ")
+    return problem
+
+
+def test_a_look_says_what_the_manifest_records(tmp_path: Path) -> None:
+    folder = target(tmp_path)
+    with pytest.raises(TargetError, match="records no collection docs") as caught:
+        folder.look(SCHEMA)
+    assert caught.value.code == "MMC539"
+    fill(folder)
+    look = folder.look(SCHEMA)
+    assert (look.found.schema, look.found.indexes) == (SCHEMA, INDEXES)
+    assert (look.files, look.aliases, look.properties) == (2, False, False)
+    write_split(folder, split(7), rows_of(SCHEMA, 3))
+    more = folder.look(SCHEMA)
+    assert not more.damaged
+    (line,) = more.problems
+    assert line.startswith("MMC715: ") and "part-00007.parquet" in line
 
 
 def test_an_existing_collection_needs_a_mode(tmp_path: Path) -> None:
@@ -299,7 +322,11 @@ def test_a_folder_that_another_run_writes_to(tmp_path: Path) -> None:
     folder.release(create(), one)
     folder.release(create(), one)
     assert names(tmp_path) == ["docs/part-00000.parquet", "manifest.json"]
+    folder.drop_collection(DROP)
     folder.ensure(create(Mode.REPLACE), other)
+    with pytest.raises(TargetError, match="other@1 is writing"):
+        folder.drop_collection(DROP)
+    folder.drop_collection(replace(DROP, claimed="other@1"))
 
 
 def test_two_runs_that_come_at_the_same_moment(
@@ -438,8 +465,7 @@ def test_a_folder_behind_a_url(format_: str, memory: str) -> None:
     assert found["id"].to_pylist() == list(range(190))
     (part, *_) = [name for name, _ in urls.list_files(memory) if "part-" in name]
     urls.write_text(urls.join_url(memory, part), "changed")
-    with pytest.raises(TargetError, match="7 bytes, but"):
-        folder.count(SCHEMA)
+    assert "7 bytes, but" in damage(folder)
     write_split(folder, split(7), rows_of(SCHEMA, 3))
     folder.drop_collection(DROP)
     left = [name for name, _ in urls.list_files(memory) if "part-" in name]

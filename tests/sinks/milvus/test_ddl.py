@@ -92,6 +92,12 @@ def test_on_a_server(milvus_server: MilvusServer) -> None:
     config = {"type": "milvus", "uri": milvus_server.uri, "token": None, "timeout": 60.0}
     with MilvusInsertSink().open(config) as target:
         check(target)
+        name = f"c{uuid.uuid4().hex}"
+        fields = tuple(replace(field, partition_key=field.name == "t") for field in small().fields)
+        keyed = replace(small(), name=name, fields=fields)
+        target.ensure(replace(create_step(keyed), key_partitions=5))
+        found = target.look(keyed).found
+        assert (found.key_partitions, found.schema.partitions) == (5, ())
     with MilvusBulkSink().open(config) as target:
         name = f"c{uuid.uuid4().hex}"
         wanted, alias = replace(small(), name=name), f"{name}_prod"
