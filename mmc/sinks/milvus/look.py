@@ -111,11 +111,12 @@ def describe(connection: Connection, name: str) -> Described:
     client, timeout = connection.client, connection.timeout
     with translated(f"describe {name}"):
         description = client.describe_collection(name, timeout=timeout)
+        # A login has its privileges on the collection, not on an alias.
+        name = description["collection_name"]
         partitions = client.list_partitions(name, timeout=timeout)
         aliases = description.get("aliases") or ()
         if connection.dialect.capabilities.embedded:
             # Milvus Lite describes a collection without its aliases.
-            name = description["collection_name"]
             aliases = client.list_aliases(name, timeout=timeout)["aliases"]
     schema, unknown = from_description(description, partitions)
     return Described(
