@@ -73,8 +73,11 @@ def load_spec(
     return loaded.spec
 
 
-def inspect(spec: Spec) -> Facts:
+def inspect(spec: Spec, *, emit: Emit | None = None) -> Facts:
     """Looks at both ends of a spec, without writing.
+
+    Args:
+        emit: gets what is tried again: a target that is away is waited for, half a minute.
 
     Raises:
         SourceError, TargetError, SecretError, PluginMissing.
@@ -82,19 +85,20 @@ def inspect(spec: Spec) -> Facts:
     from mmc.facts import Facts
     from mmc.plan.places import place_of
     from mmc.registry import main_route, routes
-    from mmc.run.inspect import inspect_source, inspect_target
+    from mmc.run.inspect import inspect_source, reach_target
 
     model = spec.model
     wanted = [entry.from_ for entry in model.collections if entry.from_ is not None]
     sample = Sample(model.sample.rows, model.sample.seed)
     source = inspect_source(spec.source, wanted, sample)
     names = _target_names(spec, source.collections)
-    target = inspect_target(spec.target, main_route(spec.target.type), names)
+    tell = emit or _silent
+    target = reach_target(spec.target, main_route(spec.target.type), names, tell)
     bulk = None
     wanted_bulk = model.load.staging is not None and model.load.route != "insert"
     unable = target.capabilities.embedded or target.no_import is not None
     if wanted_bulk and "bulk" in routes(spec.target.type) and not unable:
-        bulk = inspect_target(spec.target, "bulk", ())
+        bulk = reach_target(spec.target, "bulk", (), tell)
     return Facts(source, target, bulk, place_of(spec.source), place_of(spec.target))
 
 

@@ -18,6 +18,7 @@ exception.
      backoff
      |         +-- TargetThrottled  rate limit or quota: nothing of the call was done  sent again,
      slower
+     |         +-- TargetAway  no server answers, or the connection broke
      +-- RowsRejected           rows.on_error: fail, or more than max_errors       exit 1
      +-- PlanStale              facts differ from the plan's                       exit 4
      +-- StateError             the state store cannot be opened, or is of a newer mmc  exit 1
@@ -124,6 +125,10 @@ class TargetThrottled(TargetBusy):
     """`rows_written`: of the batch that was to be written, what was acknowledged before."""
 
     rows_written = 0
+
+
+class TargetAway(TargetBusy):
+    """What the call did before the connection broke is unknown."""
 
 
 class RowsRejected(MmcError):

@@ -160,6 +160,19 @@ class ImportDone:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportStalled:
+    """No import of a collection has made progress for `seconds`. `tasks` are waited for, for
+    `left_seconds` at most if nothing moves.
+    """
+
+    step: str
+    collection: str
+    tasks: tuple[str, ...]
+    seconds: float
+    left_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Retrying:
     """A call failed in a way that may pass; it is tried again after `wait_seconds`."""
 
@@ -210,7 +223,9 @@ class VerifyProgress:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Verdict on one collection. Digests are hex; "" when not asked for."""
+    """Verdict on one collection. Digests are hex; "" when not asked for. `looked_at` names what was
+    compared with the plan, `notes` what is there beside it.
+    """
 
     step: str
     collection: str
@@ -220,6 +235,8 @@ class Verified:
     digest_expected: str
     digest_found: str
     problems: tuple[str, ...] = ()
+    looked_at: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +280,7 @@ Event: TypeAlias = (
     | SplitDone
     | ImportAsked
     | ImportProgress
+    | ImportStalled
     | ImportDone
     | Retrying
     | Paced

@@ -255,9 +255,17 @@ class Capabilities:
         format_types: (format, names of the types that its files can carry).
         format_elements: (format, type names that its arrays may hold).
         format_nulls: formats whose files have a place for a null.
+        format_empty_is_null: formats whose empty arrays come in as null where the field is
+            nullable.
+        nullable_arrays: an array may be null, and is told from an empty one.
+        import_flaw: why imports of this version are better left alone; "" where they are not.
+        partition_key_flaw: why rows must not be imported by a partition key.
         files_per_import: splits that one import may have.
         index_first: an index is best made before the rows come: the server builds it with them.
         load_first: rows can be inserted into a collection that is loaded, and be counted at once.
+        keeps_shards, keeps_description: of a collection, as it was told them.
+        alters_description: of a collection that exists; properties can be set everywhere.
+        own_properties: that a spec cannot set.
         max_fields, max_vector_fields, max_partitions, max_shards: of a collection, as servers are
             configured unless somebody changed it; 0 where no limit is known. The default partition
             counts. `vector_fields` is the number that no configuration goes beyond.
@@ -291,10 +299,18 @@ class Capabilities:
     format_types: tuple[tuple[str, tuple[str, ...]], ...] = ()
     format_elements: tuple[tuple[str, tuple[str, ...]], ...] = ()
     format_nulls: tuple[str, ...] = ()
+    format_empty_is_null: tuple[str, ...] = ()
+    nullable_arrays: bool = True
+    import_flaw: str = ""
+    partition_key_flaw: str = ""
     imports: bool = False
     files_per_import: int = 1
     index_first: bool = False
     load_first: bool = False
+    keeps_shards: bool = True
+    keeps_description: bool = True
+    alters_description: bool = False
+    own_properties: tuple[str, ...] = ()
     max_fields: int = 0
     max_vector_fields: int = 0
     max_partitions: int = 0
@@ -315,6 +331,8 @@ class TargetCollection:
         asked: the alias by which it was asked for; "" where that was its own name.
         aliases: all other names that it has, sorted.
         functions: names of the functions that make values of its fields, sorted.
+        field_options: what fields have that mmc does not make, as `text: enable_analyzer`.
+        key_partitions: partitions that a partition key spreads rows over; 0 where there is none.
         consistency: level that reads have unless they say another; "" where not known.
         run: the run of mmc that is filling it, or began to; "" where none is, None where the target
             cannot tell.
@@ -337,6 +355,8 @@ class TargetCollection:
     asked: str = ""
     aliases: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
+    field_options: tuple[str, ...] = ()
+    key_partitions: int = 0
     consistency: str = ""
     run: str | None = None
 

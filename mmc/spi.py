@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
-from mmc.facts import SourceFacts, TargetFacts
+from mmc.facts import SourceFacts, TargetCollection, TargetFacts
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -129,6 +130,30 @@ def unheard(done: int, total: int) -> None:
     """Progress that nobody asks for."""
 
 
+NOT_COUNTED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a target tells of a collection, to be compared with the plan.
+
+    Attributes:
+        found: as `inspect` gives it, but for `rows`: NOT_COUNTED.
+        aliases, properties: whether this target has such.
+        files: that hold the rows, where they are files of ours: each was read and compared with
+            the checksum of its manifest.
+        problems: what was wrong with them, with its code.
+        damaged: some of the rows cannot be read for that.
+    """
+
+    found: TargetCollection
+    aliases: bool = True
+    properties: bool = True
+    files: int = 0
+    problems: tuple[str, ...] = ()
+    damaged: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """By whom a collection is made.
@@ -154,9 +179,10 @@ class Target(Protocol):
     `writer` may be called from several threads, each of which uses its own Writer alone.
     """
 
-    def ensure(self, step: CreateCollection, claim: Claim) -> None:
-        """Brings the collection to what the step says. Harmless when done already by the run that
-        `claim` names. Raises TargetError, also where a collection is there that the plan does not
+    def ensure(self, step: CreateCollection, claim: Claim) -> Mapping[str, str]:
+        """Brings the collection to what the step says, and gives the properties that it has beside
+        those: a target may add some. Harmless when done already by the run that `claim` names.
+        Raises TargetError, also where a collection is there that the plan does not
         know and that this run did not make.
         """
 
@@ -164,6 +190,24 @@ class Target(Protocol):
         """Called at the end of a run for each collection that it made: whatever says that the run
         is filling it goes away. Harmless when done already. Raises TargetError.
         """
+
+    def drop_alias(self, step: DropAlias) -> None:
+        """Drops the alias of a collection that is to be dropped. Harmless when done already, as are
+        the next three. Raises TargetError, also where it leads to another collection by now.
+        """
+
+    def drop_collection(self, step: DropCollection) -> None:
+        """Drops the collection with its rows. Raises TargetError, also where it has an alias: that
+        would lead nowhere.
+        """
+
+    def create_alias(self, step: CreateAlias) -> None:
+        """Makes the alias lead to the collection. Raises TargetError, also where it leads to
+        another one by now.
+        """
+
+    def alter_collection(self, step: AlterCollection) -> None:
+        """Sets properties and the description, and leaves the others. Raises TargetError."""
 
     def writer(self, step: CopySplits, split: Split, *, replay: bool) -> Writer:
         """A writer for one split. `replay`: an earlier attempt may have written some of it."""
@@ -189,7 +233,14 @@ class Target(Protocol):
         """Exact count(*) at strong consistency. Raises TargetError."""
 
     def count_partitions(self, collection: Collection, partitions: Sequence[str]) -> Sequence[int]:
-        """The same of each of these partitions, in their order. Raises TargetError."""
+        """The same of each of these partitions, in their order; "" is the default one. Raises
+        TargetError.
+        """
+
+    def look(self, collection: Collection) -> Look:
+        """The collection as it is now, without its rows. Raises TargetError, also where it is not
+        there.
+        """
 
     def count_keys(self, collection: Collection, keys: pa.Array) -> int:
         """The rows that have one of these primary keys, at strong consistency: each of several rows
@@ -303,6 +354,11 @@ class Importer(Target, Protocol):
 
     def find_tasks(self, copy: CopySplits) -> Sequence[ImportTask]:
         """Every task that the server knows of this collection, the oldest first, with its files."""
+
+    def rows_there(self, copy: CopySplits) -> int:
+        """How many rows the collection of a copy has, those included that were imported and cannot
+        be queried yet. Called while none of its imports is under way. Raises TargetError.
+        """
 
 
 @dataclass(frozen=True, slots=True)

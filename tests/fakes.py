@@ -45,6 +45,7 @@ from mmc.facts import (
     TargetFacts,
 )
 from mmc.io.arrow import Origin, canonical_schema, with_origin
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.drift import seen_source, seen_target
 from mmc.plan.model import (
     AwaitIndexes,
@@ -71,9 +72,11 @@ from mmc.plan.model import (
 )
 from mmc.spi import (
     ALONE,
+    NOT_COUNTED,
     Claim,
     Fence,
     FileRecord,
+    Look,
     Progress,
     Sample,
     WrittenSplit,
@@ -269,21 +272,41 @@ class FakeTarget:
         names = [name for (name,) in self.base.execute("SELECT name FROM made")]
         return {name: self._count(name) for name in names}
 
-    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> None:
+    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> dict[str, str]:
         strike(self.folder, "ensure.before")
         name = step.collection.name
         if step.makes and not step.exists and not claim.begun and name in self.rows_of_all():
             raise TargetError(f"{name} is there, and this run did not begin to make it")
         with self.base:
-            if step.mode is Mode.REPLACE:
-                self.base.execute("DELETE FROM rows WHERE name = ?", [name])
             self.base.execute("INSERT OR IGNORE INTO made VALUES (?, 'collection')", [name])
         self.did("ensure")
         strike(self.folder, "ensure.after")
+        return {}
 
     def release(self, step: CreateCollection, claim: Claim) -> None:
         self.did("release")
         strike(self.folder, "release")
+
+    def look(self, collection: Collection) -> Look:
+        index = (("vector", Index("FLAT", Metric.L2)),)
+        return Look(TargetCollection(schema=collection, rows=NOT_COUNTED, indexes=index))
+
+    def drop_alias(self, step: DropAlias) -> None:
+        raise AssertionError("the fake target has no aliases")
+
+    def drop_collection(self, step: DropCollection) -> None:
+        strike(self.folder, "drop.before")
+        with self.base:
+            self.base.execute("DELETE FROM rows WHERE name = ?", [step.collection])
+            self.base.execute("DELETE FROM made WHERE name = ?", [step.collection])
+        self.did("drop")
+        strike(self.folder, "drop.after")
+
+    def create_alias(self, step: CreateAlias) -> None:
+        raise AssertionError("the fake target has no aliases")
+
+    def alter_collection(self, step: AlterCollection) -> None:
+        self.did("alter")
 
     def writer(self, step: CopySplits, split: Split, *, replay: bool) -> FakeWriter:
         self.did(f"writer {split.id}{' replay' if replay else ''}")
@@ -458,6 +481,7 @@ def make_plan(
             existing=there is not None and mode is Mode.APPEND,
             counted=there is not None and mode is Mode.UPSERT,
         ),
+        *((DropCollection("drop.articles", "articles"),) if there and mode is Mode.REPLACE else ()),
         CreateCollection(
             "create.articles",
             collection,

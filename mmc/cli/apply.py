@@ -23,7 +23,8 @@ from mmc.cli.plan import compile_spec, planned
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import MmcError, Refused
 from mmc.plan import codec
-from mmc.plan.model import CreateCollection, Mode, Plan
+from mmc.plan.ddl import DropCollection
+from mmc.plan.model import Plan
 from mmc.views.out import Out, Output
 
 
@@ -92,7 +93,7 @@ def _plan(
         text = f"run {codec.digest(plan)[:12]} of this spec did not end: its plan is continued"
         report(out, (Diagnostic("MMC636", text, Severity.NOTE),))
     else:
-        compiled = compile_spec(file, variables, env)
+        compiled = compile_spec(file, variables, env, emit=out)
         plan = compiled.plan
         report(out, compiled.diagnostics)
         out.plan(plan, codec.digest(plan))
@@ -101,11 +102,7 @@ def _plan(
 
 
 def _ask(out: Out, plan: Plan, file: Path, consent: Consent) -> None:
-    replaced = [
-        step.collection.name
-        for step in plan.steps
-        if isinstance(step, CreateCollection) and step.mode is Mode.REPLACE and step.exists
-    ]
+    replaced = [step.collection for step in plan.steps if isinstance(step, DropCollection)]
     if consent.yes:
         if replaced and not consent.allow_replace:
             raise MmcError(

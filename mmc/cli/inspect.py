@@ -35,7 +35,8 @@ def command(
     """Look at both ends of SPEC, without writing; the facts as JSON on stdout or into a file."""
 
     def body(out: Out) -> int:
-        facts = api.inspect(api.load_spec(want_spec(spec), variables=variables, env=env))
+        loaded = api.load_spec(want_spec(spec), variables=variables, env=env)
+        facts = api.inspect(loaded, emit=out)
         text = codec.write_facts(facts)
         if target is None:
             out.document(text)

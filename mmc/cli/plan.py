@@ -20,7 +20,7 @@ from mmc.cli.options import (
 )
 from mmc.diagnostics import Diagnostic
 from mmc.errors import SpecInvalid
-from mmc.events import Planned
+from mmc.events import Emit, Planned
 from mmc.plan import codec
 from mmc.plan.model import Plan
 from mmc.views.out import Out, Output
@@ -40,6 +40,7 @@ def compile_spec(
     env: Mapping[str, str],
     facts: Path | None = None,
     *,
+    emit: Emit,
     as_new: bool = False,
 ) -> Compiled:
     """Spec file to plan.
@@ -49,6 +50,7 @@ def compile_spec(
         variables: values of --var.
         env: the environment for templates.
         facts: a saved inspection; None looks at both ends.
+        emit: gets what is tried again meanwhile.
         as_new: as if the target were empty, for looking only.
 
     Raises:
@@ -58,7 +60,7 @@ def compile_spec(
     if loaded.spec is None:
         raise SpecInvalid(loaded.diagnostics)
     if facts is None:
-        seen = api.inspect(loaded.spec)
+        seen = api.inspect(loaded.spec, emit=emit)
     else:
         seen = codec.read_facts(facts.read_text(encoding="utf-8"), str(facts))
     if as_new:
@@ -118,7 +120,7 @@ def command(
 
     def body(out: Out) -> int:
         try:
-            compiled = compile_spec(spec, variables, env, facts)
+            compiled = compile_spec(spec, variables, env, facts, emit=out)
         except SpecInvalid as error:
             if format_ in ("full", "json"):
                 raise

@@ -33,7 +33,7 @@ def command(
     def body(out: Out) -> int:
         from mmc.views.table import table_text
 
-        compiled = compile_spec(spec, variables, env, as_new=True)
+        compiled = compile_spec(spec, variables, env, emit=out, as_new=True)
         report(out, compiled.diagnostics)
         for name, table in api.preview(compiled.plan, rows):
             out.document(table_text(name, table, as_json=out.json))

@@ -77,15 +77,19 @@ def unlock_(run: str, state: str, output: Output) -> int:
 @state_option
 @output_options
 def forget(run: str, state: str, output: Output) -> int:
-    """Remove what is recorded of RUN. The target is not touched."""
+    """Remove what is recorded of RUN. The target and staged files are not touched."""
 
     def body(out: Out) -> int:
-        from mmc.run.clean import forget_run
+        from mmc.run.clean import forget_run, staged_by
         from mmc.state.store import Store
+        from mmc.views.runs import staged_line
 
         with Store.open(state, make=False) as store:
+            left = staged_by(store, run)
             found = forget_run(store, run, out)
         out.line(f"Forgot run {found.run} ({found.plan_name}). What it made in the target stays.")
+        for one in left:
+            out.line(staged_line(one.folder, one.files, one.begun))
         return 0
 
     return framed("state forget", output, body)

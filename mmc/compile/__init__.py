@@ -26,6 +26,7 @@ from mmc.compile.steps import make_steps
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Facts
 from mmc.plan import codec
+from mmc.plan.ddl import AlterCollection
 from mmc.plan.drift import seen_source, seen_target
 from mmc.plan.model import CopySplits, Plan, RowPolicy, Summary
 from mmc.spec.load import Spec
@@ -118,7 +119,9 @@ def _plan(draft: Draft, findings: tuple[Diagnostic, ...]) -> Plan:
         executor=draft.executor,
         summary=Summary(
             create=creates,
-            change=0,
+            change=sum(
+                len(step.changes) for step in draft.steps if isinstance(step, AlterCollection)
+            ),
             replace=replaces,
             rows=None if None in rows else sum(count or 0 for count in rows),
             bytes=sum(drafted.source.bytes for drafted in draft.collections),

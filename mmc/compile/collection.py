@@ -7,10 +7,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from mmc.compile.carry import carry_over
 from mmc.compile.casts import KEY_NAMES
 from mmc.compile.draft import CollectionDraft, Draft, FieldDraft
 from mmc.compile.existing import join_existing
-from mmc.compile.takes import no_nulls, refuse_existing, refuse_type
+from mmc.compile.settings import properties_of, settle
+from mmc.compile.takes import (
+    can_be_null,
+    may_be_null,
+    no_nulls,
+    refuse_existing,
+    refuse_type,
+)
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Capabilities
 from mmc.plan.model import Mapping, Mode
@@ -38,15 +46,17 @@ def _build(
         name=collection.to,
         fields=tuple(mapping.field for mapping in mappings),
         dynamic=_dynamic(draft, collection, able, findings),
-        shards=collection.spec.shards,
+        shards=collection.spec.shards or 1,
         partitions=_partitions(collection),
         description=collection.spec.description,
+        properties=properties_of(collection),
     )
     built = replace(collection, collection=schema, mappings=tuple(mappings))
+    built = carry_over(draft, built, findings)
     _check_vectors(draft, built, able, findings)
     _check_partitions(draft, built, able, findings)
     findings += _limits(draft, built, able)
-    joined = join_existing(draft, built, findings)
+    joined = settle(draft, join_existing(draft, built, findings), findings)
     findings += refuse_existing(draft, joined)
     return joined
 
@@ -141,7 +151,7 @@ def _nullable(
     able = draft.able(collection)
     said = field.spec.nullable if field.spec else None
     vector = field.type is not None and field.type.is_vector
-    storable = able.nullable and not is_key and (able.nullable_vectors or not vector)
+    storable = can_be_null(able, field.type) and not is_key
     if said and not storable:
         findings.append(
             no_nulls(
@@ -150,15 +160,10 @@ def _nullable(
                 field.to,
                 "a primary key" if is_key else "a vector here" if vector else "a field here",
                 field.place("nullable"),
+                field.type,
             )
         )
-    if said is not None:
-        return said and storable
-    if field.declared is not None:
-        return field.declared.nullable and storable
-    if field.spec is not None and field.spec.default is not None:
-        return False
-    return field.nullable and storable
+    return may_be_null(field) and storable
 
 
 def _dynamic(

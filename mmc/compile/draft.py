@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Capabilities, Facts, SourceCollection, SourceField, TargetCollection
+from mmc.plan.ddl import Change
 from mmc.plan.model import Executor, Layout, Mapping, RestColumn, Split, Staging, Step
 from mmc.spec.load import Spec
 from mmc.spec.models import CollectionSpec, FieldSpec
@@ -71,7 +72,12 @@ class FieldDraft:
 
 @dataclass(frozen=True, slots=True)
 class CollectionDraft:
-    """One collection on its way to its steps."""
+    """One collection on its way to its steps.
+
+    Attributes:
+        lost: of a collection that is replaced: what the new one will not have.
+        changes, new_description: of one that exists and stays.
+    """
 
     at: Path
     spec: CollectionSpec
@@ -92,6 +98,9 @@ class CollectionDraft:
     layout: Layout | None = None
     staging: Staging | None = None
     splits: tuple[Split, ...] = ()
+    lost: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    new_description: Change | None = None
 
     def with_fields(self, fields: Iterable[FieldDraft]) -> CollectionDraft:
         return replace(self, fields=tuple(fields))
@@ -125,6 +134,7 @@ class Draft:
             elements=frozenset(dict(able.format_elements).get(format_, able.elements)),
             nullable=able.nullable and nulls,
             nullable_vectors=able.nullable_vectors and nulls,
+            nullable_arrays=able.nullable_arrays and format_ not in able.format_empty_is_null,
         )
 
     def say(self, findings: Iterable[Diagnostic]) -> Draft:

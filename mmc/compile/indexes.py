@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mmc.compile.draft import CollectionDraft, Draft, Path
+from mmc.compile.heldindex import contradicts, handed_on, lost_indexes, staying
 from mmc.compile.indexfit import Misfit, misfit, of_gpu, with_defaults
 from mmc.compile.indexparams import fitted, plain, wrong_params
 from mmc.diagnostics import Diagnostic, Severity
-from mmc.plan.model import Mapping, Mode
+from mmc.plan.model import Mapping
 from mmc.spec.checks import INDEX_TYPES
 from mmc.spec.models import NO_INDEX, IndexSpec
 from mmc.types import FieldType, Index, Metric, TypeKind, freeze
@@ -26,7 +27,8 @@ def choose_indexes(draft: Draft) -> Draft:
             index = _choose(draft, collection, mapping, findings)
             if index is not None:
                 chosen.append((mapping.field.name, *index))
-        collections.append(replace(collection, indexes=tuple(chosen)))
+        lost = (*collection.lost, *lost_indexes(draft, collection, findings))
+        collections.append(replace(collection, indexes=tuple(chosen), lost=lost))
     return replace(draft, collections=tuple(collections)).say(findings)
 
 
@@ -38,10 +40,13 @@ def _choose(
     at = field.at if field is not None else collection.at
     type_ = mapping.field.type
     carried = field.source.index if field is not None and field.source is not None else None
-    joins = draft.spec.model.load.mode in (Mode.APPEND, Mode.UPSERT)
-    if joins and collection.existing is not None:
+    old = handed_on(draft, collection, mapping)
+    held, name = staying(draft, collection), mapping.field.name
+    if held is not None and said is not None and name in held:
+        findings += contradicts(draft, collection, name, at, said, held[name])
+    if held is not None and (said is None or name in held):
         return None
-    if said == NO_INDEX or (said is None and not type_.is_vector):
+    if said == NO_INDEX or (said is None and old is None and not type_.is_vector):
         return None
     if carried is not None and carried.metric is None and not _says_metric(said):
         findings.append(
@@ -58,11 +63,14 @@ def _choose(
     able = draft.able(collection)
     key = mapping.field.primary_key
     if isinstance(said, IndexSpec):
-        metric = said.metric or (carried.metric if carried else None)
+        metric = said.metric or (old or carried or said).metric
         if metric is None and type_.is_vector:
             metric = _default_metric(type_)
             findings.append(_metric_note(draft, (*at, "index"), mapping, metric))
-        index = Index(said.type, metric if type_.is_vector else None, freeze(said.params))
+        params = freeze(said.params)
+        if not params and old is not None and old.type == said.type:
+            params = old.params
+        index = Index(said.type, metric if type_.is_vector else None, params)
         index = plain(index, type_, able)
         made = with_defaults(index, able)
         if refused := list(_refused(draft, collection, mapping, (*at, "index"), made)):
@@ -70,6 +78,10 @@ def _choose(
         elif able.index_types and of_gpu(made):
             findings.append(_gpu_only(draft, collection, mapping, (*at, "index", "type"), made))
         return made, "as the spec says" if made == index else "as the spec says, with defaults"
+    if old is not None:
+        if carried is not None and carried.metric != old.metric:
+            findings.append(_metrics_differ(draft, collection, mapping, at, carried, old))
+        return old, "as the collection that is replaced has it"
     if carried is None or carried.metric is None:
         metric = _default_metric(type_)
         findings.append(_metric_note(draft, at, mapping, metric))
@@ -107,6 +119,25 @@ def _choose(
         )
         return made, "from the source, made to fit"
     return made, "from the source" if made == carried else "from the source, with defaults"
+
+
+def _metrics_differ(
+    draft: Draft,
+    collection: CollectionDraft,
+    mapping: Mapping,
+    at: Path,
+    carried: Index,
+    old: Index,
+) -> Diagnostic:
+    return draft.finding(
+        "MMC378",
+        f"`{collection.to}.{mapping.field.name}`: the source ranks by {carried.metric}, the"
+        f" collection that is replaced by {old.metric}; {old.metric} stays",
+        at,
+        severity=Severity.WARNING,
+        hint=f"say index: {{type: {old.type}, metric: {old.metric}}} (or {carried.metric}) to"
+        " settle it",
+    )
 
 
 def _gpu_only(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mmc.compile.draft import CollectionDraft, Draft
-from mmc.compile.takes import formats_for
+from mmc.compile.takes import formats_for, may_be_null
 from mmc.diagnostics import Diagnostic
-from mmc.plan.model import Layout, Staging
+from mmc.plan.model import Layout, Mode, Staging
 from mmc.types import freeze
 
 
@@ -45,10 +45,20 @@ def _lay_out(
 
 
 def _format_for(draft: Draft, collection: CollectionDraft) -> str:
-    """The first format that carries every field; where none does, the first: the fields that it
-    does not carry are refused one by one.
+    """The first format that carries every field, of an existing collection too; where none does,
+    the first: the fields that it does not carry are refused one by one.
     """
     able = draft.able(collection)
-    types = [field.type for field in collection.fields if field.type is not None]
-    fitting = (one for one in able.formats if all(one in formats_for(able, t) for t in types))
+    fields = [
+        (field.type, may_be_null(field)) for field in collection.fields if field.type is not None
+    ]
+    joins = draft.spec.model.load.mode in (Mode.APPEND, Mode.UPSERT)
+    if joins and collection.existing is not None:
+        there = collection.existing.schema.fields
+        fields += [(field.type, field.nullable) for field in there]
+    fitting = (
+        one
+        for one in able.formats
+        if all(one in formats_for(able, type_, nullable=null) for type_, null in fields)
+    )
     return next(fitting, able.formats[0])

@@ -64,6 +64,8 @@ def choose_route(draft: Draft) -> Draft:
             )
         )
     collections = tuple(_route(draft, collection) for collection in draft.collections)
+    for collection in collections:
+        findings += _flaws(draft, collection)
     return replace(draft, collections=collections).say(findings)
 
 
@@ -98,6 +100,44 @@ def _no_bulk(draft: Draft, target: TargetFacts) -> Diagnostic:
     )
 
 
+def _flaws(draft: Draft, collection: CollectionDraft) -> Iterator[Diagnostic]:
+    """What imports of this version of the target would spoil, in a collection that goes by them."""
+    bulk = draft.facts.bulk
+    if bulk is None or collection.route != f"{bulk.type}.{bulk.route}":
+        return
+    able = bulk.capabilities
+    hint = "upgrade the server before, or say load.route: insert"
+    if able.partition_key_flaw and _has_partition_key(draft, collection):
+        yield draft.finding("MMC558", able.partition_key_flaw, ("load", "route"), hint=hint)
+    if able.import_flaw:
+        yield draft.finding(
+            "MMC559", able.import_flaw, ("load", "route"), severity=Severity.WARNING, hint=hint
+        )
+
+
+def _has_partition_key(draft: Draft, collection: CollectionDraft) -> bool:
+    joins = draft.spec.model.load.mode is Mode.APPEND and collection.existing is not None
+    if joins and collection.existing is not None:
+        return any(field.partition_key for field in collection.existing.schema.fields)
+    declared = (field.declared for field in collection.source.fields)
+    return any(entry.partition_key for entry in collection.spec.fields) or any(
+        field.partition_key for field in declared if field is not None
+    )
+
+
+def _flaw(draft: Draft, collection: CollectionDraft) -> str:
+    """Why rows are better not imported into this version, though they could be."""
+    if draft.facts.bulk is None:
+        return ""
+    able = draft.facts.bulk.capabilities
+    keyed = able.partition_key_flaw if _has_partition_key(draft, collection) else ""
+    return keyed or able.import_flaw
+
+
+def _makes_keys(collection: CollectionDraft) -> bool:
+    return any(field.auto_id for field in collection.spec.fields)
+
+
 def _route(draft: Draft, collection: CollectionDraft) -> CollectionDraft:
     target = draft.facts.target
     if target.capabilities.whole_files:
@@ -126,8 +166,10 @@ def _why_bulk(draft: Draft, collection: CollectionDraft) -> str:
     rows = collection.source.rows
     if load.route == "bulk":
         return f"as the spec says; server {bulk.version}"
-    if any(field.auto_id for field in collection.spec.fields):
+    if _makes_keys(collection):
         return "the server makes the keys, so rows could not be inserted again"
+    if _flaw(draft, collection):
+        return ""
     if rows is None or rows >= FEW_ROWS:
         return f"{rows_text(rows)}, staging is given; server {bulk.version}"
     return ""
@@ -145,4 +187,4 @@ def _why_insert(draft: Draft, collection: CollectionDraft) -> str:
         return "this target imports no staged files"
     if draft.facts.bulk is None:
         return "no staging is given"
-    return f"under {FEW_ROWS:,} rows"
+    return _flaw(draft, collection) or f"under {FEW_ROWS:,} rows"

@@ -10,6 +10,7 @@ from dataclasses import replace
 from mmc.compile.draft import CollectionDraft, Draft
 from mmc.compile.existing import left_out
 from mmc.facts import SourceField
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -101,18 +102,7 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
     counted = joins and mode is Mode.UPSERT and model.verify.count != "off"
     if appends or counted or not _key_is_unique(drafted):
         steps.append(CheckKeys(f"keys.{name}", copy.id, existing=appends, counted=counted))
-    steps.append(
-        CreateCollection(
-            f"create.{name}",
-            collection,
-            mode,
-            exists=there is not None,
-            rows_before=there.rows if there and mode is not Mode.REPLACE else 0,
-            left_out=left_out(there) if there and joins else (),
-            asked=there.asked if there else "",
-            claimed=(there.run or "") if there else "",
-        )
-    )
+    steps += _create(drafted, mode)
     able = draft.able(drafted)
     indexes: list[Step] = []
     if not able.whole_files:
@@ -148,6 +138,44 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
     if drafted.staging is not None and not drafted.staging.keep:
         steps.append(RemoveStaged(f"clean.{name}", copy.id))
     return steps
+
+
+def _create(drafted: CollectionDraft, mode: Mode) -> Iterator[Step]:
+    """Makes the collection, in the place of an old one, or checks and alters one that stays."""
+    collection = drafted.collection
+    assert collection is not None
+    name = collection.name
+    there = drafted.existing if mode is not Mode.FAIL else None
+    create = CreateCollection(
+        f"create.{name}",
+        collection,
+        mode,
+        exists=there is not None,
+        asked=there.asked if there else "",
+        claimed=(there.run or "") if there else "",
+    )
+    if there is None:
+        yield create
+    elif mode is Mode.REPLACE:
+        yield from (DropAlias(f"unalias.{alias}", name, alias) for alias in there.aliases)
+        yield DropCollection(f"drop.{name}", name, drafted.lost, there.run or "")
+        keyed = any(field.partition_key for field in collection.fields)
+        yield replace(
+            create,
+            consistency=there.consistency,
+            key_partitions=there.key_partitions if keyed else 0,
+        )
+        yield from (CreateAlias(f"alias.{alias}", name, alias) for alias in there.aliases)
+    else:
+        yield replace(
+            create,
+            rows_before=there.rows,
+            left_out=left_out(there),
+            indexes=there.indexes,
+            aliases=there.aliases,
+        )
+        if drafted.changes or drafted.new_description:
+            yield AlterCollection(f"alter.{name}", name, drafted.changes, drafted.new_description)
 
 
 def _key_is_unique(drafted: CollectionDraft) -> bool:

@@ -15,13 +15,17 @@ from mmc.types import FieldType, TypeKind
 _FILES = {"parquet": "Parquet", "numpy": "NumPy", "json": "JSON"}
 
 
-def formats_for(able: Capabilities, type_: FieldType) -> tuple[str, ...]:
-    """The formats whose files carry every value of a type, in order of preference."""
+def formats_for(able: Capabilities, type_: FieldType, *, nullable: bool = False) -> tuple[str, ...]:
+    """The formats whose files carry every value of a type, in order of preference; of an array that
+    may be null, without those in which an empty one is the same.
+    """
+    lost = able.format_empty_is_null if nullable and type_.element is not None else ()
     types, elements = dict(able.format_types), dict(able.format_elements)
     return tuple(
         one
         for one in able.formats
-        if type_.kind in types.get(one, ())
+        if one not in lost
+        and type_.kind in types.get(one, ())
         and (type_.element is None or type_.element.kind in elements.get(one, able.elements))
     )
 
@@ -61,21 +65,53 @@ def refuse_existing(draft: Draft, collection: CollectionDraft) -> Iterator[Diagn
     for field in collection.existing.schema.fields:
         if field.name not in said and not _takes(able, field.type):
             yield _refused(draft, collection, field.name, field.type, collection.at)
-        elif field.nullable and not able.nullable:
-            there = "a field that is nullable in the existing collection"
-            yield no_nulls(draft, collection, field.name, there, collection.at)
+        elif field.nullable and not can_be_null(able, field.type):
+            kind = "a field" if field.type.element is None else "an array"
+            what = f"{kind} that is nullable in the existing collection"
+            yield no_nulls(draft, collection, field.name, what, collection.at, field.type)
+
+
+def may_be_null(field: FieldDraft) -> bool:
+    """Whether the field is to be nullable, if the target can."""
+    said = field.spec.nullable if field.spec else None
+    if said is not None:
+        return said
+    if field.declared is not None:
+        return field.declared.nullable
+    if field.spec is not None and field.spec.default is not None:
+        return False
+    return field.nullable
+
+
+def can_be_null(able: Capabilities, type_: FieldType | None) -> bool:
+    """Whether a field of this type may be null, beside the primary key."""
+    if type_ is not None and type_.is_vector:
+        return able.nullable and able.nullable_vectors
+    if type_ is not None and type_.element is not None:
+        return able.nullable and able.nullable_arrays
+    return able.nullable
 
 
 def no_nulls(
-    draft: Draft, collection: CollectionDraft, name: str, what: str, at: Path
+    draft: Draft,
+    collection: CollectionDraft,
+    name: str,
+    what: str,
+    at: Path,
+    type_: FieldType | None = None,
 ) -> Diagnostic:
-    """MMC352: `what` cannot be null here."""
+    """MMC352: `what`, of this type, cannot be null here."""
     where, hint = "", ""
     bulk = draft.facts.bulk
     if collection.staging is not None and collection.layout is not None and bulk is not None:
-        others = bulk.capabilities.format_nulls
-        if bulk.capabilities.nullable and others and collection.layout.format not in others:
-            where = f" in {_FILES[collection.layout.format]} files"
+        format_, others = collection.layout.format, bulk.capabilities.format_nulls
+        if type_ is not None and type_.element is not None:
+            lost = bulk.capabilities.format_empty_is_null
+            others = tuple(one for one in others if one not in lost)
+            if format_ in lost:
+                where = f": Milvus {bulk.version} imports an empty one as null"
+        if bulk.capabilities.nullable and others and format_ not in others:
+            where = f" in {_FILES[format_]} files{where}"
             hint = _other_format(others)
     return draft.finding(
         "MMC352", f"`{collection.to}.{name}`: {what} cannot be null{where}", at, hint=hint

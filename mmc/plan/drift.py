@@ -179,6 +179,9 @@ def _target_collection(collection: TargetCollection) -> Iterator[tuple[str, str]
         "description": schema.description,
         "aliases": ", ".join(collection.aliases),
         "functions": ", ".join(collection.functions),
+        "options of fields": ", ".join(collection.field_options),
+        "consistency": collection.consistency,
+        "partitions by key": str(collection.key_partitions or ""),
         "run of mmc": collection.run,
     }
     yield from ((f"{name}/{what}", value) for what, value in more.items() if value)

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from mmc.diagnostics import Diagnostic
 from mmc.facts import Extent
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.types import ArrowType, Collection, Field, Index, JsonValue
 
 FORMAT_VERSION = 1
@@ -165,17 +166,26 @@ class Staging:
 
 @dataclass(frozen=True, slots=True)
 class CreateCollection:
-    """Makes the database if needed, the collection and its partitions; with `replace` drops what is
-    there first.
+    """Makes the database if needed, the collection and its partitions; what a `replace` finds there
+    was dropped by an earlier step.
 
     May be a check only: for append and upsert the collection must be there as `collection` says,
-        and nothing is made. `rows_before` is the count seen at plan time (0 for a new one).
-        `asked` is the alias that the spec names, where it names one; `collection` has the real
-        name, which all steps work on. `claimed` is the run that was filling it when planned.
-        `left_out`: fields that are there and not in `collection`; rows come without them.
+        and nothing is made.
 
     While the run goes on, a collection that it made says so in its property `mmc.run`; the end of
     the run takes that off.
+
+    Attributes:
+        exists: it was there when the plan was made.
+        rows_before: the count seen at plan time (0 for a new one).
+        asked: alias that the spec names, where it names one; `collection` has the real name, which
+            all steps work on.
+        claimed: the run that was filling it when planned.
+        left_out: fields that are there and not in `collection`; rows come without them.
+        consistency: level of a new collection; "" leaves it to the target.
+        key_partitions: number of partitions that a partition key spreads rows over; 0 leaves it to
+            the target.
+        indexes, aliases: of append and upsert: what is there and stays.
     """
 
     id: str
@@ -186,6 +196,10 @@ class CreateCollection:
     left_out: tuple[str, ...] = ()
     asked: str = ""
     claimed: str = ""
+    consistency: str = ""
+    key_partitions: int = 0
+    indexes: tuple[tuple[str, Index], ...] = ()
+    aliases: tuple[str, ...] = ()
     kind: Literal["create_collection"] = "create_collection"
 
     @property
@@ -385,7 +399,11 @@ class Verify:
 
 
 Step: TypeAlias = (
-    CreateCollection
+    DropAlias
+    | DropCollection
+    | CreateCollection
+    | CreateAlias
+    | AlterCollection
     | CheckKeys
     | CopySplits
     | ImportFiles

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from mmc.casts import CASTS
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -30,7 +31,7 @@ from mmc.plan.model import (
     Verify,
     WriteManifest,
 )
-from mmc.types import DYNAMIC_FIELD, Collection, JsonValue
+from mmc.types import DYNAMIC_FIELD, JsonValue
 
 CHANGING = frozenset(
     {"round", "parse", "text", "utf8", "base64", "hex", "iso", "json"}
@@ -124,6 +125,16 @@ def _step(
     step: Step, plan: Plan, copies: dict[str, CopySplits], several: bool, verbose: bool
 ) -> Iterator[Line]:
     match step:
+        case DropAlias():
+            yield Line(Symbol.REMOVE, (f"alias {step.alias}",), f"leads to {step.collection}")
+        case DropCollection():
+            lost = tuple(Line(Symbol.REMOVE, (what,), "not made again") for what in step.lost)
+            name = f"collection {step.collection}"
+            yield Line(Symbol.REMOVE, (name,), "dropped, with all rows in it", lost)
+        case CreateAlias():
+            yield Line(Symbol.ADD, (f"alias {step.alias}",), f"leads to {step.collection}")
+        case AlterCollection():
+            yield Line(Symbol.CHANGE, (f"alter {step.collection}",), "", tuple(_altered(step)))
         case CreateCollection():
             yield from _collection(step, plan, verbose)
         case CheckKeys():
@@ -181,8 +192,6 @@ def _collection(step: CreateCollection, plan: Plan, verbose: bool) -> Iterator[L
         sources = ", ".join(column.source for column in copy.rest)
         fields += (Line(Symbol.ADD, (DYNAMIC_FIELD, "json", f"<- {sources}")),)
     name = f"collection {made.name}"
-    if step.exists and step.mode is Mode.REPLACE:
-        yield Line(Symbol.REMOVE, (name,), "dropped, with all rows in it")
     if step.exists and step.mode in (Mode.APPEND, Mode.UPSERT):
         note = f"{step.mode} to {rows_text(step.rows_before)} that are there"
         fields += tuple(
@@ -191,10 +200,22 @@ def _collection(step: CreateCollection, plan: Plan, verbose: bool) -> Iterator[L
         shown = f"collection {step.asked} -> {made.name}" if step.asked else name
         yield Line(Symbol.CHANGE, (shown,), note, fields)
     else:
-        yield Line(Symbol.ADD, (name,), _shape(made), fields)
+        properties = tuple(
+            Line(Symbol.ADD, (f"property {key}",), value) for key, value in made.properties
+        )
+        yield Line(Symbol.ADD, (name,), _shape(step), fields + properties)
 
 
-def _shape(made: Collection) -> str:
+def _altered(step: AlterCollection) -> Iterator[Line]:
+    for change in step.changes:
+        of = "" if change is step.description else "property "
+        before = "none" if change.before is None else _text(change.before)
+        note = f"{before} -> {_text(change.after)}"
+        yield Line(Symbol.CHANGE, (f"{of}{change.name}",), note)
+
+
+def _shape(step: CreateCollection) -> str:
+    made = step.collection
     parts = [
         many(len(made.fields), "field"),
         f"dynamic {'on' if made.dynamic else 'off'}",
@@ -202,6 +223,12 @@ def _shape(made: Collection) -> str:
     ]
     if made.partitions:
         parts.append(many(len(made.partitions), "partition"))
+    if step.key_partitions:
+        parts.append(f"{many(step.key_partitions, 'partition')} by key")
+    if step.consistency:
+        parts.append(f"consistency {step.consistency}")
+    if made.description:
+        parts.append(_text(made.description))
     return ", ".join(parts)
 
 

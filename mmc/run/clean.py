@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from mmc.errors import StateError
 from mmc.events import Emit
+from mmc.plan.model import RemoveStaged
 from mmc.run.staging import StagingPlace
 from mmc.state.lease import Lease
 from mmc.state.store import Run, Store
@@ -42,8 +44,20 @@ def clean_run(store: Store, run: str, emit: Emit, *, force: bool = False) -> tup
     return removed
 
 
+@dataclass(frozen=True, slots=True)
+class StagedFiles:
+    """Of one collection: the folder, and the names of the files in it. `begun`: splits of which a
+    killed attempt may have left more, whole or half-written.
+    """
+
+    folder: str
+    files: tuple[str, ...]
+    begun: tuple[str, ...]
+
+
 def forget_run(store: Store, run: str, emit: Emit) -> Run:
-    """Removes all that is recorded of a run, and gives what it was. The target stays as it is.
+    """Removes all that is recorded of a run, and gives what it was. The target and staged files
+    stay as they are: see `staged_by`.
 
     Raises:
         StateError: no such run.
@@ -52,6 +66,29 @@ def forget_run(store: Store, run: str, emit: Emit) -> Run:
     with _alone(store, store.run(run), emit) as found:
         store.forget(found.run)
     return found
+
+
+def staged_by(store: Store, run: str) -> tuple[StagedFiles, ...]:
+    """The staged files that a run wrote, and did not remove itself; `clean` may have. Once the run
+    is forgotten, nobody knows them. Raises StateError: no such run.
+    """
+    return tuple(_staged(store, store.run(run)))
+
+
+def _staged(store: Store, run: Run) -> Iterator[StagedFiles]:
+    plan, steps = store.plan_of(run.run), store.steps(run.run)
+    removes = (step for step in plan.steps if isinstance(step, RemoveStaged))
+    removed = {step.copy for step in removes if step.id in steps and steps[step.id].done}
+    for copy in plan.copies:
+        if copy.staging is None or not copy.staging.key or copy.id in removed:
+            continue
+        place = StagingPlace.of(copy)
+        records = store.splits(run.run, copy.id)
+        folder = f"{place.key}/{place.directory}/"
+        files = tuple(file.path.removeprefix(folder) for one in records for file in one.files)
+        begun = tuple(record.split for record in records if not record.done)
+        if files or begun:
+            yield StagedFiles(place.url_of(folder), files, begun)
 
 
 @contextmanager

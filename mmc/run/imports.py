@@ -8,42 +8,45 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from mmc.errors import TargetBusy, TargetError
-from mmc.events import Emit, ImportAsked, ImportDone, ImportProgress
+from mmc.errors import TargetBusy
+from mmc.events import Emit, ImportAsked, ImportDone, ImportProgress, ImportStalled, Retrying
 from mmc.plan.model import CopySplits, ImportFiles
+from mmc.run import importfaults as faults
+from mmc.run.importfaults import GONE as GONE
 from mmc.run.pace import call
+from mmc.run.standstill import Standstill
 from mmc.spi import FileGroup, FileRecord, Importer, ImportTask, TaskState
 from mmc.state.ledger import ImportRecord, ImportStatus, Ledger
 from mmc.state.store import SplitRecord
 
 ATTEMPTS: Final = 5
-"""Times that a request is made whose task the server gave up without fault of the files."""
+"""Times that a process makes a request whose task the server gives up without fault of the files.
+"""
 AGAIN_SECONDS: Final = 60.0
-"""Wait before a request is made again that the server gave up because it was restarted: one that
-comes at once may go to a node that is not up yet, and stays there for 15 minutes (seen on 2.3.5).
+"""Wait before a request is made again that the server gave up because it was restarted, or could
+not read its storage: one that comes at once may go to a node that is not up yet, and stays there
+for 15 minutes (seen on 2.3.5).
 """
 SETTLE_SECONDS: Final = 5.0
 """A request whose sender was killed, or had no answer, is listed by the server at the latest after
 this.
 """
-GONE: Final = "MMC544"
-"""Code of a task that the server no longer knows: whether it brought its rows cannot be told."""
-_GONE_HINT: Final = (
-    "compare count(*) of the collection with the rows of its files; then plan again with load.mode:"
-    " replace, or drop the collection, `mmc state forget` the run, and apply again"
-)
-POLL_SECONDS: Final = (0.1, 0.5)
-"""Between looks at the tasks: first, and longest."""
+POLL_SECONDS: Final = (0.5, 2.0)
+"""Between looks at the tasks: first, and longest. A server goes on with them every 2 s, and 2.3 is
+better not asked often (see `mmc.sinks.milvus.grpcimport`).
+"""
 
 
 class Imports:
     """The requests of one ImportFiles step, over all attempts of a run.
 
     Args:
+        before: rows that the collection had before the first of this run.
         kept: raises when the lease is no longer ours; called with the answer of every ledger write.
         should_stop: looked at between calls; `check_stop` raises then.
     """
@@ -55,6 +58,7 @@ class Imports:
         target: Importer,
         ledger: Ledger,
         *,
+        before: int,
         emit: Emit,
         kept: Callable[[bool], None],
         should_stop: Callable[[], bool],
@@ -64,7 +68,7 @@ class Imports:
     ) -> None:
         self._step, self._copy = step, copy
         self._target, self._ledger = target, ledger
-        self._emit, self._kept = emit, kept
+        self._rows_before, self._emit, self._kept = before, emit, kept
         self._should_stop, self._check_stop = should_stop, check_stop
         self._sleep, self._clock = sleep, clock
         self._splits: dict[str, SplitRecord] = {}
@@ -76,6 +80,9 @@ class Imports:
         self._begun: dict[str, float] = {}
         self._sent: dict[str, float] = {}
         self._started = clock()
+        self._again_at: dict[str, float] = {}
+        self._empty: set[str] = set()
+        self._tries: dict[str, int] = {}
         self._before: dict[frozenset[str], tuple[str, ...]] | None = None
         self._looked = self._started
 
@@ -109,14 +116,16 @@ class Imports:
         for record in list(self._requests.values()):
             if record.status is ImportStatus.INTENDED:
                 self._ask(record, fresh=False)
-        wait, moved, stood = POLL_SECONDS[0], self._clock(), self._marks()
+        wait = POLL_SECONDS[0]
+        still = Standstill(self._step.stall_seconds, clock=self._clock, tell=self._tell_still)
         while self._open():
             self._check_stop()
             self._look()
-            if self._marks() != stood:
-                moved, stood, wait = self._clock(), self._marks(), POLL_SECONDS[0]
-            elif self._clock() - moved > self._step.stall_seconds:
-                raise self._stalled()
+            if still.moved(self._marks()):
+                wait = POLL_SECONDS[0]
+            elif still.too_long():
+                tasks = [record.task for record in self._open()]
+                raise faults.stalled(self._copy.collection.name, tasks, self._step.stall_seconds)
             if self._open():
                 self._sleep(wait)
                 wait = min(wait * 1.5, POLL_SECONDS[1])
@@ -166,6 +175,7 @@ class Imports:
         self._kept(self._ledger.submitted(record.request, task))
         self._reload(record.request)
         self._begun[record.request] = self._clock()
+        self._tries[record.request] = self._tries.get(record.request, 0) + 1
         self._emit(
             ImportAsked(
                 self._step.id, record.request, task, len(record.splits), record.attempt, adopted
@@ -191,23 +201,13 @@ class Imports:
             )
         found = [task for task in there if frozenset(task.files) == files]
         alive = [task.id for task in found if task.state is not TaskState.FAILED]
+        name = self._copy.collection.name
         if len(alive) > 1:
-            raise TargetError(
-                f"{self._copy.collection.name}: the server has imported the files of request"
-                f" {record.request} {len(alive)} times (tasks {', '.join(alive)})",
-                hint="its rows are doubled: plan again with load.mode: replace",
-                code="MMC547",
-            )
+            raise faults.imported_twice(name, record.request, alive)
         age = (datetime.now(UTC) - record.asked_at).total_seconds()
-        if not found and age > self._target.memory_seconds:
-            raise TargetError(
-                f"{self._copy.collection.name}: it cannot be told whether the import of request"
-                f" {record.request}, asked for at {record.asked_at:%Y-%m-%d %H:%M:%S}Z, arrived:"
-                " the server does not list it, and forgets imports after"
-                f" {self._target.memory_seconds:,.0f} seconds",
-                hint=_GONE_HINT,
-                code=GONE,
-            )
+        memory = self._target.memory_seconds
+        if not found and age > memory:
+            raise faults.not_listed(name, record.request, record.asked_at, memory)
         return alive[0] if alive else (found[-1].id if found else "")
 
     def _pause(self, seconds: float) -> None:
@@ -252,16 +252,20 @@ class Imports:
                     self._failed(record, task)
                 case _:
                     pass
+        if self._empty:
+            self._ask_for_empty()
         self._tell()
 
     def _completed(self, record: ImportRecord, task: ImportTask) -> None:
         wanted = self._rows(record)
+        if not task.rows and wanted:
+            # Seen on 2.3.5 when the answers of its storage were cut: nothing came of it.
+            self._empty.add(record.request)
+            return
         if task.rows != wanted:
-            raise TargetError(
-                f"{self._copy.collection.name}: import {record.task} brought {task.rows:,} rows,"
-                f" its files hold {wanted:,}",
-                hint="plan again with load.mode: replace; if it happens again, report it",
-                code="MMC543",
+            raise faults.wrong_rows(
+                self._copy.collection.name,
+                f"import {record.task} brought {task.rows:,} rows, its files hold {wanted:,}",
             )
         self._kept(self._ledger.completed(record.request, task.rows))
         self._reload(record.request)
@@ -272,39 +276,75 @@ class Imports:
     def _failed(self, record: ImportRecord, task: ImportTask) -> None:
         # A failed task brought nothing. One that failed before this process began is tried again:
         # applying again says that its cause is mended.
-        before = record.request not in self._begun and task.code != GONE
-        if before or (task.again and record.attempt < ATTEMPTS):
-            if task.again:
-                self._pause(AGAIN_SECONDS)
-            self._kept(self._ledger.intend_again(record))
-            self._ask(self._reload(record.request), fresh=True)
+        tries = self._tries.get(record.request, 0)
+        if task.again and tries < ATTEMPTS:
+            if self._due(record, task.reason):
+                self._send_again(record)
+        elif not tries and task.code != GONE:
+            self._send_again(record)
+        else:
+            name = self._copy.collection.name
+            raise faults.failed(name, replace(task, id=record.task), self._files(record.splits))
+
+    def _ask_for_empty(self) -> None:
+        """Asks again for what is said to have brought no rows, once the collection, with no import
+        under way, has as many as all others brought.
+
+        Raises:
+            TargetError: it has another number, or this was asked for often enough (MMC543).
+        """
+        records = self._open()
+        if any(record.request not in self._empty for record in records):
             return
-        files = self._files(record.splits)
-        what = f"{self._copy.collection.name}: import {record.task} of {files[0]}" + (
-            f" and {len(files) - 1:,} more files" if len(files) > 1 else ""
+        name = self._copy.collection.name
+        for record in records:
+            if self._tries.get(record.request, 0) >= ATTEMPTS:
+                raise faults.wrong_rows(
+                    name, f"import {record.task} {faults.EMPTY}, after {ATTEMPTS} tries"
+                )
+        due = [record for record in records if self._due(record, faults.EMPTY)]
+        if not due:
+            return
+        expected = self._rows_before + sum(record.rows for record in self._requests.values())
+        there = call(
+            f"count what was imported into {name}",
+            lambda: self._target.rows_there(self._copy),
+            emit=self._emit,
+            should_stop=self._should_stop,
         )
-        if task.code == GONE:
-            raise TargetError(
-                f"{what}: it cannot be told whether its rows arrived: {task.reason}",
-                hint=_GONE_HINT,
-                code=GONE,
+        if there != expected:
+            tasks = ", ".join(record.task for record in records)
+            raise faults.wrong_rows(
+                name,
+                f"the server says that import {tasks} brought no rows, but the collection has"
+                f" {there:,} rows, and {expected:,} without those",
             )
-        raise TargetError(
-            f"{what} failed: {task.reason}",
-            hint="nothing of it is in the collection; mend the cause and apply again",
-            code=task.code or "MMC543",
-        )
+        for record in due:
+            self._send_again(record)
 
-    def _stalled(self) -> TargetError:
-        waiting = ", ".join(record.task for record in self._open())
-        return TargetError(
-            f"{self._copy.collection.name}: imports made no progress for"
-            f" {self._step.stall_seconds:,} seconds (tasks {waiting})",
-            hint="look at the server's log and load; apply again goes on waiting for them",
-            code="MMC548",
-        )
+    def _due(self, record: ImportRecord, reason: str) -> bool:
+        """Whether it is time to make a request again: not at once, and others go on meanwhile."""
+        now = self._clock()
+        if record.request not in self._again_at:
+            self._again_at[record.request] = now + AGAIN_SECONDS
+            what = f"import {record.task} of {self._copy.collection.name}"
+            self._emit(Retrying(what, reason, record.attempt, AGAIN_SECONDS))
+        return now >= self._again_at[record.request]
 
-    def _marks(self) -> tuple[object, ...]:
+    def _send_again(self, record: ImportRecord) -> None:
+        self._again_at.pop(record.request, None)
+        self._empty.discard(record.request)
+        self._stands.pop(record.request, None)
+        self._kept(self._ledger.intend_again(record))
+        self._ask(self._reload(record.request), fresh=True)
+
+    def _tell_still(self, seconds: float, left: float) -> None:
+        tasks = tuple(r.task for r in self._open() if r.request not in self._again_at)
+        if tasks:
+            name = self._copy.collection.name
+            self._emit(ImportStalled(self._step.id, name, tasks, seconds, left))
+
+    def _marks(self) -> Hashable:
         """What changes when something moves."""
         stands = ((t.id, t.state, t.progress, t.rows) for t in self._stands.values())
         return (len(self._open()), *sorted(stands))

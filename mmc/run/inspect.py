@@ -5,12 +5,20 @@ network.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from mmc import registry
 from mmc.errors import SourceChanged, SourceMissing
+from mmc.events import Emit
 from mmc.facts import Facts, SourceFacts, TargetFacts
 from mmc.plan.model import CopySplits, CreateCollection, Endpoint, Plan
+from mmc.run.pace import call
 from mmc.spi import Sample
+
+LOOKS: Final = 7
+"""Times that a target which is away is looked at: over 16 to 32 seconds, as long as sources wait
+for theirs. A person who mistyped an address waits too.
+"""
 
 
 def inspect_source(endpoint: Endpoint, collections: Sequence[str], sample: Sample) -> SourceFacts:
@@ -31,6 +39,20 @@ def inspect_target(endpoint: Endpoint, route: str, collections: Sequence[str]) -
         PluginMissing: no plug-in serves this target by this route.
     """
     return registry.sink(endpoint.type, route).inspect(endpoint.options, collections)
+
+
+def reach_target(
+    endpoint: Endpoint, route: str, collections: Sequence[str], emit: Emit
+) -> TargetFacts:
+    """`inspect_target`, again and again for half a minute while the target is away or busy; each
+    wait is told. Raises what that raises.
+    """
+    return call(
+        f"look at target {endpoint.type}",
+        lambda: inspect_target(endpoint, route, collections),
+        emit=emit,
+        attempts=LOOKS,
+    )
 
 
 def inspect_again(plan: Plan) -> Facts:

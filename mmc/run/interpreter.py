@@ -27,6 +27,7 @@ from mmc.events import (
 )
 from mmc.facts import Facts
 from mmc.plan import codec
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -53,6 +54,7 @@ from mmc.run.pace import call
 from mmc.run.proof import (
     HELD,
     KEYS,
+    OWN_PROPERTIES,
     PARTITIONS_BEFORE,
     ROWS_BEFORE,
     copy_of,
@@ -70,8 +72,13 @@ from mmc.state.lease import Lease
 from mmc.state.store import RunStatus, SplitRecord, Store
 from mmc.state.unfinished import restart_unwritten, take_back
 from mmc.types import JsonValue
+from mmc.verify.partitions import counted_alone
 
 T = TypeVar("T")
+
+_CHANGING = (DropAlias, DropCollection, CreateCollection)
+"""Steps that change a target's collections, the first of which asks for staging places that work.
+"""
 
 
 def apply_plan(
@@ -184,13 +191,13 @@ def _create(
     first of ours, in all and in the partitions that ours go to: with `on_drift` it may be another
     than planned.
     """
-    target.ensure(step, claim)
-    if not step.makes:
-        made = step.collection
-        rows = target.count_partitions(made, partitions) if partitions else ()
-        held: dict[str, JsonValue] = dict(zip(partitions, rows, strict=True))
-        return {ROWS_BEFORE: target.count(made), PARTITIONS_BEFORE: held}
-    return None
+    own: dict[str, JsonValue] = {**target.ensure(step, claim)}
+    if step.makes:
+        return {OWN_PROPERTIES: own}
+    made = step.collection
+    rows = target.count_partitions(made, partitions) if partitions else ()
+    held: dict[str, JsonValue] = dict(zip(partitions, rows, strict=True))
+    return {OWN_PROPERTIES: own, ROWS_BEFORE: target.count(made), PARTITIONS_BEFORE: held}
 
 
 class _Apply:
@@ -233,8 +240,8 @@ class _Apply:
         )
         before = self._store.steps(self._run.run)
         ended = {id_ for id_, record in before.items() if record.done}
-        created = (step.id for step in self._plan.steps if isinstance(step, CreateCollection))
-        first_created = next((id_ for id_ in created if id_ not in ended), None)
+        changing = (step.id for step in self._plan.steps if isinstance(step, _CHANGING))
+        first_change = next((id_ for id_ in changing if id_ not in ended), None)
         left = [step for step in self._plan.steps if step.id not in ended]
         first_effect = next((step.id for step in left if not isinstance(step, CheckKeys)), None)
         good = True
@@ -249,7 +256,7 @@ class _Apply:
                 continue
             if step.id == first_effect:
                 self._check_access(left)
-            if step.id == first_created:
+            if step.id == first_change:
                 self._staged.check(ended)
             began = time.monotonic()
             first = self._store.step_begun(self._run.run, step.id, step.kind)
@@ -290,6 +297,18 @@ class _Apply:
     def _carry_out(self, step: Step, *, begun: bool) -> _Outcome:
         """`begun`: an earlier attempt began this step."""
         match step:
+            case DropAlias():
+                target = self._targets.of(step.collection)
+                self._attempt.call(label_of(step), lambda: target.drop_alias(step))
+            case DropCollection():
+                target = self._targets.of(step.collection)
+                self._attempt.call(label_of(step), lambda: target.drop_collection(step))
+            case CreateAlias():
+                target = self._targets.of(step.collection)
+                self._attempt.call(label_of(step), lambda: target.create_alias(step))
+            case AlterCollection():
+                target = self._targets.of(step.collection)
+                self._attempt.call(label_of(step), lambda: target.alter_collection(step))
             case CreateCollection():
                 return _Outcome(self._create(step, begun))
             case CheckKeys():
@@ -335,7 +354,7 @@ class _Apply:
         name = step.collection.name
         target = self._targets.of(name)
         copies = (copy for copy in self._plan.copies if copy.collection.name == name)
-        parts = [partition for copy in copies for partition in copy.partitions]
+        parts = [part for copy in copies for part in counted_alone(copy, step.collection)]
         # What is tried again may have made it the first time.
         claims = chain((claim_of(self._run, begun=begun),), repeat(claim_of(self._run, begun=True)))
         return self._attempt.call(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -12,7 +13,6 @@ from mmc.plan.model import (
     CreateCollection,
     ImportFiles,
     LoadCollection,
-    Mode,
     RemoveStaged,
     Step,
     Verify,
@@ -23,9 +23,16 @@ from mmc.plan.model import (
 def label_of(step: Step) -> str:
     """A step in a few words, for events."""
     match step:
+        case DropAlias():
+            return f"drop alias {step.alias} of {step.collection}"
+        case DropCollection():
+            return f"drop {step.collection}"
+        case CreateAlias():
+            return f"create alias {step.alias} of {step.collection}"
+        case AlterCollection():
+            return f"alter {step.collection}"
         case CreateCollection():
-            made = not step.exists or step.mode is Mode.REPLACE
-            return f"{'create' if made else 'check'} {step.collection.name}"
+            return f"{'create' if step.makes else 'check'} {step.collection.name}"
         case CheckKeys():
             return f"check keys of {step.copy.removeprefix('copy.')}"
         case CopySplits():

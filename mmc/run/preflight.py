@@ -10,12 +10,15 @@ from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import PlanStale, StateError, TargetError, UnfinishedRun
 from mmc.events import Diagnosed, Emit
 from mmc.facts import Facts
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.drift import Difference, compare, seen_source, seen_target, without
 from mmc.plan.model import CopySplits, CreateCollection, LoadCollection, Plan
 from mmc.run.claims import claim_of
 from mmc.state.lease import normal_address, target_identity, target_key
 from mmc.state.store import Run, StepRecord, Store
 from mmc.state.unfinished import touched, unfinished
+
+_ON_NAMED = (DropAlias, DropCollection, CreateAlias, AlterCollection, LoadCollection)
 
 
 def refuse_elsewhere(plan: Plan, run: Run) -> None:
@@ -150,8 +153,8 @@ def _tell(end: str, difference: Difference, emit: Emit) -> None:
 def _begun_collections(
     plan: Plan, run: Run | None, steps: Mapping[str, StepRecord], now: Facts
 ) -> set[str]:
-    """Target collections that this run has begun to load, make or fill. Of one that was not loaded
-    the facts told only what was stored.
+    """Target collections that this run has begun to drop, load, make, alter or fill. Of one that
+    was not loaded the facts told only what was stored.
 
     Not one that it began to make, and that is there without having been made by it.
     """
@@ -168,6 +171,6 @@ def _begun_collections(
                 begun.add(step.collection.name)
         elif isinstance(step, CopySplits):
             begun.add(step.collection.name)
-        elif isinstance(step, LoadCollection):
+        elif isinstance(step, _ON_NAMED):
             begun.add(step.collection)
     return begun

@@ -19,14 +19,17 @@ from mmc.run.stop import StopFlag, ending_of
 from mmc.run.targets import OpenTargets
 from mmc.state.store import SplitRecord, StepRecord, Store
 from mmc.verify.check import DoneSplit, Replaced, verify_step
+from mmc.verify.planned import planned
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS_BEFORE = "rows_before"
 PARTITIONS_BEFORE = "partitions_before"
+OWN_PROPERTIES = "own_properties"
 """Rows of each partition that the plan writes to. Both stand in the recorded result of a
-CreateCollection step.
+CreateCollection step, and so does OWN_PROPERTIES: those that the target gave a new collection by
+itself.
 """
 
 KEYS, HELD = "rows", "held"
@@ -67,13 +70,15 @@ def verify_plan(
 class Recorded:
     """What a run recorded of a copy. `rows_before`: rows that the collection had before its first
     row; None when none stay. `partitions_before`: the same of each partition. `replaced`: what an
-    upsert replaces of them, where it was counted.
+    upsert replaces of them, where it was counted. `own_properties`: what the target gave the
+    collection by itself.
     """
 
     splits: Sequence[SplitRecord]
     rows_before: int | None
     partitions_before: Mapping[str, int] = field(default_factory=dict)
     replaced: Replaced | None = None
+    own_properties: Mapping[str, str] = field(default_factory=dict)
 
 
 def recorded(store: Store, run: str, plan: Plan, step: Verify) -> Recorded:
@@ -83,11 +88,13 @@ def recorded(store: Store, run: str, plan: Plan, step: Verify) -> Recorded:
     found = result if isinstance(result, dict) else {}
     before, parts = found.get(ROWS_BEFORE), found.get(PARTITIONS_BEFORE)
     held = parts.items() if isinstance(parts, dict) else ()
+    own = found.get(OWN_PROPERTIES)
     return Recorded(
         store.splits(run, step.copy),
         before if isinstance(before, int) else None,
         {name: rows for name, rows in held if isinstance(rows, int)},
         _replaced(plan, step, steps),
+        {name: str(value) for name, value in own.items()} if isinstance(own, dict) else {},
     )
 
 
@@ -99,6 +106,16 @@ def _replaced(plan: Plan, step: Verify, steps: Mapping[str, StepRecord]) -> Repl
     found = record.result if record is not None and isinstance(record.result, dict) else {}
     keys, held = found.get(KEYS), found.get(HELD)
     return Replaced(keys, held) if isinstance(keys, int) and isinstance(held, int) else None
+
+
+def rows_before(store: Store, run: str, plan: Plan, copy: CopySplits) -> int:
+    """Rows that stay in the collection of a copy, counted before the first of it came."""
+    name = copy.collection.name
+    makes = (step for step in plan.steps if isinstance(step, CreateCollection))
+    create = store.steps(run).get(next(it.id for it in makes if it.collection.name == name))
+    result = create.result if create is not None else None
+    before = result.get(ROWS_BEFORE) if isinstance(result, dict) else None
+    return before if isinstance(before, int) else 0
 
 
 def verify_copied(
@@ -135,8 +152,10 @@ def verify_copied(
                 for split in copy.splits
             ],
             create=create,
+            shape=planned(plan, step.collection),
             partitions_before=known.partitions_before,
             replaced=known.replaced,
+            own_properties=known.own_properties,
             read_split=read_split,
             emit=emit,
             should_stop=should_stop,

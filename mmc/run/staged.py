@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import cast
 
-from mmc.plan.model import CopySplits, CreateCollection, ImportFiles, Mode, RemoveStaged
+from mmc.plan.ddl import DropCollection
+from mmc.plan.model import CopySplits, ImportFiles, RemoveStaged
 from mmc.run.attempt import Attempt
 from mmc.run.copying import Copying
 from mmc.run.imports import Imports
 from mmc.run.labels import label_of
-from mmc.run.proof import copy_of
+from mmc.run.proof import copy_of, rows_before
 from mmc.run.staging import StagingPlace
 from mmc.run.targets import OpenTargets
 from mmc.spi import Importer
@@ -39,11 +40,9 @@ class StagedCopies:
             TargetError: a place cannot be used, or files of a copy cannot carry its fields.
         """
         dropped = {
-            step.collection.name
+            step.collection
             for step in self._plan.steps
-            if isinstance(step, CreateCollection)
-            and step.mode is Mode.REPLACE
-            and step.id not in done
+            if isinstance(step, DropCollection) and step.id not in done
         }
         for copy in self._plan.copies:
             if copy.id in self._following and copy.id not in done:
@@ -88,6 +87,7 @@ class StagedCopies:
                 copy,
                 self._importer(copy),
                 Ledger(attempt.store.database, attempt.run.run, step.id, attempt.holder),
+                before=rows_before(attempt.store, attempt.run.run, self._plan, copy),
                 emit=attempt.emit,
                 kept=self._kept,
                 should_stop=attempt.should_stop,

@@ -26,6 +26,7 @@ from mmc.io.manifest import (
     dump,
     parse,
 )
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -40,7 +41,18 @@ from mmc.plan.model import (
 from mmc.sinks import marks
 from mmc.sinks.parts import PartSplitWriter
 from mmc.spec.endpoints import FilesTarget
-from mmc.spi import ALONE, Claim, Config, Fence, Progress, WrittenSplit, unfenced, unheard
+from mmc.spi import (
+    ALONE,
+    NOT_COUNTED,
+    Claim,
+    Config,
+    Fence,
+    Look,
+    Progress,
+    WrittenSplit,
+    unfenced,
+    unheard,
+)
 from mmc.types import ELEMENTS, Collection, TypeKind
 
 VERSION = "1"
@@ -123,12 +135,10 @@ class FilesFolder:
         except SourceError as error:
             raise _as_target_error(error) from None
 
-    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> None:
+    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> dict[str, str]:
         """Makes sure that no collection of that name is in the folder, nor parts of one, and that
-        no other run writes there.
-
-        With `replace` the files that the manifest records for it are removed, and its entry; files
-        that no manifest records are left alone.
+        no other run writes there. With `replace`, parts that no manifest records are left alone:
+        they will be written over.
         """
         self._fence()
         folder = urls.join_url(self.url, step.collection.name)
@@ -137,6 +147,7 @@ class FilesFolder:
         self._prepare(step)
         if claim.run:
             marks.mark(folder, self.storage, claim.run)
+        return {}
 
     def release(self, step: CreateCollection, claim: Claim) -> None:
         """Takes the mark of a run off the folder of a collection."""
@@ -151,23 +162,31 @@ class FilesFolder:
                 hint="use replace, or another folder",
                 code="MMC531",
             )
-        manifest = self.manifest()
-        if manifest.entry(name) is None:
-            if step.mode is Mode.FAIL:
-                self._refuse_unrecorded(name)
-            self._make_folder(name)
-            return
-        if step.mode is Mode.FAIL or not step.exists:
+        if self.manifest().entry(name) is not None:
             raise TargetUntouched(
                 f"{self.url} holds a collection {name} already",
                 hint="choose another folder, or plan again with `load: {mode: replace}`",
                 code="MMC530",
             )
-        # Files first: a kill in between leaves an entry that names what is still to be removed.
-        parts = manifest.parts(name)
-        self._remove(file.path for part in parts for file in part.stored)
-        urls.write_text(urls.join_url(self.url, NAME), dump(manifest.without(name)), self.storage)
+        if step.mode is Mode.FAIL:
+            self._refuse_unrecorded(name)
         self._make_folder(name)
+
+    def drop_collection(self, step: DropCollection) -> None:
+        """Removes the files that the manifest records for a collection, and its entry, unless
+        another run writes there.
+
+        Files first: a kill in between leaves an entry that names what is still to be removed.
+        """
+        folder = urls.join_url(self.url, step.collection)
+        with refused_untouched():
+            marks.refuse_others(folder, self.storage, step.claimed)
+        manifest = self.manifest()
+        parts = manifest.parts(step.collection)
+        self._remove(file.path for part in parts for file in part.stored)
+        if manifest.entry(step.collection) is not None:
+            rest = manifest.without(step.collection)
+            urls.write_text(urls.join_url(self.url, NAME), dump(rest), self.storage)
 
     def _refuse_unrecorded(self, name: str) -> None:
         """Parts that no manifest records are not ours to overwrite. No attempt of this run wrote
@@ -206,6 +225,16 @@ class FilesFolder:
     def writer(self, step: CopySplits, split: Split, *, replay: bool) -> PartSplitWriter:
         """A writer for one split. A replay writes the same names, so nothing depends on it."""
         return PartSplitWriter(self.url, self.storage, step, split, fence=self._fence)
+
+    def drop_alias(self, step: DropAlias) -> None:
+        """Refused: files have one name. So are the next two."""
+        raise TargetError(f"files have no aliases: {step.id} cannot be done", code="MMC538")
+
+    def create_alias(self, step: CreateAlias) -> None:
+        raise TargetError(f"files have no aliases: {step.id} cannot be done", code="MMC538")
+
+    def alter_collection(self, step: AlterCollection) -> None:
+        raise TargetError(f"a manifest is not altered: {step.id} cannot be done", code="MMC538")
 
     def build_index(self, step: BuildIndex) -> None:
         """Refused: an index of a files target is a line of the manifest, not a step."""
@@ -253,14 +282,49 @@ class FilesFolder:
         paths = [(f"{directory}/{path}", size) for path, size in found]
         return [(path, size) for path, size in paths if layout.part_of(path) is not None]
 
-    def count(self, collection: Collection) -> int:
-        """Rows of all parts in the folder, by the parts themselves.
+    def look(self, collection: Collection) -> Look:
+        """What the manifest records of a collection, and whether its files are so: there, with
+        their bytes and sha256, and no part beside them, for an import would read that too.
 
-        Where a manifest records the collection, its files must be there with their bytes and
-        sha256; a part that it does not record is counted too, for an import would read it.
+        Raises:
+            TargetError: no manifest records it (MMC539).
+        """
+        manifest = self.manifest()
+        entry = manifest.entry(collection.name)
+        if entry is None:
+            raise TargetError(
+                f"{urls.join_url(self.url, NAME)} records no collection {collection.name}",
+                hint="apply the plan again",
+                code="MMC539",
+            )
+        stored = [file for part in manifest.parts(collection.name) for file in part.stored]
+        try:
+            problems = [problem for file in stored if (problem := self._problem(file))]
+            damaged = bool(problems)
+            known = {file.path for file in stored}
+            problems += [
+                f"MMC715: {urls.join_url(self.url, path)}: the manifest does not record it"
+                for path, _ in self._files_below(entry.directory)
+                if path not in known
+            ]
+        except SourceError as error:
+            raise _as_target_error(error) from None
+        found = TargetCollection(schema=entry.schema, rows=NOT_COUNTED, indexes=entry.indexes)
+        return Look(
+            found,
+            aliases=False,
+            properties=False,
+            files=len(stored),
+            problems=tuple(problems),
+            damaged=damaged,
+        )
+
+    def count(self, collection: Collection) -> int:
+        """Rows of all parts in the folder, by the parts themselves, also of those that the manifest
+        does not record.
         """
         try:
-            entry = self._checked(collection)
+            entry = self.manifest().entry(collection.name)
             return sum(
                 layout.count_rows(format_, urls.join_url(self.url, part), self.storage, collection)
                 for part, format_ in self._parts_of(entry, collection.name)
@@ -284,25 +348,18 @@ class FilesFolder:
             raise _as_target_error(error) from None
         return [rows[name] for name in partitions]
 
-    def _checked(self, collection: Collection) -> ManifestEntry | None:
-        manifest = self.manifest()
-        for part in manifest.parts(collection.name):
-            for file in part.stored:
-                self._check(file)
-        return manifest.entry(collection.name)
-
-    def _check(self, file: ManifestFile) -> None:
+    def _problem(self, file: ManifestFile) -> str:
+        """What is wrong with a file that the manifest records; "" where nothing is."""
         url = urls.join_url(self.url, file.path)
         if not urls.exists(url, self.storage):
-            raise TargetError(f"{url}: in the manifest, but not there", code="MMC533")
+            return f"MMC533: {url}: in the manifest, but not there"
         with urls.open_blob(url, self.storage) as blob:
             size = blob.size
         if size != file.bytes:
-            raise TargetError(
-                f"{url}: {size:,} bytes, but {file.bytes:,} were written", code="MMC533"
-            )
+            return f"MMC533: {url}: {size:,} bytes, but {file.bytes:,} were written"
         if sha256_of(url, self.storage) != file.sha256:
-            raise TargetError(f"{url}: its content is not what was written", code="MMC533")
+            return f"MMC533: {url}: its content is not what was written"
+        return ""
 
     def _parts_of(self, entry: ManifestEntry | None, name: str) -> list[tuple[str, str]]:
         """Parts that are there: (path relative to the target, format)."""

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
+from mmc.plan.ddl import Loss
 from mmc.plan.model import Mode, OnDrift, OnError
 from mmc.spec.sizes import bytes_of
 from mmc.types import DENSE_VECTORS, FieldType, Metric, TypeKind, TypeSyntaxError, nearest_hint
@@ -167,10 +168,16 @@ class CollectionSpec(Model):
     """
     dynamic: bool | None = None
     """Enable the dynamic field. Default: only when `rest` is `dynamic`."""
-    shards: Annotated[int, Field(ge=1, le=64)] = 1
-    """Shards of a new collection."""
+    shards: Annotated[int | None, Field(ge=1, le=64)] = None
+    """Shards of a new collection. Default: 1, or as many as the collection has that is replaced."""
     description: str = ""
-    """Description of a new collection."""
+    """Description of the collection; of one that exists it is changed, where the server can.
+    Default: that of the collection that is replaced.
+    """
+    properties: dict[str, str | int | float | bool] = {}
+    """Properties of the collection by Milvus's names, such as `{collection.ttl.seconds: 864000}`.
+    They are added to those of a collection that exists or is replaced.
+    """
 
 
 FILE_SIZES = (1 << 20, 1 << 33)
@@ -210,6 +217,10 @@ class LoadSpec(Model):
     """`auto` chooses and shows the reason in the plan."""
     mode: Mode = Mode.FAIL
     """An existing collection: `fail`, `append`, `upsert` or `replace` (drops it first)."""
+    allow_loss: list[Loss] = []
+    """With `replace`: what of the old collection may be lost, since mmc cannot make it again.
+    Without it such a collection is an error in the plan.
+    """
     split_bytes: Annotated[int | None, Field(ge=1 << 16, le=1 << 34)] = None
     """Wanted size of a split in the source, in bytes. Default: 128 MiB, or about 100,000 rows for
     inserts.

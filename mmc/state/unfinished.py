@@ -13,6 +13,7 @@ from typing import assert_never
 import sqlalchemy as sa
 
 from mmc.errors import SpecInvalid
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -132,6 +133,8 @@ def _writes(step: Step, copied: Collection[str], asked: Collection[str]) -> bool
         case ImportFiles():
             return step.id in asked
         case BuildIndex() | WriteManifest():
+            return True
+        case DropAlias() | DropCollection() | CreateAlias() | AlterCollection():
             return True
         case _:
             assert_never(step)

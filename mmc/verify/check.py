@@ -21,10 +21,14 @@ from mmc.errors import Stopped
 from mmc.events import Emit, Verified, VerifyProgress
 from mmc.io.arrow import canonical_schema
 from mmc.plan.model import CopySplits, CreateCollection, Mode, Split, Verify
-from mmc.spi import Target
+from mmc.plan.tree import many
+from mmc.spi import Look, Target
 from mmc.types import Collection
 from mmc.verify.digest import Digest, combine
+from mmc.verify.partitions import Counts, counted_alone, partition_problems
+from mmc.verify.planned import Planned
 from mmc.verify.rows import differences, key_hashes, shown
+from mmc.verify.shape import shape_notes, shape_problems
 
 NAMED = 10
 """Differing rows that a verdict names at most."""
@@ -102,18 +106,22 @@ def verify_step(
     splits: Sequence[DoneSplit],
     *,
     create: CreateCollection,
+    shape: Planned,
     read_split: ReadSplit,
     emit: Emit,
     should_stop: Callable[[], bool],
     partitions_before: Mapping[str, int] | None = None,
     replaced: Replaced | None = None,
+    own_properties: Mapping[str, str] | None = None,
 ) -> Verified:
     """Verifies one collection.
 
     Modes `fail` and `replace`: count(*) and the digest of the whole collection must be what was
     written. `append` and `upsert`: rows that were there before must not disturb, so the count is
     judged against `create.rows_before` and the digests compare our rows only, found by their keys.
-    Each partition that rows were written to is counted likewise, against `partitions_before`.
+    Each partition that rows were written to is counted likewise, against `partitions_before`, and
+    all others together. Schema, indexes, aliases and properties must be as `shape` says, but for
+    `own_properties`, which the target gave the collection when it was made.
 
     Returns:
         The verdict. `rows_expected` and `rows_found` are count(*); where a range of counts is
@@ -125,17 +133,32 @@ def verify_step(
         TargetError, SourceError: from reading.
     """
     check = _Check(step, copy, target, tuple(splits), read_split, emit, should_stop)
+    look = target.look(copy.collection)
+    misshapen = [*shape_problems(shape, look.found, own_properties or {}), *look.problems]
+    looked: list[str] = []
     alone = step.mode in (Mode.FAIL, Mode.REPLACE)
     written = check.rows_written
     problems: list[str] = []
-    misplaced: list[str] = []
     expected, found = written, -1
+    if look.damaged:
+        return Verified(
+            step.id,
+            copy.collection.name,
+            ok=False,
+            rows_expected=expected,
+            rows_found=found,
+            digest_expected="",
+            digest_found="",
+            problems=tuple(misshapen),
+            looked_at=tuple(_parts(look)),
+        )
     if step.count == "exact":
         found = target.count(copy.collection)
         expected = _expected_count(step.mode, create.rows_before, written, found, replaced)
         if found != expected:
             problems.append(f"MMC701: the target counts {found:,} rows, {expected:,} were expected")
-        misplaced += _misplaced(check, partitions_before or {})
+        looked.append("rows")
+    counted = found
 
     digest_expected = digest_found = ""
     if step.digest == "full":
@@ -153,18 +176,37 @@ def verify_step(
                 found = int(digest_found.partition(":")[0], 16)
             if problems:
                 problems += _name_rows(check, differing, alone)
+            looked.append("digest")
     elif problems and check.key:
         problems += _name_rows(check, check.splits, alone)
+    if step.count == "exact":
+        before = (0, {}) if alone else (create.rows_before, partitions_before or {})
+        problems += _misplaced(check, look.found.schema, counted, *before)
+        looked.append("partitions")
     return Verified(
         step.id,
         copy.collection.name,
-        ok=not (problems or misplaced),
+        ok=not (problems or misshapen),
         rows_expected=expected,
         rows_found=found,
         digest_expected=digest_expected,
         digest_found=digest_found,
-        problems=(*problems, *misplaced),
+        problems=(*problems, *misshapen),
+        looked_at=(*looked, *_parts(look)),
+        notes=tuple(shape_notes(shape, look.found)),
     )
+
+
+def _parts(look: Look) -> Iterator[str]:
+    """What was compared beside the rows."""
+    yield "schema"
+    yield many(len(look.found.indexes), "index")
+    if look.aliases:
+        yield "aliases"
+    if look.properties:
+        yield "properties"
+    if look.files:
+        yield many(look.files, "file")
 
 
 def _expected_count(
@@ -191,33 +233,25 @@ def _expected_count(
             return min(max(found, least), most)
 
 
-def _misplaced(check: _Check, before: Mapping[str, int]) -> Iterator[str]:
-    """A row in another partition than its own is missed by who asks for that one, though the whole
-    has every row.
-    """
-    sent = dict.fromkeys(check.copy.partitions, 0)
-    for done in check.splits:
-        if done.split.partition:
-            sent[done.split.partition] += done.rows_written
-    for partition, found in _counts(check):
-        written = sent[partition]
-        held = before.get(partition, 0)
-        # Of an upsert any part may have been replaced: a row of the same key may have gone to
-        # another partition.
-        expected = _expected_count(check.step.mode, held, written, found)
-        if found != expected:
-            yield (
-                f"MMC710: partition `{partition}` counts {found:,} rows, {expected:,} were expected"
-            )
-
-
-def _counts(check: _Check) -> Iterator[tuple[str, int]]:
-    names = check.copy.partitions
+def _misplaced(
+    check: _Check, there: Collection, found: int, rows_before: int, before: Mapping[str, int]
+) -> Iterator[str]:
+    """Rows in another partition than their own, though the whole has every row."""
+    names = counted_alone(check.copy, there)
+    if not names:
+        return
+    found_in: dict[str, int] = {}
     for start in range(0, len(names), PARTITIONS_AT_ONCE):
         _go_on(check)
         some = names[start : start + PARTITIONS_AT_ONCE]
         counts = check.target.count_partitions(check.copy.collection, some)
-        yield from zip(some, counts, strict=True)
+        found_in.update(zip(some, counts, strict=True))
+    yield from partition_problems(
+        check.step.mode,
+        ((done.split.partition, done.rows_written) for done in check.splits),
+        Counts(found=found, before=rows_before, found_in=found_in, before_in=before),
+        there.partitions,
+    )
 
 
 def _digest_problem(expected: str, found: str) -> str:

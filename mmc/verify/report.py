@@ -88,7 +88,8 @@ class RunCounts(Protocol):
 class CollectionReport:
     """One collection. `planned` is None where only reading told; `expected`, `found` are counts of
     the target. `left` were changed after the plan, and wait for the next one. `fingerprint` has
-    what was read, as `SourceCollection.fingerprint`."""
+    what was read, as `SourceCollection.fingerprint`; `looked_at` and `notes` are as in `Verified`.
+    """
 
     source: str
     target: str
@@ -114,6 +115,8 @@ class CollectionReport:
     quarantine: tuple[str, ...] = ()
     fingerprint: tuple[tuple[str, str], ...] = ()
     left: int = 0
+    looked_at: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def accounted(self) -> bool:
@@ -248,6 +251,8 @@ def _collection(
         reasons=tuple(done.reasons) if done else (),
         quarantine=tuple(done.quarantine) if done else (),
         left=done.rows_left if done else 0,
+        looked_at=found.looked_at if found else (),
+        notes=found.notes if found else (),
     )
     return replace(made, verdict=_verdict(made, found))
 

@@ -27,6 +27,7 @@ from mmc.events import (
     ImportAsked,
     ImportDone,
     ImportProgress,
+    ImportStalled,
     IndexProgress,
     NothingToDo,
     Paced,
@@ -49,7 +50,7 @@ from mmc.plan.tree import Symbol, layout, many, plan_tree, summary_line
 from mmc.secrets import REDACTOR
 from mmc.views import diagnostics
 from mmc.views.heartbeat import Heartbeat
-from mmc.views.messages import message, reasons_text
+from mmc.views.messages import looked_text, message, reasons_text
 from mmc.views.progress import Counted, StepProgress
 
 HEARTBEAT_SECONDS = 30.0
@@ -65,7 +66,11 @@ LONG_STEPS = frozenset(
 )
 """Kinds of steps whose beginning is told, too."""
 SYMBOLS = {
+    "drop_alias": Symbol.REMOVE,
+    "drop_collection": Symbol.REMOVE,
     "create_collection": Symbol.ADD,
+    "create_alias": Symbol.ADD,
+    "alter_collection": Symbol.CHANGE,
     "check_keys": Symbol.CHECK,
     "copy_splits": Symbol.COPY,
     "import_files": Symbol.COPY,
@@ -182,6 +187,8 @@ class HumanView:
                 self._quarantine(event)
             case Retrying():
                 self._tell(f"trying again: {message(event)}", style="yellow")
+            case ImportStalled():
+                self._tell(message(event), style="yellow")
             case Paced():
                 self._tell(f"slower: {message(event)}", style="yellow")
             case Verified():
@@ -226,6 +233,10 @@ class HumanView:
         self._print(self._out, text)
         for problem in event.problems:
             self._say(f"    {problem}", "red" if not event.ok else "")
+        for note in event.notes:
+            self._say(f"    note: {note}")
+        if event.looked_at:
+            self._say(f"    {looked_text(event)}")
 
     def _finish(self, event: RunFinished) -> None:
         self._end_step()

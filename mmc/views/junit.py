@@ -45,6 +45,7 @@ def render_report(report: Report) -> str:
             None
             if collection.verdict is Verdict.VERIFIED
             else "\n".join((f"verdict: {collection.verdict}", *collection.problems)),
+            f"looked at: {', '.join(collection.looked_at)}" if collection.looked_at else "",
         )
         for collection in report.collections
     )

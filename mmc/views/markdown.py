@@ -19,7 +19,7 @@ MOST_FILES = 20
 """Of a collection; the JSON form names all."""
 _VERDICTS = {
     Verdict.VERIFIED: "✅ **Verified**: everything that was sent is in the target, and equal.",
-    Verdict.DIFFERS: "❌ **Differs**: the target does not hold what was sent; problems below.",
+    Verdict.DIFFERS: "❌ **Differs**: the target is not as sent and planned; problems below.",
     Verdict.INCOMPLETE: "❌ **Incomplete**: splits are left, or rows are missing.",
     Verdict.UNVERIFIED: "⚠️ **Not verified**: everything was copied, but nothing was checked.",
 }
@@ -172,6 +172,10 @@ def _checked(collection: CollectionReport) -> Iterable[str]:
             f" `{short_digest(collection.digest_found) or 'none'}` {'equals' if same else 'is not'}"
             f" the `{short_digest(collection.digest_expected)}` of what was sent"
         )
+    if collection.looked_at:
+        yield f"  - looked at: {', '.join(collection.looked_at)}"
+    for note in collection.notes:
+        yield f"  - ℹ️ {_cell(note)}"
     if collection.verdict is Verdict.UNVERIFIED:
         yield "  - nothing"
     for problem in collection.problems:

@@ -12,6 +12,7 @@ from mmc.events import (
     ImportAsked,
     ImportDone,
     ImportProgress,
+    ImportStalled,
     IndexProgress,
     NothingToDo,
     Paced,
@@ -90,6 +91,14 @@ def message(event: Event) -> str:
         case ImportProgress():
             done = f"{event.requests_done:,} of {many(event.requests, 'import')} done"
             return f"{done}, {event.rows_done:,} of {event.rows:,} rows"
+        case ImportStalled():
+            others = f" and {len(event.tasks) - 1:,} more" if len(event.tasks) > 1 else ""
+            return (
+                f"no import into {event.collection} has made progress for"
+                f" {seconds_text(event.seconds)}: waiting for task {event.tasks[0]}{others}, at"
+                f" most {seconds_text(event.left_seconds)} more; a server that was restarted may"
+                " take 20 minutes to give up a task that it lost, which is then asked for again"
+            )
         case ImportDone():
             rows, took = many(event.rows, "row"), seconds_text(event.seconds)
             return f"import {event.request}: {rows} in {took}"
@@ -143,17 +152,24 @@ def counts_text(event: SplitDone | RunFinished) -> str:
 def verdict_text(event: Verified) -> str:
     """`articles: verified, 1,204,331 rows, digest 9f2c41d0 equal`"""
     if not event.ok:
-        return f"{event.collection}: DIFFERS, " + (
-            f"{event.rows_found:,} rows found, {event.rows_expected:,} expected"
-            if event.rows_found != event.rows_expected
-            else f"{event.rows_found:,} rows, but the content is not what was sent"
-        )
+        if event.rows_found not in (event.rows_expected, -1):
+            what = f"{event.rows_found:,} rows found, {event.rows_expected:,} expected"
+        elif event.digest_found != event.digest_expected:
+            what = f"{event.rows_found:,} rows, but the content is not what was sent"
+        else:
+            what = "the rows are there, but not all is as planned"
+        return f"{event.collection}: DIFFERS, {what}"
     parts = [f"{event.collection}: verified"]
     if event.rows_found >= 0:
         parts.append(many(event.rows_found, "row"))
     if event.digest_expected:
         parts.append(f"digest {short_digest(event.digest_found)} equal")
     return ", ".join(parts)
+
+
+def looked_text(event: Verified) -> str:
+    """`looked at: rows, digest, partitions, schema, 2 indexes, aliases, properties`"""
+    return f"looked at: {', '.join(event.looked_at)}"
 
 
 def short_digest(text: str) -> str:

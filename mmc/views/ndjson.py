@@ -13,6 +13,7 @@ from mmc.events import (
     Diagnosed,
     Event,
     Failed,
+    ImportStalled,
     IndexProgress,
     Paced,
     Quarantined,
@@ -81,7 +82,7 @@ def level(event: Event) -> str:
             return "info" if event.ok else "error"
         case RunFinished():
             return {"failed": "error", "partial": "warn"}.get(event.outcome, "info")
-        case Quarantined() | Retrying() | Paced():
+        case Quarantined() | Retrying() | Paced() | ImportStalled():
             return "warn"
         case SplitStarted() | SplitProgress() | VerifyProgress() | IndexProgress():
             return "debug"

@@ -45,6 +45,27 @@ def _run_data(run: Run) -> dict[str, Any]:
     }
 
 
+NAMED_FILES = 20
+"""Files of a folder that are told one by one."""
+
+
+def staged_line(folder: str, files: Sequence[str], begun: Sequence[str]) -> str:
+    """What of a run nobody removes any more: the files of a folder, and splits that a killed
+    attempt had begun.
+    """
+    named = ", ".join(files[:NAMED_FILES])
+    if len(files) > NAMED_FILES:
+        named += f" and {len(files) - NAMED_FILES:,} more"
+    parts = [many(len(files), "file")] if files else []
+    if begun:
+        parts.append(f"what was begun of {many(len(begun), 'split')}")
+    return (
+        "Staged files that no `mmc clean` has removed stay too, and mmc does not know them any"
+        f" more: {' and '.join(parts)} below {folder}{': ' if named else ''}{named}."
+        " Remove that folder by hand."
+    )
+
+
 def runs_text(runs: Sequence[Run], *, as_json: bool) -> str:
     """One line a run."""
     if as_json:

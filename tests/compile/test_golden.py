@@ -21,7 +21,7 @@ from tests.compile.facttable import read_case
 from tests.compile.plantext import plan_text
 
 CASES = sorted((Path(__file__).parents[1] / "cases" / "compile").iterdir())
-WHOLE = {"append_to_not_loaded", "bulk_into_2_3", "faiss_ivf_with_join"}
+WHOLE = {"append_to_not_loaded", "bulk_into_2_3", "faiss_ivf_with_join", "replace_carries_over"}
 """Cases whose plan stands there as it is saved."""
 
 

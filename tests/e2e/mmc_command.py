@@ -67,9 +67,9 @@ def _checked(args: Sequence[str], result: Result, code: int) -> Result:
     return result
 
 
-def start(folder: Path, *args: str) -> Command:
+def start(folder: Path, *args: str, env: dict[str, str] | None = None) -> Command:
     """Starts `mmc ARGS` in its own process group."""
-    return Command(folder, args, env=_environment(None), own_group=True)
+    return Command(folder, args, env=_environment(env), own_group=True)
 
 
 def kill_until_done(

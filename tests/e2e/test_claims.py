@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mmc.errors import MmcError, PlanStale, TargetError
+from mmc.plan.ddl import DropCollection
 from mmc.plan.model import Mode
 from mmc.sinks.milvus import ensure as ensuring
 from mmc.sinks.milvus.schema import CLAIM
@@ -168,10 +169,17 @@ ENSURES: list[tuple[str, Claim, dict[str, Any], str, bool]] = [
     (OURS.run, replace(OURS, begun=False), {}, "", True),
     ("", OURS, {"mode": Mode.REPLACE}, "MMC520", True),
     ("", OURS, {"mode": Mode.APPEND}, "MMC520", True),
-    ("", OURS, {"mode": Mode.REPLACE, "exists": True}, "", False),
+    # What a replace found was dropped before, so what is there now appeared since.
+    ("", OURS, {"mode": Mode.REPLACE, "exists": True}, "MMC520", True),
     (OURS.run, OURS, {"mode": Mode.REPLACE, "exists": True}, "", True),
-    (OTHERS.run, OURS, {"mode": Mode.REPLACE, "exists": True}, "MMC581", True),
-    (OTHERS.run, OURS, {"mode": Mode.REPLACE, "exists": True, "claimed": OTHERS.run}, "", False),
+    (OTHERS.run, OURS, {"mode": Mode.REPLACE, "exists": True}, "MMC520", True),
+    (
+        OTHERS.run,
+        OURS,
+        {"mode": Mode.REPLACE, "exists": True, "claimed": OTHERS.run},
+        "MMC520",
+        True,
+    ),
     ("", OURS, {"mode": Mode.UPSERT, "exists": True}, "", True),
     (OTHERS.run, OURS, {"mode": Mode.UPSERT, "exists": True}, "MMC581", True),
     (OTHERS.run, OURS, {"mode": Mode.APPEND, "exists": True, "claimed": OTHERS.run}, "", True),
@@ -207,6 +215,32 @@ def test_what_ensure_makes_of_what_is_there(desk: Desk) -> None:
             client.drop_collection(collection.name)
 
 
+@pytest.mark.parametrize(
+    ("there", "claimed", "code"),
+    [
+        ("", "", ""),
+        (OTHERS.run, OTHERS.run, ""),
+        (OTHERS.run, "", "MMC581"),
+        (OTHERS.run, OURS.run, "MMC581"),
+    ],
+)
+@by_insert
+def test_a_collection_that_another_run_fills_is_not_dropped(
+    desk: Desk, there: str, claimed: str, code: str
+) -> None:
+    with desk.target() as target:
+        collection = replace(small(), name=a_name())
+        target.ensure(create_step(collection), Claim(there, begun=True))
+        step = DropCollection("drop", collection.name, claimed=claimed)
+        if code:
+            with pytest.raises(TargetError, match=there) as refused:
+                target.drop_collection(step)
+            assert refused.value.code == code
+        else:
+            target.drop_collection(step)
+        assert target._client.has_collection(collection.name) == bool(code)
+
+
 @by_insert
 def test_two_runs_make_the_same_database(desk: Desk) -> None:
     database = a_name()
@@ -220,8 +254,7 @@ def test_two_runs_make_the_same_database(desk: Desk) -> None:
 def unclaimed(plan: Any) -> Any:
     """The plan as it was made when nobody had claimed the collection."""
     steps = tuple(
-        replace(step, claimed="") if step.kind == "create_collection" else step
-        for step in plan.steps
+        replace(step, claimed="") if hasattr(step, "claimed") else step for step in plan.steps
     )
     return replace(plan, steps=steps)
 

@@ -42,11 +42,11 @@ import pandas as pd
 OLD = """
 sys.path.insert(0, ".")
 import pandas, pyarrow as pa
-assert pandas.__version__ == "1.5.3"
+assert pandas.__version__ == "0.1.0"
 try:
     pa.array([1]).to_pandas()
 except ImportError as error:
-    assert "1.5.3" in str(error)
+    assert "0.1.0" in str(error)
 else:
     raise AssertionError("an old pandas is taken")
 """
@@ -73,7 +73,7 @@ LATER = "import pandas as pd\n"
     ],
 )
 def test_pandas_is_known_when_it_is_there(code: str, tmp_path: Path) -> None:
-    (tmp_path / "pandas.py").write_text('__version__ = "1.5.3"\n')
+    (tmp_path / "pandas.py").write_text('__version__ = "0.1.0"\n')
     done = subprocess.run(
         [sys.executable, "-P", "-c", INSTALL + code], cwd=tmp_path, capture_output=True, text=True
     )

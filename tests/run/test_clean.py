@@ -19,6 +19,7 @@ from mmc.plan.model import (
     Layout,
     Mode,
     Plan,
+    RemoveStaged,
     Split,
     Staging,
     Step,
@@ -108,6 +109,53 @@ def test_files_imported_in_place_stay(store: Store, tmp_path: Path) -> None:
     put(tmp_path, "check.json")
     assert clean_run(store, store.begin_run(plan).run, EVENTS.append, force=True) == ()
     assert (tmp_path / f"{KEY}/c/check.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("format_", "names", "done", "told"),
+    [
+        (
+            "parquet",
+            ["part-00000.parquet"],
+            False,
+            "1 file and what was begun of 1 split below {}/KEY/c: part-00000.parquet.",
+        ),
+        (
+            "numpy",
+            [f"part-00000/f{number}.npy" for number in range(22)],
+            False,
+            "22 files and what was begun of 1 split below {}/KEY/c: part-00000/f0.npy, ",
+        ),
+        ("parquet", ["part-00000.parquet"], True, ""),
+    ],
+)
+def test_a_forgotten_run_says_what_it_leaves(
+    store: Store,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    format_: str,
+    names: list[str],
+    done: bool,
+    told: str,
+) -> None:
+    folder = tmp_path / "staging"
+    copy = copy_into(folder, format_)
+    plan = replace(plans.plan(), steps=(*steps_of(copy), RemoveStaged("remove", copy.id)))
+    run = store.begin_run(plan).run
+    for split in ("00000", "00001"):
+        store.split_begun(run, copy.id, split)
+    files = tuple(FileRecord(f"{KEY}/c/{name}", 1, "", 2) for name in names)
+    store.split_done(run, SplitRecord(copy.id, "00000", True, files=files))
+    if done:
+        store.step_begun(run, "remove", "remove_staged")
+        store.step_done(run, "remove", None)
+    put(folder, *names)
+    assert command(["state", "forget", run, "--state", f"sqlite:///{tmp_path}/state.db"]) == 0
+    out = capsys.readouterr().out
+    assert ("Staged files" in out) == bool(told)
+    assert told.format(folder).replace("KEY", KEY) in out
+    assert ("and 2 more" in out) == (len(names) > 20)
+    assert all((folder / f"{KEY}/c" / name).exists() for name in names)
 
 
 @pytest.mark.parametrize("act", ["clean", "forget"])

@@ -387,6 +387,19 @@ def test_replace_drops_once_however_often_it_is_applied(bench: Bench) -> None:
     bench.apply(plan)
     assert bench.keys() == ALL
     assert bench.calls().count("ensure") == 2
+    assert bench.calls().count("drop") == 1
+
+
+@pytest.mark.parametrize("place", ["drop.before", "drop.after", "ensure.before", "ensure.after"])
+def test_a_replace_that_was_cut_off_goes_on(bench: Bench, place: str) -> None:
+    """What the run itself dropped is no drift."""
+    bench.apply(bench.plan(rows=7, splits=1))
+    plan = bench.plan(mode=Mode.REPLACE, name="second")
+    bench.fault(place, "crash")
+    with pytest.raises(Crash):
+        bench.apply(plan)
+    assert bench.apply(plan).outcome is RunStatus.APPLIED
+    assert bench.keys() == ALL
 
 
 @pytest.mark.parametrize("mode", [Mode.APPEND, Mode.UPSERT])

@@ -1,7 +1,16 @@
 """A double of the import interface of Milvus 2.4 and later, over HTTP: no such server can be had
 here.
 
-It answers as Milvus's `internal/distributed/proxy/httpserver/handler_v2.go` and
+It is of one version, and knows only what that version knows:
+
+| from | what | read in |
+|---|---|---|
+| 2.4.0 | `create`, `list`, `get_progress`; a success is code 200 | handler_v2.go; t8y2/dbx#7074 |
+| 2.4.6 | a success is code 0 | milvus#33099, #35969 |
+| 2.4.13 | `describe`, beside `get_progress` | milvus#36752, PR 36754 |
+| 2.6.24, 3.0.2 | the header `Idempotency-Key` | milvus PR 52320, 52544 |
+
+Else it answers as Milvus's `internal/distributed/proxy/httpserver/handler_v2.go` and
 `internal/datacoord/import_util.go` were read to answer, and refuses what they refuse. It imports
 nothing: a test says what becomes of a job.
 """
@@ -19,6 +28,8 @@ from typing import Any
 
 PREFIX = "/v2/vectordb/jobs/import/"
 MOST_FILES = 1024
+VERSIONS = ("2.4.0", "2.4.12", "2.4.13", "2.5.8", "2.6.0", "2.6.24", "3.0.0", "3.0.2")
+"""One on each side of every change, and of every line."""
 
 
 @dataclass
@@ -52,10 +63,9 @@ class ImportDouble:
     """The state of the double, and what it was asked.
 
     Attributes:
+        version: of the server.
         collections: (database, name) pairs that exist.
-        success: `code` of a success: 0, or 200 as early 2.4 said.
         token: what `Authorization: Bearer` must say; "" for a server without accounts.
-        knows_keys: whether Idempotency-Key means something to it.
         most_jobs: `dataCoord.import.maxImportJobNum`.
         break_off: take the next request, and close the connection instead of answering.
         silent: seconds before it answers.
@@ -63,11 +73,10 @@ class ImportDouble:
         course: (state, reason) that each look at a job finds, one after another, and then the last.
     """
 
+    version: str
     url: str = ""
     collections: set[tuple[str, str]] = field(default_factory=set)
-    success: int = 0
     token: str = ""
-    knows_keys: bool = False
     most_jobs: int = 1024
     break_off: bool = False
     silent: float = 0.0
@@ -75,6 +84,26 @@ class ImportDouble:
     course: list[tuple[str, str]] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
     asked: list[Request] = field(default_factory=list)
+
+    @property
+    def number(self) -> tuple[int, ...]:
+        return tuple(int(part) for part in self.version.split("."))
+
+    @property
+    def success(self) -> int:
+        """`code` of a success."""
+        return 200 if self.number < (2, 4, 6) else 0
+
+    @property
+    def looks(self) -> tuple[str, ...]:
+        """Names of the route that tells of a job."""
+        newer = self.number >= (2, 4, 13)
+        return ("describe", "get_progress") if newer else ("get_progress",)
+
+    @property
+    def knows_keys(self) -> bool:
+        """Whether Idempotency-Key means something to it."""
+        return (2, 6, 24) <= self.number < (3,) or self.number >= (3, 0, 2)
 
     def answer(self, request: Request) -> tuple[int, Any]:
         """HTTP status and body."""
@@ -84,7 +113,7 @@ class ImportDouble:
         match request.path.removeprefix(PREFIX):
             case "create":
                 return 200, self._create(database, request)
-            case "describe" | "get_progress":
+            case verb if verb in self.looks:
                 return 200, self._describe(request.body)
             case "list":
                 return 200, self._list(database, request.body)
@@ -169,10 +198,13 @@ class ImportDouble:
 
 @contextmanager
 def import_double(
-    collections: Sequence[tuple[str, str]], tls: ssl.SSLContext | None = None
+    collections: Sequence[tuple[str, str]],
+    tls: ssl.SSLContext | None = None,
+    *,
+    version: str = VERSIONS[-1],
 ) -> Iterator[ImportDouble]:
     """Serves a double on a free port of this machine, by TLS where asked; ends it at the end."""
-    double = ImportDouble(collections=set(collections))
+    double = ImportDouble(version, collections=set(collections))
     released = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):

@@ -70,7 +70,7 @@ def _start(folder: Path, store: Path) -> MilvusServer:
     port = start_s3(store)
     (store / "port").write_text(str(port))
     bucket = make_bucket(f"http://127.0.0.1:{port}", BUCKET)
-    server = servers._configured(folder)
+    server = servers._configured(folder, {})
     _use_s3(folder / "configs" / "milvus.yaml", port, bucket.storage)
     server.start()
     return server

@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 
 from mmc.errors import TargetError
 from mmc.io import urls
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     BuildIndex,
     CopySplits,
@@ -63,6 +65,9 @@ def copy_step(format_: str, schema: Collection = SCHEMA) -> CopySplits:
         batch_bytes=1 << 20,
         layout=Layout(format_, schema.name),
     )
+
+
+DROP = DropCollection("drop.docs", "docs")
 
 
 def create(mode: Mode = Mode.FAIL, schema: Collection = SCHEMA) -> CreateCollection:
@@ -245,16 +250,38 @@ def test_any_changed_byte_is_found(format_: str, tmp_path: Path) -> None:
             data = bytearray(whole)
             data[place] ^= 1 << int(seeded.integers(0, 8))
             path.write_bytes(data)
-            with pytest.raises(TargetError, match="its content is not what was written"):
-                folder.count(SCHEMA)
+            assert damage(folder).endswith("its content is not what was written")
         path.write_bytes(whole[:-1])
-        with pytest.raises(TargetError, match=f"{len(whole) - 1:,} bytes, but {len(whole):,}"):
-            folder.count(SCHEMA)
+        assert f"{len(whole) - 1:,} bytes, but {len(whole):,}" in damage(folder)
         path.unlink()
-        with pytest.raises(TargetError, match="not there"):
-            folder.count(SCHEMA)
+        assert damage(folder).endswith("in the manifest, but not there")
         path.write_bytes(whole)
+    assert not folder.look(SCHEMA).problems
     assert folder.count(SCHEMA) == 190
+
+
+def damage(folder: FilesFolder) -> str:
+    """The one file that is not as the manifest records it."""
+    look = folder.look(SCHEMA)
+    (problem,) = look.problems
+    assert look.damaged and problem.startswith("MMC533: ")
+    return problem
+
+
+def test_a_look_says_what_the_manifest_records(tmp_path: Path) -> None:
+    folder = target(tmp_path)
+    with pytest.raises(TargetError, match="records no collection docs") as caught:
+        folder.look(SCHEMA)
+    assert caught.value.code == "MMC539"
+    fill(folder)
+    look = folder.look(SCHEMA)
+    assert (look.found.schema, look.found.indexes) == (SCHEMA, INDEXES)
+    assert (look.files, look.aliases, look.properties) == (2, False, False)
+    write_split(folder, split(7), rows_of(SCHEMA, 3))
+    more = folder.look(SCHEMA)
+    assert not more.damaged
+    (line,) = more.problems
+    assert line.startswith("MMC715: ") and "part-00007.parquet" in line
 
 
 def test_an_existing_collection_needs_a_mode(tmp_path: Path) -> None:
@@ -295,7 +322,11 @@ def test_a_folder_that_another_run_writes_to(tmp_path: Path) -> None:
     folder.release(create(), one)
     folder.release(create(), one)
     assert names(tmp_path) == ["docs/part-00000.parquet", "manifest.json"]
+    folder.drop_collection(DROP)
     folder.ensure(create(Mode.REPLACE), other)
+    with pytest.raises(TargetError, match="other@1 is writing"):
+        folder.drop_collection(DROP)
+    folder.drop_collection(replace(DROP, claimed="other@1"))
 
 
 def test_two_runs_that_come_at_the_same_moment(
@@ -336,11 +367,15 @@ def test_replace_removes_what_the_manifest_records_and_nothing_else(
     fill(folder, other)
     (tmp_path / "docs" / "part-77777.parquet").write_text("mine")
     before = [name for name in names(tmp_path) if name.startswith("other/")]
-    folder.ensure(create(Mode.REPLACE))
-    assert names(tmp_path) == sorted([*before, "docs/part-77777.parquet", "manifest.json"])
-    assert not (tmp_path / "docs" / "part-00000").exists()
-    assert [entry.name for entry in folder.manifest().collections] == ["other"]
-    folder.ensure(create(Mode.REPLACE))
+    with pytest.raises(TargetError, match="holds a collection docs already") as caught:
+        folder.ensure(create(Mode.REPLACE))
+    assert caught.value.code == "MMC530"
+    for _ in range(2):
+        folder.drop_collection(DROP)
+        folder.ensure(create(Mode.REPLACE))
+        assert names(tmp_path) == sorted([*before, "docs/part-77777.parquet", "manifest.json"])
+        assert not (tmp_path / "docs" / "part-00000").exists()
+        assert [entry.name for entry in folder.manifest().collections] == ["other"]
     assert folder.count(other) == 190
 
 
@@ -367,7 +402,7 @@ def test_a_manifest_that_cannot_be_read_stops_everything(text: str, tmp_path: Pa
         FilesSink().inspect(config(tmp_path), ())
     assert caught.value.code == "MMC532"
     with pytest.raises(TargetError):
-        target(tmp_path).ensure(create(Mode.REPLACE))
+        target(tmp_path).drop_collection(DROP)
     assert (tmp_path / "manifest.json").read_text() == text
 
 
@@ -377,6 +412,12 @@ def test_indexes_and_loading_are_no_steps_here(tmp_path: Path) -> None:
             folder.build_index(BuildIndex("index.v", "docs", "v", INDEXES[0][1]))
         with pytest.raises(TargetError, match="files cannot be loaded"):
             folder.load(LoadCollection("load.docs", "docs"))
+        with pytest.raises(TargetError, match="files have no aliases"):
+            folder.drop_alias(DropAlias("unalias.a", "docs", "a"))
+        with pytest.raises(TargetError, match="files have no aliases"):
+            folder.create_alias(CreateAlias("alias.a", "docs", "a"))
+        with pytest.raises(TargetError, match="a manifest is not altered"):
+            folder.alter_collection(AlterCollection("alter.docs", "docs"))
 
 
 def test_auto_id_fields_are_left_out(tmp_path: Path) -> None:
@@ -424,10 +465,9 @@ def test_a_folder_behind_a_url(format_: str, memory: str) -> None:
     assert found["id"].to_pylist() == list(range(190))
     (part, *_) = [name for name, _ in urls.list_files(memory) if "part-" in name]
     urls.write_text(urls.join_url(memory, part), "changed")
-    with pytest.raises(TargetError, match="7 bytes, but"):
-        folder.count(SCHEMA)
+    assert "7 bytes, but" in damage(folder)
     write_split(folder, split(7), rows_of(SCHEMA, 3))
-    folder.ensure(create(Mode.REPLACE))
+    folder.drop_collection(DROP)
     left = [name for name, _ in urls.list_files(memory) if "part-" in name]
     assert left
     assert all("part-00007" in name for name in left)
@@ -469,7 +509,7 @@ def test_a_bucket(format_: str, bucket: tuple[str, dict[str, Any]]) -> None:
     assert found["id"].to_pylist() == list(range(190))
     write_split(folder, split(7), rows_of(SCHEMA, 3))
     assert folder.count(SCHEMA) == 193
-    folder.ensure(create(Mode.REPLACE))
+    folder.drop_collection(DROP)
     left = [name for name, _ in urls.list_files(url, storage)]
     assert left
     assert all("part-00007" in name or name == "manifest.json" for name in left)

@@ -8,13 +8,14 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from mmc.facts import Extent
+from mmc.facts import Extent, TargetCollection
 from mmc.io.arrow import canonical_schema
 from mmc.plan.model import CopySplits, CreateCollection, Mode, Split, Verify
-from mmc.spi import Target
+from mmc.spi import NOT_COUNTED, Look, Target
 from mmc.types import Collection, Field, FieldType
 from mmc.verify.check import DoneSplit
 from mmc.verify.digest import Digest
+from mmc.verify.planned import Planned
 
 Rows = list[dict[str, Any]]
 
@@ -50,14 +51,20 @@ class MemoryTarget:
     collection: Collection
     rows: Rows
     asked: list[int | None] = field(default_factory=list)
+    found: TargetCollection | None = None
+    """Where it is not the collection as planned."""
 
     def count(self, collection: Collection) -> int:
         assert collection == self.collection
         return len(self.rows)
 
+    def look(self, collection: Collection) -> Look:
+        assert collection == self.collection
+        return Look(self.found or TargetCollection(schema=collection, rows=NOT_COUNTED))
+
     def count_partitions(self, collection: Collection, partitions: Sequence[str]) -> list[int]:
         assert collection == self.collection
-        held = [row.get("partition") for row in self.rows]
+        held = [row.get("partition", "") for row in self.rows]
         return [held.count(name) for name in partitions]
 
     def read_back(
@@ -127,6 +134,12 @@ class Migration:
     def step(self) -> Verify:
         name = self.collection.name
         return Verify("verify.words", "copy.words", name, self.mode, self.count, self.digest)
+
+    shape: Planned | None = None
+
+    @property
+    def planned(self) -> Planned:
+        return self.shape or Planned(schema=self.collection)
 
     @property
     def create(self) -> CreateCollection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy as copying
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,11 +14,14 @@ from hypothesis import strategies as st
 
 from mmc.errors import Stopped
 from mmc.events import Event, Verified, VerifyProgress
+from mmc.facts import TargetCollection
 from mmc.plan.model import Mode
+from mmc.spi import NOT_COUNTED
 from mmc.types import Collection, Field, FieldType
 from mmc.verify import check
 from mmc.verify.check import KEY_BLOCK, NAMED, DoneSplit, Replaced, key_name, verify_step
 from mmc.verify.digest import combine
+from mmc.verify.partitions import ONE_BY_ONE
 from tests.verify.memory import COLLECTION, MemoryTarget, Migration, Rows, as_target, make_rows
 
 
@@ -38,6 +42,7 @@ def verify(
         as_target(target),
         migration.done() if done is None else done,
         create=migration.create,
+        shape=migration.planned,
         read_split=migration.read_split,
         emit=seen.append,
         should_stop=should_stop,
@@ -68,6 +73,15 @@ def test_what_arrived_is_verified() -> None:
         rows_found=60,
         digest_expected=combine(done.digest for done in migration.done()),
         digest_found=combine(done.digest for done in migration.done()),
+        looked_at=(
+            "rows",
+            "digest",
+            "partitions",
+            "schema",
+            "0 indexes",
+            "aliases",
+            "properties",
+        ),
     )
     assert events[-1] == VerifyProgress("verify.words", 60, 60)
     assert not migration.reads, "the source need not be read when all is well"
@@ -466,6 +480,52 @@ def test_rows_of_before_count_in_their_partition(mode: Mode) -> None:
     if mode is Mode.APPEND:
         lines.append("MMC710: partition `q` counts 14 rows, 15 were expected")
     assert moved.problems == tuple(lines)
+
+
+@pytest.mark.parametrize("mode", [Mode.FAIL, Mode.APPEND, Mode.UPSERT])
+def test_a_row_in_a_partition_that_the_plan_does_not_name_is_told(mode: Mode) -> None:
+    """All rows were sent to the default partition; one lies in another one now."""
+    migration, there = sent(), replace(COLLECTION, partitions=("a", "b"))
+    migration.mode, migration.before = mode, 0 if mode is Mode.FAIL else 4
+    target = arrived(migration)
+    target.found = TargetCollection(schema=there, rows=NOT_COUNTED)
+    if mode is not Mode.FAIL:
+        target.rows += [{**row, "partition": "b"} for row in make_rows(1000, 4)]
+    found = verify(migration, target, partitions_before={"": 0, "b": 4})
+    assert found.ok and "the plan does not know the partition a" in found.notes
+    target.rows[7]["partition"] = "b"
+    found = verify(migration, target, partitions_before={"": 0, "b": 4})
+    rows = 0 if mode is Mode.FAIL else 4
+    lines = [
+        "MMC710: the default partition counts 59 rows, 60 were expected",
+        f"MMC710: partition `b` counts {rows + 1} rows, {rows} were expected",
+    ]
+    assert list(found.problems) == lines and not found.ok
+
+
+def test_many_partitions_that_the_plan_does_not_write_to_are_counted_together() -> None:
+    migration, names = sent(), tuple(f"p{number:03}" for number in range(ONE_BY_ONE))
+    target = arrived(migration)
+    there = replace(COLLECTION, partitions=names)
+    target.found = TargetCollection(schema=there, rows=NOT_COUNTED)
+    assert verify(migration, target).ok
+    target.rows[7]["partition"] = names[-1]
+    assert verify(migration, target).problems == (
+        "MMC710: the default partition counts 59 rows, 60 were expected",
+        "MMC710: partitions that the plan does not write to (p000, p001, p002, p003, p004, and 59"
+        " more) count 1 rows, 0 were expected",
+    )
+
+
+def test_what_is_not_as_planned_beside_the_rows_is_no_verified() -> None:
+    migration = sent()
+    target = arrived(migration)
+    ttl = replace(COLLECTION, properties=(("collection.ttl.seconds", "1"),))
+    target.found = TargetCollection(schema=ttl, rows=NOT_COUNTED)
+    found = verify(migration, target)
+    assert (found.ok, found.digest_found) == (False, found.digest_expected)
+    assert found.problems == ("MMC713: property collection.ttl.seconds: nothing planned, 1 found",)
+    assert not migration.reads
 
 
 def test_partitions_are_not_counted_where_no_count_is_asked_for() -> None:

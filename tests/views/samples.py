@@ -13,6 +13,7 @@ from mmc.events import (
     ImportAsked,
     ImportDone,
     ImportProgress,
+    ImportStalled,
     IndexProgress,
     NothingToDo,
     Paced,
@@ -31,6 +32,7 @@ from mmc.events import (
     VerifyProgress,
 )
 from mmc.facts import Extent
+from mmc.plan.ddl import AlterCollection, Change, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     BuildIndex,
     CheckKeys,
@@ -180,7 +182,7 @@ def two_collections() -> Plan:
     auto = Field("key", FieldType.parse("int64"), primary_key=True, auto_id=True)
     vector = Field("vec", FieldType.parse("binary_vector(64)"))
     first = Collection("words", (id_, vector), partitions=("a", "b"), shards=2)
-    second = Collection("other", (auto, vector))
+    second = Collection("other", (auto, vector), properties=(("mmap.enabled", "true"),))
     copies = [
         CopySplits(
             f"copy.{made.name}",
@@ -209,22 +211,42 @@ def two_collections() -> Plan:
         name="two",
         steps=(
             CreateCollection("create.words", first, Mode.APPEND, exists=True, rows_before=1_000),
+            AlterCollection(
+                "alter.words",
+                "words",
+                (Change("collection.ttl.seconds", None, "864000"),),
+                Change("description", "", "all words"),
+            ),
             copies[0],
+            DropAlias("unalias.live", "other", "live"),
+            DropCollection("drop.other", "other", ("field old", "function bm25")),
             CreateCollection("create.other", second, Mode.REPLACE, exists=True),
+            CreateAlias("alias.live", "other", "live"),
             copies[1],
             BuildIndex("index.other.vec", "other", "vec", Index("BIN_FLAT", Metric.HAMMING)),
             WriteManifest("manifest", "manifest.json"),
             Verify("verify.words", "copy.words", "words", Mode.APPEND, "exact", "off"),
         ),
         rows=RowPolicy(OnError.FAIL, None),
-        summary=Summary(0, 1, 1, None, 1_800, 1, 0),
+        summary=Summary(0, 2, 1, None, 1_800, 1, 0),
         diagnostics=(),
     )
 
 
 DIGEST = "126ceb:0123456789abcdef0123456789abcdef"
 OTHER = "126ceb:fedcba9876543210fedcba9876543210"
-VERIFIED = Verified("verify.articles", "articles", True, 1_204_328, 1_204_328, DIGEST, DIGEST)
+LOOKED_AT = ("rows", "digest", "partitions", "schema", "1 index", "aliases", "properties")
+VERIFIED = Verified(
+    "verify.articles",
+    "articles",
+    True,
+    1_204_328,
+    1_204_328,
+    DIGEST,
+    DIGEST,
+    looked_at=LOOKED_AT,
+    notes=("the plan does not know the alias live",),
+)
 DIFFERS = Verified(
     "verify.articles",
     "articles",
@@ -234,6 +256,7 @@ DIFFERS = Verified(
     DIGEST,
     OTHER,
     ("MMC701: the target counts 1,204,327 rows", "MMC703: id = 7: sent, but not in the target"),
+    LOOKED_AT,
 )
 REASONS = (("MMC651", "id", "text longer than 64 bytes", 3),)
 
@@ -266,6 +289,7 @@ EVENTS: tuple[Event, ...] = (
     StepStarted("import.articles", "import_files", "import articles"),
     ImportAsked("import.articles", "00000", "4501", 1, 1),
     ImportAsked("import.articles", "00001", "4502", 1, 2, adopted=True),
+    ImportStalled("import.articles", "articles", ("4501", "4502"), 60.5, 3539.5),
     ImportProgress("import.articles", 2, 1, 1_204_328, 900_000, 74),
     ImportDone("import.articles", "00000", "4501", 604_328, 31.5),
     StepDone("import.articles", "import_files", "import articles", 40.0),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmc.errors import TargetError
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -37,7 +38,9 @@ _READ = (
 )
 """What looking at a collection takes."""
 
-_EVERYWHERE = frozenset({"CreateCollection", "DropCollection", "CreateDatabase"})
+_EVERYWHERE = frozenset(
+    {"CreateCollection", "DropCollection", "CreateDatabase", "CreateAlias", "DropAlias"}
+)
 """Calls whose privilege is not one of a collection."""
 
 Asked = tuple[str, str]
@@ -105,11 +108,17 @@ def _asked_by(step: Step) -> Iterator[Asked]:
                 yield "CreateCollection", ""
                 # The property that names the run is taken off at its end.
                 yield "AlterCollection", name
-            if step.makes and step.exists:
-                yield "DropCollection", ""
             if step.makes and collection.partitions:
                 yield "CreatePartition", name
             yield "ShowPartitions", name
+        case DropAlias():
+            yield "DropAlias", ""
+        case DropCollection():
+            yield "DropCollection", ""
+        case CreateAlias():
+            yield "CreateAlias", ""
+        case AlterCollection(collection=name):
+            yield "AlterCollection", name
         case CopySplits(collection=collection, write=write):
             if write == "insert":
                 yield "Insert", collection.name

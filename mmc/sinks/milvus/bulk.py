@@ -13,6 +13,7 @@ from typing import NoReturn, Protocol
 import pyarrow as pa
 
 from mmc.errors import TargetBusy, TargetError, TargetUntouched
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -30,11 +31,22 @@ from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.errors import translated
 from mmc.sinks.milvus.importable import Imports
 from mmc.sinks.milvus.insert import InsertTarget
-from mmc.sinks.milvus.look import load_of
+from mmc.sinks.milvus.look import load_of, stored
+from mmc.sinks.milvus.reasons import Reason, reason_of
 from mmc.sinks.milvus.stagedwriter import InPlaceWriter, StagedWriter
-from mmc.sinks.milvus.trial import is_found, is_unseen, not_seen, unseen
+from mmc.sinks.milvus.trial import is_found, not_seen, unseen
 from mmc.sinks.parts import PartSplitWriter
-from mmc.spi import ALONE, Claim, FileGroup, ImportTask, Progress, TaskState, WrittenSplit, unheard
+from mmc.spi import (
+    ALONE,
+    Claim,
+    FileGroup,
+    ImportTask,
+    Look,
+    Progress,
+    TaskState,
+    WrittenSplit,
+    unheard,
+)
 from mmc.types import Collection, TypeKind
 
 
@@ -52,8 +64,8 @@ class ImportCalls(Protocol):
         self, collection: str, partition: str, groups: Sequence[Sequence[str]], key: str
     ) -> str: ...
 
-    def task(self, id_: str) -> ImportTask:
-        """Its `files` are texts of the server's that name them."""
+    def tasks(self, ids: Sequence[str]) -> list[ImportTask]:
+        """In their order. Their `files` are texts of the server's that name them."""
 
     def find(self, collection: str) -> list[ImportTask]: ...
 
@@ -80,7 +92,7 @@ class BulkTarget:
         """Whether the login may do all of these steps: see `mmc.sinks.milvus.access`."""
         check_access(self._connection, steps)
 
-    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> None:
+    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> dict[str, str]:
         """Brings the collection to what the step says: see `mmc.sinks.milvus.ensure`.
 
         Raises:
@@ -93,7 +105,7 @@ class BulkTarget:
                 hint="make it int64, or set load.route: insert",
                 code="MMC511",
             )
-        self._rows.ensure(step, claim)
+        return self._rows.ensure(step, claim)
 
     def release(self, step: CreateCollection, claim: Claim) -> None:
         """Takes the claim off the collection, at the end of the run."""
@@ -132,7 +144,8 @@ class BulkTarget:
             raise TargetBusy(
                 f"{copy.collection.name}: the server does not say yet whether it sees"
                 f" {place.url}; the collection is not dropped before",
-                hint="it may have other imports to do first: apply again later",
+                hint="it may have other imports to do first, or could not read its storage just"
+                " now: apply again later",
                 code="MMC550",
             )
 
@@ -190,12 +203,13 @@ class BulkTarget:
         place = StagingPlace.of(copy)
         (partition,) = {group.partition for group in groups}
         paths = [[place.on_server(path) for path in group.files] for group in groups]
+        self._connection.fence()
         return self._calls.submit(copy.collection.name, partition, paths, key)
 
     def tasks(self, copy: CopySplits, ids: Sequence[str]) -> Sequence[ImportTask]:
         """How these stand, in their order. A task that the server no longer knows is FAILED."""
         place = StagingPlace.of(copy)
-        return [_ours(place, self._calls.task(id_)) for id_ in ids]
+        return [_ours(place, task) for task in self._calls.tasks(ids)]
 
     def find_tasks(self, copy: CopySplits) -> Sequence[ImportTask]:
         """Every task of the collection that the server knows, the oldest first.
@@ -204,6 +218,27 @@ class BulkTarget:
         """
         place = StagingPlace.of(copy)
         return [_ours(place, task) for task in self._calls.find(copy.collection.name)]
+
+    def rows_there(self, copy: CopySplits) -> int:
+        """How many rows the collection has, with those imported: see `mmc.spi.Importer`."""
+        collection = copy.collection
+        if not load_of(self._connection, collection.name).whole:
+            return stored(self._connection, collection.name)
+        self._refresh(collection.name)
+        return self.count(collection)
+
+    def drop_alias(self, step: DropAlias) -> None:
+        """As by insert; so are the next three."""
+        self._rows.drop_alias(step)
+
+    def drop_collection(self, step: DropCollection) -> None:
+        self._rows.drop_collection(step)
+
+    def create_alias(self, step: CreateAlias) -> None:
+        self._rows.create_alias(step)
+
+    def alter_collection(self, step: AlterCollection) -> None:
+        self._rows.alter_collection(step)
 
     def build_index(self, step: BuildIndex) -> None:
         """Creates the index; an equal one that is there is left alone.
@@ -228,12 +263,15 @@ class BulkTarget:
         In a collection that was loaded before, imported rows cannot be seen for some 15 seconds,
         not even at strong consistency, unless it is refreshed.
         """
-        client, timeout = self._connection.client, self._connection.long_timeout
         if not load_of(self._connection, step.collection).whole:
             self._rows.load(step)
             return
-        with translated(f"refresh {step.collection}"):
-            client.refresh_load(step.collection, timeout=timeout)
+        self._refresh(step.collection)
+
+    def _refresh(self, name: str) -> None:
+        client, timeout = self._connection.client, self._connection.long_timeout
+        with translated(f"refresh {name}"):
+            client.refresh_load(name, timeout=timeout)
 
     def write_manifest(
         self,
@@ -256,6 +294,10 @@ class BulkTarget:
         """Exact count(*) of the rows with these keys at strong consistency."""
         return self._rows.count_keys(collection, keys)
 
+    def look(self, collection: Collection) -> Look:
+        """The collection as it is, without its rows."""
+        return self._rows.look(collection)
+
     def read_back(
         self,
         collection: Collection,
@@ -273,6 +315,14 @@ def _ours(place: StagingPlace, task: ImportTask) -> ImportTask:
     """
     named = (place.ours(told) or ((told,) if told else ()) for told in task.files)
     files = tuple(path for paths in named for path in paths)
-    if task.state is TaskState.FAILED and is_unseen(task.reason):
-        return replace(task, files=files, reason=unseen(place, task.reason), code="MMC542")
-    return replace(task, files=files)
+    if task.state is not TaskState.FAILED:
+        return replace(task, files=files)
+    match reason_of(task.reason):
+        case Reason.UNSEEN:
+            reason = unseen(place, task.reason)
+            return replace(task, files=files, reason=reason, code="MMC542")
+        case Reason.PASSING:
+            reason = f"Milvus could not read its storage just now: {task.reason}"
+            return replace(task, files=files, reason=reason, code="MMC557", again=True)
+        case _:
+            return replace(task, files=files)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from mmc.errors import PluginMissing, TargetBusy, TargetError
+from mmc.errors import PluginMissing, TargetAway, TargetBusy, TargetError
 from mmc.secrets import resolve
 from mmc.sinks.milvus.dialect import Dialect, Version, version_of
-from mmc.sinks.milvus.errors import NotAllowed, translated, words
+from mmc.sinks.milvus.errors import NotAllowed, not_reached, translated
 from mmc.sinks.milvus.handshake import checked, speaks_tls
 from mmc.sinks.milvus.lite import DEFAULT_DATABASE, embedded
 from mmc.sinks.milvus.login import not_connected
@@ -31,6 +31,12 @@ WRITES = frozenset({"Insert", "Upsert", "Delete", "Import"})
 
 LONG_CALLS = 60
 """Index builds and loads may take this many times `timeout`."""
+
+_NO_PINGS = {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": 0}
+"""The server of Milvus Lite is in this process and cannot be away. It closes a connection that is
+pinged while it has no calls ("Too many pings"), and pymilvus would ping every 10 s: a source that
+is silent for 50 s would end the apply.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,8 +299,9 @@ def connect(address: Address, config: Config, fence: Fence = unfenced) -> Iterat
     """Opens a connection and closes it; an embedded database is flushed and unlocked at the end.
 
     Raises:
-        TargetError: not reachable (MMC500), in use (MMC501), not a database (MMC504), TLS fails
-            (MMC571) or its options cannot be used (MMC572), the login is refused (MMC573).
+        TargetAway: no server answers (MMC500).
+        TargetError: in use (MMC501), not a database (MMC504), TLS fails (MMC571) or its options
+            cannot be used (MMC572), the login is refused (MMC573).
         SecretError: a reference does not resolve.
         PluginMissing: pymilvus or milvus-lite is not installed.
     """
@@ -316,7 +323,7 @@ def _client(address: Address, token: str, database: str, tls: Tls | None) -> Any
     from pymilvus import MilvusClient
     from pymilvus.exceptions import MilvusException
 
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"grpc_options": _NO_PINGS} if address.path is not None else {}
     if tls is not None:
         options["channel"] = tls.channel(f"{tls.host}:{tls.port}")
     try:
@@ -329,11 +336,8 @@ def _client(address: Address, token: str, database: str, tls: Tls | None) -> Any
             **options,
         )
     except MilvusException as error:
-        raise not_connected(address.shown, token, error) or TargetError(
-            f"cannot connect to {address.shown}: {words(error)}",
-            hint=_why_not(address),
-            code="MMC500",
-        ) from None
+        refused = not_connected(address.shown, token, error)
+        raise refused or _not_reached(address, error) from None
     if tls is not None:
         # After a break pymilvus opens channels of its own, which know nothing of `tls`.
         client._get_connection()._create_grpc_channel = lambda to=None: tls.channel(
@@ -342,13 +346,14 @@ def _client(address: Address, token: str, database: str, tls: Tls | None) -> Any
     return client
 
 
-def _why_not(address: Address) -> str:
+def _not_reached(address: Address, error: Any) -> TargetError:
+    found = not_reached(address.shown, error)
     parts = urlsplit(address.uri)
-    if parts.scheme == "http" and speaks_tls(
-        parts.hostname or "localhost", parts.port or 19530, address.timeout
-    ):
-        return "the server speaks TLS: write https:// in target.uri"
-    return "is the server up, and the address right?"
+    plain = isinstance(found, TargetAway) and parts.scheme == "http"
+    if plain and speaks_tls(parts.hostname or "localhost", parts.port or 19530, address.timeout):
+        hint = "the server speaks TLS: write https:// in target.uri"
+        return TargetError(str(found), hint=hint, code=found.code)
+    return found
 
 
 def _require(module: str) -> None:

@@ -13,7 +13,18 @@ from dataclasses import dataclass, replace
 from mmc.errors import TargetError
 from mmc.facts import Capabilities
 from mmc.sinks.milvus import indexrules, scalars
-from mmc.sinks.milvus.importable import V2_3, V2_4, V2_5, V2_6, V2_6_24, Imports
+from mmc.sinks.milvus.importable import (
+    V2_3,
+    V2_4,
+    V2_4_0,
+    V2_4_2,
+    V2_4_4,
+    V2_5,
+    V2_6,
+    V2_6_24,
+    Imports,
+)
+from mmc.sinks.milvus.schema import OWN_PROPERTIES
 from mmc.spi import Config
 from mmc.types import ELEMENTS
 
@@ -109,6 +120,9 @@ LITE = Dialect(
         ),
         scalar_indexes=scalars.LITE,
         index_rules=indexrules.LITE,
+        keeps_shards=False,
+        keeps_description=False,
+        own_properties=OWN_PROPERTIES,
     ),
     json_as_string=True,
     insert_replaces=True,
@@ -146,6 +160,7 @@ _V2_3 = Capabilities(
     index_first=True,
     load_first=True,
     json_bytes=65_536,
+    own_properties=OWN_PROPERTIES,
     max_fields=64,
     max_partitions=4096,
     max_shards=16,
@@ -171,8 +186,9 @@ _V2_5 = replace(
     index_needs=(),
     max_partitions=1024,
 )
+_V2_5_12 = replace(_V2_5, alters_description=True)
 _V2_6 = replace(
-    _V2_5,
+    _V2_5_12,
     types=_V2_5.types | {"int8_vector"},
     index_types=_INDEXES_2_6,
     scalar_indexes=scalars.V2_6,
@@ -191,8 +207,12 @@ _D2_3 = Dialect(
 
 SERVERS: tuple[tuple[tuple[int, ...], Dialect], ...] = (
     ((2, 3), _D2_3),
-    ((2, 4), Dialect(_V2_4, imports=V2_4)),
+    ((2, 4), Dialect(_V2_4, imports=V2_4_0)),
+    ((2, 4, 2), Dialect(_V2_4, imports=V2_4_2)),
+    ((2, 4, 4), Dialect(_V2_4, imports=V2_4_4)),
+    ((2, 4, 5), Dialect(_V2_4, imports=V2_4)),
     ((2, 5), Dialect(_V2_5, imports=V2_5, grants_by_name=True)),
+    ((2, 5, 12), Dialect(_V2_5_12, imports=V2_5, grants_by_name=True)),
     ((2, 6), Dialect(_V2_6, imports=V2_6, grants_by_name=True)),
     ((2, 6, 24), Dialect(_V2_6, imports=V2_6_24, grants_by_name=True)),
     ((3, 0), Dialect(_V3_0, imports=V2_6, grants_by_name=True)),

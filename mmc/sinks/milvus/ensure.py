@@ -8,7 +8,7 @@ refuses a second request whose properties differ, and Milvus Lite any second one
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from typing import Any
 
 from mmc.errors import TargetError, refused_untouched
 from mmc.plan.model import CreateCollection, Mode
@@ -22,8 +22,9 @@ from mmc.spi import Claim
 from mmc.types import Collection
 
 
-def ensure(connection: Connection, step: CreateCollection, claim: Claim) -> None:
-    """Brings the collection to what the step says, and checks that it is so.
+def ensure(connection: Connection, step: CreateCollection, claim: Claim) -> dict[str, str]:
+    """Brings the collection to what the step says, checks that it is so, and gives the properties
+    that it has beside those.
 
     Raises:
         TargetError: it appeared since the plan (MMC520), differs from the plan (MMC522), is an
@@ -34,15 +35,11 @@ def ensure(connection: Connection, step: CreateCollection, claim: Claim) -> None
     with refused_untouched():
         there = _allowed(connection, step, claim)
     if step.makes:
-        dropped = there is not None and _is_replaced(step, there, claim)
-        if dropped:
+        if there is None:
             with refused_untouched():
-                _drop(connection, wanted.name)
-        if there is None or dropped:
-            with nullcontext() if dropped else refused_untouched():
                 _create(connection, step, claim)
         _create_partitions(connection, wanted)
-    _compare(connection, wanted, step.left_out)
+    return _compare(connection, wanted, step.left_out)
 
 
 def _allowed(connection: Connection, step: CreateCollection, claim: Claim) -> Described | None:
@@ -60,20 +57,14 @@ def _allowed(connection: Connection, step: CreateCollection, claim: Claim) -> De
     if not step.makes:
         if there is None:
             raise TargetError(f"collection {wanted.name} is not there any more", code="MMC522")
-        refuse_others(step, there, claim)
+        refuse_others(step.claimed, there, claim.run)
         _refuse_moved_alias(connection, step)
-    elif there is not None and step.exists and step.mode is Mode.REPLACE:
-        if _is_replaced(step, there, claim):
-            refuse_others(step, there, claim)
-    elif there is not None and (step.exists or not _is_ours(there, claim)):
-        raise _appeared(step, there)
+    elif there is not None:
+        # What a replace found there was dropped by an earlier step.
+        stands_in_the_way = step.exists and step.mode is not Mode.REPLACE
+        if stands_in_the_way or not _is_ours(there, claim):
+            raise _appeared(step, there)
     return there
-
-
-def _is_replaced(step: CreateCollection, there: Described, claim: Claim) -> bool:
-    """One that has our claim is the new one already, of an attempt that was killed."""
-    ours = bool(claim.run) and there.run == claim.run
-    return step.exists and step.mode is Mode.REPLACE and not ours
 
 
 def _is_ours(there: Described, claim: Claim) -> bool:
@@ -99,9 +90,11 @@ def found(connection: Connection, name: str) -> Described | None:
     return described
 
 
-def refuse_others(step: CreateCollection, there: Described, claim: Claim) -> None:
-    """Raises TargetError (MMC581) where a run that the plan does not know is filling it."""
-    if there.run not in ("", step.claimed, claim.run):
+def refuse_others(claimed: str, there: Described, run: str = "") -> None:
+    """Raises TargetError (MMC581) where another run than ours is filling it, and than the one that
+    the plan knows.
+    """
+    if there.run not in ("", claimed, run):
         raise _claimed(there)
 
 
@@ -142,6 +135,7 @@ def _create(connection: Connection, step: CreateCollection, claim: Claim) -> Non
                 num_shards=wanted.shards,
                 properties=properties or None,
                 timeout=connection.write_timeout(),
+                **_settings(step),
             )
     except TargetError as error:
         # "Create duplicate collection with different parameters" of a server, "already exists" of
@@ -155,6 +149,12 @@ def _create(connection: Connection, step: CreateCollection, claim: Claim) -> Non
         raise _appeared(step, there)
 
 
+def _settings(step: CreateCollection) -> dict[str, Any]:
+    """Options of CREATE COLLECTION that the plan says; the target chooses the others."""
+    said = {"consistency_level": step.consistency, "num_partitions": step.key_partitions}
+    return {name: value for name, value in said.items() if value}
+
+
 def _create_partitions(connection: Connection, wanted: Collection) -> None:
     """Makes those that are missing: an attempt may have been killed half way."""
     client, timeout = connection.client, connection.timeout
@@ -165,12 +165,7 @@ def _create_partitions(connection: Connection, wanted: Collection) -> None:
                 client.create_partition(wanted.name, partition, timeout=connection.write_timeout())
 
 
-def _drop(connection: Connection, name: str) -> None:
-    with translated(f"drop collection {name}"):
-        connection.client.drop_collection(name, timeout=connection.write_timeout())
-
-
-def _compare(connection: Connection, wanted: Collection, left_out: Sequence[str]) -> None:
+def _compare(connection: Connection, wanted: Collection, left_out: Sequence[str]) -> dict[str, str]:
     there = describe(connection, wanted.name)
     lines = differences(wanted, there.schema, there.unknown_fields, left_out)
     if lines:
@@ -179,6 +174,8 @@ def _compare(connection: Connection, wanted: Collection, left_out: Sequence[str]
             hint="plan again, or set load.mode to replace",
             code="MMC522",
         )
+    named = dict(wanted.properties)
+    return {name: value for name, value in there.schema.properties if name not in named}
 
 
 def _refuse_moved_alias(connection: Connection, step: CreateCollection) -> None:

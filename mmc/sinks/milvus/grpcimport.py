@@ -1,6 +1,8 @@
 """Imports by gRPC (`do_bulk_insert`), the only way into 2.3: one group of files a request.
 
-Nothing here is ever sent twice: the server has no way to know a request again.
+Nothing here is ever sent twice: the server has no way to know a request again. And nothing is asked
+often: 2.3.5 crashes, as a whole, when a client goes away in the middle of GetImportState or
+ListImportTasks (a kill of this process, a deadline that passes; seen about once in 140 kills).
 """
 
 from __future__ import annotations
@@ -8,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmc.errors import TargetBusy, TargetError
+from mmc.errors import TargetAway, TargetBusy, TargetError
 from mmc.sinks.milvus.connect import Connection
+from mmc.sinks.milvus.reasons import Reason, reason_of
 from mmc.sinks.milvus.trial import Trials
 from mmc.spi import ImportTask, TaskState
 
@@ -18,7 +21,14 @@ VERDICT_SECONDS = 10.0
 0.05 s that it does not see one; else the imports that were asked for before come first.
 """
 
+LOOK_SECONDS = 0.25
+"""Between looks at a trial."""
+
 _UNKNOWN_TASK = "key not found"
+_CRASHED = (
+    "the server may have crashed, which 2.3 does when a client goes away in the middle of this:"
+    " see its log"
+)
 
 
 class GrpcImports:
@@ -60,13 +70,26 @@ class GrpcImports:
             raise TargetError(f"import files into {collection}: no task id", code="MMC543")
         return str(answer.tasks[0])
 
+    def tasks(self, ids: Sequence[str]) -> list[ImportTask]:
+        """How these stand, in their order. Raises TargetError.
+
+        The server begins with tasks in the order in which they were asked for
+        (rootcoord/import_manager.go), so behind one that waits all others do.
+        """
+        stands: dict[str, ImportTask] = {}
+        waiting = False
+        for id_ in sorted(ids, key=int):
+            stands[id_] = ImportTask(id_, TaskState.WAITING) if waiting else self.task(id_)
+            waiting = waiting or stands[id_].state is TaskState.WAITING
+        return [stands[id_] for id_ in ids]
+
     def task(self, id_: str) -> ImportTask:
         """How a task stands; `files` has the server's words. Raises TargetError."""
         from pymilvus.grpc_gen import milvus_pb2
 
         request = milvus_pb2.GetImportStateRequest(task=int(id_))
         try:
-            answer = self._connection.call("GetImportState", request, f"look at import {id_}")
+            answer = self._ask("GetImportState", request, f"look at import {id_}")
         except TargetError as error:
             if _UNKNOWN_TASK not in str(error):
                 raise
@@ -78,7 +101,7 @@ class GrpcImports:
         from pymilvus.grpc_gen import milvus_pb2
 
         request = milvus_pb2.ListImportTasksRequest(collection_name=collection, limit=0)
-        answer = self._connection.call("ListImportTasks", request)
+        answer = self._ask("ListImportTasks", request, f"list the imports of {collection}")
         return [_task(str(one.id), one) for one in sorted(answer.tasks, key=lambda one: one.id)]
 
     def see(self, collection: str, path: str, *, needed: bool) -> str | None:
@@ -92,8 +115,14 @@ class GrpcImports:
             self.task,
             keep=needed,
             seconds=VERDICT_SECONDS,
-            between=0.02,
+            between=LOOK_SECONDS,
         )
+
+    def _ask(self, method: str, request: Any, what: str) -> Any:
+        try:
+            return self._connection.call(method, request, what)
+        except TargetAway as error:
+            raise TargetAway(f"{error}; {_CRASHED}", hint=error.hint, code=error.code) from None
 
     def close(self) -> None:
         """The connection is not ours to close."""
@@ -122,14 +151,16 @@ def _task(id_: str, answer: Any) -> ImportTask:
 
 
 def _is_safe_again(reason: str, infos: Mapping[str, str]) -> bool:
-    """Whether the server itself gave the task up, and removed what it had written.
+    """Whether the server itself gave the task up, or could not read its storage, and removed what
+    it had written.
 
     In the first minute after a kill 2.3.5 may hand a task to the node that is dead, and it stays at
     0 until it is timed out, after 15 to 20 minutes. One that did begin is too slow: its file is too
     large.
     """
     never_begun = "timed out" in reason and not int(infos.get("progress_percent") or 0)
-    return "service restarted" in reason or never_begun
+    restarted = "service restarted" in reason
+    return restarted or never_begun or reason_of(reason) is Reason.PASSING
 
 
 def _state(number: int) -> TaskState:

@@ -26,6 +26,7 @@ class ImportFormat:
         types: names of the Milvus types that come in exactly.
         nullable: fields that may be null can be in it; NumPy has no place for a null, and 2.5
             refuses it for a collection that has such a field.
+        empty_is_null: an empty array comes in as null where the field is nullable.
         elements: types of array elements that come in exactly. 2.3 reads doubles of row JSON as
             singles there.
     """
@@ -33,6 +34,7 @@ class ImportFormat:
     name: str
     types: frozenset[str]
     nullable: bool = False
+    empty_is_null: bool = False
     elements: frozenset[str] = frozenset(str(kind) for kind in ELEMENTS)
 
     def carries(self, field: Field) -> bool:
@@ -42,6 +44,7 @@ class ImportFormat:
             field.type.kind in self.types
             and (element is None or element.kind in self.elements)
             and (self.nullable or not field.nullable)
+            and not (self.empty_is_null and field.nullable and element is not None)
         )
 
 
@@ -55,6 +58,8 @@ class Imports:
         rest: by the REST interface, which came with 2.4; else by `do_bulk_insert`.
         keys: a request may have a key, and the server begins none twice.
         index_first: an import builds the index that is there before it is complete.
+        flaw: why imports are better left alone; "" where they are not.
+        partition_key_flaw: why rows must not be imported by a partition key.
     """
 
     formats: tuple[ImportFormat, ...]
@@ -62,6 +67,8 @@ class Imports:
     rest: bool
     keys: bool = False
     index_first: bool = True
+    flaw: str = ""
+    partition_key_flaw: str = ""
 
     def format(self, name: str) -> ImportFormat:
         """Raises KeyError."""
@@ -102,10 +109,43 @@ V2_4 = Imports(
 )
 
 
-def _with_nulls(imports: Imports, vectors: frozenset[str]) -> Imports:
-    """With nulls wherever a format has a place for them, and more vector types."""
+def _without(imports: Imports, **types: frozenset[str]) -> Imports:
+    """Without some types in some formats."""
     formats = (
-        replace(one, types=one.types | vectors, nullable=one.name != "numpy")
+        replace(one, types=one.types - types.get(one.name, frozenset())) for one in imports.formats
+    )
+    return replace(imports, formats=tuple(formats))
+
+
+_HALVES = frozenset({"float16_vector", "bfloat16_vector"})
+V2_4_4 = _without(V2_4, numpy=_HALVES)
+"""NumPy files of halves as bytes came with PR 33788, in 2.4.5."""
+V2_4_2 = replace(
+    _without(V2_4_4, parquet=_HALVES | _SPARSE, json=_HALVES | _SPARSE),
+    flaw="Milvus before 2.4.4 deletes the statistics of imported segments some time after the"
+    " import, and cannot load them then (milvus#33476)",
+)
+"""Sparse vectors as JSON text and halves as lists of floats came with PR 33391, in 2.4.4."""
+V2_4_0 = replace(
+    V2_4_2,
+    partition_key_flaw="Milvus before 2.4.2 imports rows into wrong partitions of a partition key,"
+    " so that a filter by it does not find them (milvus#33237)",
+)
+
+
+def _with_nulls(imports: Imports, vectors: frozenset[str]) -> Imports:
+    """With nulls wherever a format has a place for them, and more vector types.
+
+    The readers of Parquet take a list without elements for a null: in 2.5 by field_reader.go, later
+    by list_like.go (milvus#53438; mended by PR 53535, in no release that is known here).
+    """
+    formats = (
+        replace(
+            one,
+            types=one.types | vectors,
+            nullable=one.name != "numpy",
+            empty_is_null=one.name == "parquet",
+        )
         for one in imports.formats
     )
     return replace(imports, formats=tuple(formats))
@@ -136,6 +176,9 @@ def import_capabilities(server: Capabilities, imports: Imports) -> Capabilities:
             sorted((one.name, tuple(sorted(one.elements))) for one in imports.formats)
         ),
         format_nulls=tuple(one.name for one in imports.formats if one.nullable),
+        format_empty_is_null=tuple(one.name for one in imports.formats if one.empty_is_null),
+        import_flaw=imports.flaw,
+        partition_key_flaw=imports.partition_key_flaw,
         files_per_import=imports.files,
         index_first=imports.index_first,
         # What is imported into a loaded collection is seen only after a refresh, which is slower.

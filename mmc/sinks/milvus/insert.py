@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
-from mmc.errors import TargetUntouched
+from mmc.errors import TargetUntouched, refused_untouched
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -23,6 +24,7 @@ from mmc.plan.model import (
     Step,
     WriteManifest,
 )
+from mmc.sinks.milvus import ddl
 from mmc.sinks.milvus.access import check_access
 from mmc.sinks.milvus.built import await_indexes
 from mmc.sinks.milvus.connect import Connection
@@ -35,11 +37,14 @@ from mmc.sinks.milvus.look import (
     count_keys,
     indexes,
     load_of,
+    look_at,
 )
 from mmc.sinks.milvus.pages import read_all, read_keys
+from mmc.sinks.milvus.schema import DEFAULT_PARTITION
 from mmc.sinks.milvus.writer import InsertWriter
-from mmc.spi import ALONE, Claim, Progress, WrittenSplit, unheard
+from mmc.spi import ALONE, Claim, Look, Progress, WrittenSplit, unheard
 from mmc.types import Collection, Index
+from mmc.verify.shape import same_index, shown
 
 KEYS_AT_ONCE = 1000
 """Keys in one filter."""
@@ -60,9 +65,9 @@ class InsertTarget:
         """Whether the login may do all of these steps: see `mmc.sinks.milvus.access`."""
         check_access(self._connection, steps)
 
-    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> None:
+    def ensure(self, step: CreateCollection, claim: Claim = ALONE) -> dict[str, str]:
         """Brings the collection to what the step says: see `mmc.sinks.milvus.ensure`."""
-        ensure(self._connection, step, claim)
+        return ensure(self._connection, step, claim)
 
     def release(self, step: CreateCollection, claim: Claim) -> None:
         """Takes the claim off the collection, at the end of the run."""
@@ -73,6 +78,24 @@ class InsertTarget:
         return InsertWriter(
             self._connection, step, split, insert=step.write == "insert" and not replay
         )
+
+    def drop_alias(self, step: DropAlias) -> None:
+        """See `mmc.sinks.milvus.ddl`, as for the next three. What is refused changed nothing."""
+        with refused_untouched():
+            ddl.drop_alias(self._connection, step)
+
+    def drop_collection(self, step: DropCollection) -> None:
+        if self._connection.has_database:
+            with refused_untouched():
+                ddl.drop_collection(self._connection, step)
+
+    def create_alias(self, step: CreateAlias) -> None:
+        with refused_untouched():
+            ddl.create_alias(self._connection, step)
+
+    def alter_collection(self, step: AlterCollection) -> None:
+        with refused_untouched():
+            ddl.alter_collection(self._connection, step)
 
     def build_index(self, step: BuildIndex) -> None:
         """Creates the index; an equal one that is there is left alone.
@@ -137,6 +160,7 @@ class InsertTarget:
     def count_partitions(self, collection: Collection, partitions: Sequence[str]) -> list[int]:
         """Exact count(*) of each partition at strong consistency. Raises as `count`."""
         self._whole.require(collection.name)
+        partitions = [name or DEFAULT_PARTITION for name in partitions]
         if self._connection.dialect.capabilities.embedded:
             self._load_embedded(collection)
             return [count(self._connection, collection, one) for one in partitions]
@@ -157,6 +181,10 @@ class InsertTarget:
             return sum(map(ask, parts))
         with ThreadPoolExecutor(CALLS_IN_FLIGHT) as pool:
             return sum(pool.map(ask, parts))
+
+    def look(self, collection: Collection) -> Look:
+        """The collection as it is, without its rows."""
+        return Look(look_at(self._connection, collection.name))
 
     def read_back(
         self,
@@ -180,17 +208,10 @@ class InsertTarget:
 
 
 def _check_index(step: BuildIndex, there: Index) -> None:
-    wanted, params = step.index, dict(there.params)
-    same = wanted.type == there.type and wanted.metric in (None, there.metric)
-    if not same or any(params.get(key) != value for key, value in wanted.params):
+    if not same_index(step.index, there):
         raise TargetUntouched(
             f"{step.collection}.{step.field} has another index: "
-            f"{_shown(there)}; planned is {_shown(wanted)}",
+            f"{shown(there)}; planned is {shown(step.index)}",
             hint="drop that index, or plan with it",
             code="MMC525",
         )
-
-
-def _shown(index: Index) -> str:
-    params = " ".join(f"{key}={value}" for key, value in index.params)
-    return " ".join(part for part in (index.type, index.metric or "", params) if part)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mmc.errors import TargetError
@@ -13,7 +13,16 @@ from mmc.facts import TargetCollection
 from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.errors import translated
 from mmc.sinks.milvus.pages import among
-from mmc.sinks.milvus.schema import CLAIM, filled, from_description, omittable, to_index
+from mmc.sinks.milvus.schema import (
+    CLAIM,
+    field_options,
+    filled,
+    from_description,
+    key_partitions,
+    omittable,
+    to_index,
+)
+from mmc.spi import NOT_COUNTED
 from mmc.types import Collection, Index, TypeKind
 
 LOOK_SECONDS = 2.0
@@ -32,22 +41,33 @@ def look(connection: Connection, names: Sequence[str]) -> tuple[TargetCollection
 
 
 def _collection(connection: Connection, asked: str) -> TargetCollection:
-    found = describe(connection, asked)
+    found = look_at(connection, asked)
     schema = found.schema
     load = load_of(connection, schema.name)
     whole = connection.dialect.capabilities.embedded or load.whole
-    return TargetCollection(
-        schema=schema,
+    return replace(
+        found,
         rows=count(connection, schema) if whole else stored(connection, schema.name),
-        indexes=indexes(connection, schema.name),
         loaded=whole,
         unloaded=load.unloaded,
         asked="" if schema.name == asked else asked,
+    )
+
+
+def look_at(connection: Connection, name: str) -> TargetCollection:
+    """A collection without its rows and its load: four calls, and one an index."""
+    found = describe(connection, name)
+    return TargetCollection(
+        schema=found.schema,
+        rows=NOT_COUNTED,
+        indexes=indexes(connection, found.schema.name),
         aliases=found.aliases,
         functions=found.functions,
         unknown_fields=found.unknown_fields,
         omittable=found.omittable,
         filled=found.filled,
+        field_options=found.field_options,
+        key_partitions=found.key_partitions,
         consistency=found.consistency,
         run=found.run,
     )
@@ -78,6 +98,8 @@ class Described:
     unknown_fields: tuple[tuple[str, str], ...]
     omittable: tuple[str, ...]
     filled: tuple[tuple[str, str], ...]
+    field_options: tuple[str, ...]
+    key_partitions: int
     aliases: tuple[str, ...]
     functions: tuple[str, ...]
     consistency: str
@@ -89,11 +111,12 @@ def describe(connection: Connection, name: str) -> Described:
     client, timeout = connection.client, connection.timeout
     with translated(f"describe {name}"):
         description = client.describe_collection(name, timeout=timeout)
+        # A login has its privileges on the collection, not on an alias.
+        name = description["collection_name"]
         partitions = client.list_partitions(name, timeout=timeout)
         aliases = description.get("aliases") or ()
         if connection.dialect.capabilities.embedded:
             # Milvus Lite describes a collection without its aliases.
-            name = description["collection_name"]
             aliases = client.list_aliases(name, timeout=timeout)["aliases"]
     schema, unknown = from_description(description, partitions)
     return Described(
@@ -101,6 +124,8 @@ def describe(connection: Connection, name: str) -> Described:
         unknown_fields=unknown,
         omittable=omittable(description),
         filled=filled(description),
+        field_options=field_options(description),
+        key_partitions=key_partitions(description),
         aliases=tuple(sorted(aliases)),
         functions=tuple(sorted(one["name"] for one in description.get("functions") or ())),
         consistency=str(description.get("consistency_level_name") or ""),

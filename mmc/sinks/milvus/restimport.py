@@ -1,6 +1,7 @@
 """Imports by REST (`/v2/vectordb/jobs/import`), the way into 2.4 and later: many files a request.
 
-Paths, bodies and answers as in Milvus's `httpserver/handler_v2.go`. No request is sent twice here.
+Paths, bodies and answers as in Milvus's `httpserver/handler_v2.go`. No request is sent twice here,
+but for a look at a job at a server that does not know its newer name.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
-from mmc.errors import TargetBusy, TargetError
+from mmc.errors import TargetAway, TargetError
 from mmc.sinks.milvus.connect import Address
+from mmc.sinks.milvus.errors import Fault, error_of, fault_of
 from mmc.sinks.milvus.grpcimport import gone
 from mmc.sinks.milvus.lite import DEFAULT_DATABASE
+from mmc.sinks.milvus.reasons import Reason, reason_of
 from mmc.sinks.milvus.tls import Tls, context_of
 from mmc.sinks.milvus.trial import Trials
 from mmc.spi import ImportTask, TaskState
@@ -24,14 +27,15 @@ from mmc.spi import ImportTask, TaskState
 _JOBS = "/v2/vectordb/jobs/import/"
 _SUCCESS = {0, 200}
 """Early 2.4 said 200 in the place of 0."""
-_RATE_LIMIT = 8
-_BUSY = ("number of jobs has reached the limit", "rate limit", "quota exceeded", "not ready")
 _UNKNOWN_JOB = "import job does not exist"
 _WAITING = {"Pending"}
+_LOOKS = ("describe", "get_progress")
+"""What a look at a job is called: 2.4.13 and later know both, 2.4.0 to 2.4.12 the second alone."""
 VERDICT_SECONDS = 20.0
 """How long one look waits for what the server says of a file: it goes on with a job every 2 s, and
 one without rows has three steps.
 """
+_BEGUN = "; the server may have begun all the same"
 _AWAY = {408, 429, 500, 502, 503, 504}
 
 
@@ -59,6 +63,7 @@ class RestImports:
         self._database = address.database or DEFAULT_DATABASE
         self._keys = keys
         self._trials = Trials()
+        self._look = _LOOKS[0]
         self._session = requests.Session()
         if tls is not None:
             self._session.mount("https://", _Secured(tls))
@@ -93,6 +98,10 @@ class RestImports:
             raise _odd(f"import files into {collection}", "no jobId")
         return str(data["jobId"])
 
+    def tasks(self, ids: Sequence[str]) -> list[ImportTask]:
+        """How these stand, in their order. Raises TargetError."""
+        return [self.task(id_) for id_ in ids]
+
     def task(self, id_: str) -> ImportTask:
         """How a job stands; `files` has the server's words, () before it has looked at them all.
 
@@ -101,7 +110,7 @@ class RestImports:
         """
         what = f"look at import {id_}"
         try:
-            data = self._post(what, "describe", {"jobId": id_})
+            data = self._look_at(what, id_)
         except TargetError as error:
             if _UNKNOWN_JOB not in str(error):
                 raise
@@ -109,6 +118,14 @@ class RestImports:
         if not isinstance(data, Mapping) or "state" not in data:
             raise _odd(what, "no state")
         return _task(id_, data)
+
+    def _look_at(self, what: str, id_: str) -> Any:
+        """Asks by the name that this server knows: it may be another after an upgrade."""
+        answer = self._send(what, self._look, {"jobId": id_})
+        if answer.status_code == requests.codes.not_found:
+            self._look = next(verb for verb in _LOOKS if verb != self._look)
+            answer = self._send(what, self._look, {"jobId": id_})
+        return _data(what, answer)
 
     def find(self, collection: str) -> list[ImportTask]:
         """All jobs of a collection that the server remembers, the oldest first."""
@@ -148,10 +165,20 @@ class RestImports:
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         """The `data` of an answer that says success."""
+        begun = _BEGUN if verb == "create" else ""
+        return _data(what, self._send(what, verb, body, headers, begun), begun)
+
+    def _send(
+        self,
+        what: str,
+        verb: str,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str] | None = None,
+        begun: str = "",
+    ) -> requests.Response:
         url = self._base + _JOBS + verb
-        begun = "; the server may have begun all the same" if verb == "create" else ""
         try:
-            answer = self._session.post(
+            return self._session.post(
                 url,
                 json={**body, "dbName": self._database},
                 headers=headers,
@@ -168,11 +195,9 @@ class RestImports:
         except (requests.ConnectionError, requests.Timeout) as error:
             kind = type(error).__name__
             text = f"{what}: no answer from {self._address.shown}: {kind}{begun}"
-            raise TargetBusy(text, code="MMC506") from None
+            raise TargetAway(text, code="MMC506") from None
         except requests.RequestException as error:
             raise TargetError(f"{what}: {type(error).__name__}", code="MMC545") from None
-        _check_status(what, answer, self._address.shown, begun)
-        return _data(what, answer)
 
 
 def _with_port(uri: str) -> str:
@@ -227,20 +252,22 @@ class _Bearer(AuthBase):
         return request
 
 
-def _check_status(what: str, answer: requests.Response, server: str, begun: str) -> None:
+def _check_status(what: str, answer: requests.Response, begun: str) -> None:
     status = answer.status_code
     if status == requests.codes.ok:
         return
     if status in (401, 403):
-        raise TargetError(
-            f"{what}: HTTP {status}", hint="is the token right, and may it do this?", code="MMC507"
-        )
+        fault = Fault.LOGIN if status == requests.codes.unauthorized else Fault.FORBIDDEN
+        raise error_of(what, f"HTTP {status}", fault)
     if status in _AWAY:
-        raise TargetBusy(f"{what}: HTTP {status} from {server}{begun}", code="MMC506")
+        raise TargetAway(
+            f"{what}: HTTP {status} from {urlsplit(answer.url).netloc}{begun}", code="MMC506"
+        )
     raise _odd(what, f"HTTP {status}")
 
 
-def _data(what: str, answer: requests.Response) -> Any:
+def _data(what: str, answer: requests.Response, begun: str = "") -> Any:
+    _check_status(what, answer, begun)
     try:
         body = answer.json()
     except ValueError:
@@ -250,9 +277,7 @@ def _data(what: str, answer: requests.Response) -> Any:
     if body["code"] in _SUCCESS:
         return body.get("data")
     words = str(body.get("message") or f"code {body['code']}").strip()
-    if body["code"] == _RATE_LIMIT or any(part in words.lower() for part in _BUSY):
-        raise TargetBusy(f"{what}: {words}", code="MMC506")
-    raise TargetError(f"{what}: {words}", code="MMC507")
+    raise error_of(what, words, fault_of(body["code"], words))
 
 
 def _odd(what: str, found: str) -> TargetError:
@@ -275,7 +300,8 @@ def _task(id_: str, data: Mapping[str, Any]) -> ImportTask:
         case "Failed":
             reasons = [data.get("reason"), *(one.get("reason") for one in details)]
             reason = next((str(one) for one in reasons if one), "no reason given")
-            return ImportTask(id_, TaskState.FAILED, files, 0, progress, reason)
+            again = reason_of(reason) is Reason.PASSING
+            return ImportTask(id_, TaskState.FAILED, files, 0, progress, reason, again=again)
         case _:
             # States that later versions add are all on the way to one of those two.
             state = TaskState.WAITING if name in _WAITING else TaskState.RUNNING

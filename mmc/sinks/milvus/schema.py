@@ -6,7 +6,6 @@ what was asked is always compared with what `describe_collection` says.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,12 +21,17 @@ from mmc.types import (
     TypeKind,
     freeze,
 )
+from mmc.verify.shape import schema_differences
 
 DEFAULT_PARTITION = "_default"
 CLAIM = "mmc.run"
 """Property of a collection that a run of mmc is filling: whose it is. No part of what mmc compares,
 plans or carries over.
 """
+DESCRIPTION = "collection.description"
+"""Property by which newer servers change the description; no property of the collection."""
+OWN_PROPERTIES = (CLAIM, DESCRIPTION, "max_field_id")
+"""Those that we or servers use for something else: no part of a collection."""
 
 _PYMILVUS = {
     TypeKind.BOOL: "BOOL",
@@ -47,6 +51,8 @@ _PYMILVUS = {
     TypeKind.INT8_VECTOR: "INT8_VECTOR",
     TypeKind.SPARSE_FLOAT_VECTOR: "SPARSE_FLOAT_VECTOR",
 }
+_PARAMS = frozenset({"dim", "max_length", "max_capacity"})
+"""Of a field, as a type says them."""
 _KINDS = {name: kind for kind, name in _PYMILVUS.items()}
 
 
@@ -110,8 +116,7 @@ def from_description(
         fields.append(_field(one, kind, bool(description.get("auto_id"))))
     unknown += [(one["name"], "array of struct") for one in _structs(description)]
     keyed = any(field.partition_key for field in fields)
-    properties = dict(description.get("properties") or {})
-    properties.pop(CLAIM, None)
+    properties = description.get("properties") or {}
     collection = Collection(
         name=description["collection_name"],
         fields=tuple(fields),
@@ -120,7 +125,9 @@ def from_description(
         # Partitions of a partition key are the target's own.
         partitions=() if keyed else tuple(p for p in partitions if p != DEFAULT_PARTITION),
         description=description.get("description", ""),
-        properties=tuple(sorted((key, str(properties[key])) for key in properties)),
+        properties=tuple(
+            sorted((key, str(properties[key])) for key in properties if key not in OWN_PROPERTIES)
+        ),
     )
     return collection, tuple(unknown)
 
@@ -156,6 +163,24 @@ def _known(one: Mapping[str, Any]) -> TypeKind | None:
     if kind is TypeKind.ARRAY and one["element_type"].name not in _KINDS:
         return None
     return kind
+
+
+def field_options(description: Mapping[str, Any]) -> tuple[str, ...]:
+    """What fields have that mmc does not make: `text: enable_analyzer`, `title: description`."""
+    found = []
+    for one in description["fields"]:
+        if one.get("is_dynamic"):
+            continue
+        options = {key for key in one.get("params", {}) if key not in _PARAMS}
+        options |= {key for key in ("is_clustering_key", "description") if one.get(key)}
+        found += [f"{one['name']}: {option}" for option in sorted(options)]
+    return tuple(found)
+
+
+def key_partitions(description: Mapping[str, Any]) -> int:
+    """Partitions that a partition key spreads rows over; 0 where there is no such key."""
+    keyed = any(one.get("is_partition_key") for one in description["fields"])
+    return int(description.get("num_partitions") or 0) if keyed else 0
 
 
 def _field(one: Mapping[str, Any], kind: TypeKind, auto_id: bool) -> Field:
@@ -229,67 +254,15 @@ def differences(
     unknown: Sequence[tuple[str, str]] = (),
     left_out: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """What a target's collection has otherwise than wanted, one line each; () when they agree.
-    `unknown` are its fields that mmc has no type for, `left_out` fields that may be there besides.
+    """What a collection has otherwise than wanted, one line each; () when they agree. `unknown` and
+    `left_out` as in `schema_differences`.
 
     Not compared: description and shards (Milvus Lite keeps neither; they hold no data), properties
     and partitions beyond the wanted ones.
     """
-    lines = []
-    there = {field.name: field for field in found.fields}
-    for field in wanted.fields:
-        other = there.pop(field.name, None)
-        if other is None:
-            lines.append(f"field {field.name} is missing")
-            continue
-        lines += [f"field {field.name}: {line}" for line in _field_differences(field, other)]
-    more = [*((name, "") for name in there), *((name, f" ({type_})") for name, type_ in unknown)]
-    lines += [f"field {name}{type_} is not wanted" for name, type_ in more if name not in left_out]
-    if wanted.dynamic != found.dynamic:
-        lines.append(
-            f"dynamic field {_onoff(wanted.dynamic)} wanted, {_onoff(found.dynamic)} found"
-        )
-    lines += [f"partition {p} is missing" for p in wanted.partitions if p not in found.partitions]
     properties = dict(found.properties)
-    lines += [
+    return schema_differences(wanted, found, unknown, left_out) + tuple(
         f"property {key}: {value} wanted, {properties.get(key, 'nothing')} found"
         for key, value in wanted.properties
         if properties.get(key) != value
-    ]
-    return tuple(lines)
-
-
-def _field_differences(wanted: Field, found: Field) -> list[str]:
-    lines = []
-    if not _same_type(wanted.type, found.type):
-        lines.append(f"{wanted.type} wanted, {found.type} found")
-    for name in ("primary_key", "auto_id", "nullable", "partition_key"):
-        if getattr(wanted, name) != getattr(found, name):
-            words = name.replace("_", " ")
-            lines.append(f"{words} {_onoff(getattr(wanted, name))} wanted, not so found")
-    if not _same_default(wanted, found):
-        lines.append(f"default {wanted.default!r} wanted, {found.default!r} found")
-    return lines
-
-
-def _same_type(wanted: FieldType, found: FieldType) -> bool:
-    if wanted.element is not None and found.element is not None:
-        longer = (found.element.length or 0) >= (wanted.element.length or 0)
-        return (
-            wanted.element.kind is found.element.kind
-            and longer
-            and wanted.capacity == found.capacity
-        )
-    return wanted == found
-
-
-def _same_default(wanted: Field, found: Field) -> bool:
-    if wanted.type.kind is TypeKind.FLOAT and isinstance(wanted.default, (int, float)):
-        if not isinstance(found.default, (int, float)):
-            return False
-        return struct.pack("<f", wanted.default) == struct.pack("<f", found.default)
-    return wanted.default == found.default
-
-
-def _onoff(value: bool) -> str:
-    return "on" if value else "off"
+    )

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from mmc.errors import TargetError
 from mmc.plan.model import CopySplits
 from mmc.run.staging import StagingPlace
+from mmc.sinks.milvus.reasons import Reason, reason_of
 from mmc.spi import ImportTask, TaskState
 
 _READ = 90
@@ -20,8 +21,6 @@ _FOUND = ("invalid JSON format, the root key", "fail to initialize json row-base
 """What 2.3 and all later say of a manifest, and what 2.3.5 says of any file where the collection
 has a field that it does not import. It looks for the file before.
 """
-
-_UNSEEN = ("failed to get file size of", "no such file", "key does not exist", "nosuchkey")
 
 
 class Trials:
@@ -53,7 +52,8 @@ class Trials:
             task = look(self._open[what])
             if task.state is TaskState.FAILED or task.progress >= _READ:
                 del self._open[what]
-                return None if task.again else task.reason
+                passing = task.again or reason_of(task.reason) is Reason.PASSING
+                return None if passing else task.reason
             if time.monotonic() > deadline:
                 if not keep:
                     del self._open[what]
@@ -63,7 +63,7 @@ class Trials:
 
 def not_seen(copy: CopySplits, place: StagingPlace, reason: str) -> TargetError:
     """The error for a trial that failed."""
-    elsewhere = is_unseen(reason)
+    elsewhere = reason_of(reason) is Reason.UNSEEN
     told = unseen(place, reason) if elsewhere else reason
     root = place.on_server("") or place.url
     return TargetError(
@@ -79,11 +79,6 @@ def not_seen(copy: CopySplits, place: StagingPlace, reason: str) -> TargetError:
 def is_found(reason: str) -> bool:
     """Whether an import failed although the server found the file, which says what was asked."""
     return any(part in reason for part in _FOUND)
-
-
-def is_unseen(reason: str) -> bool:
-    """Whether an import failed because the server does not find a file."""
-    return any(part in reason.lower() for part in _UNSEEN)
 
 
 def unseen(place: StagingPlace, reason: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import BuildIndex, CreateCollection, Mode, Step, Verify
 from mmc.sinks.milvus.access import Missing, _asked_by, _grants
 from mmc.sinks.milvus.dialect import version_of
@@ -29,8 +30,12 @@ PARTED = replace(small(), partitions=("p",))
         ),
         (
             CreateCollection("c", PARTED, Mode.REPLACE, True),
-            "CreateCollection AlterCollection DropCollection CreatePartition ShowPartitions",
+            "CreateCollection AlterCollection CreatePartition ShowPartitions",
         ),
+        (DropAlias("a", NAME, "prod"), "DropAlias"),
+        (DropCollection("d", NAME), "DropCollection"),
+        (CreateAlias("a", NAME, "prod"), "CreateAlias"),
+        (AlterCollection("a", NAME), "AlterCollection"),
         (CreateCollection("c", PARTED, Mode.APPEND, True), "ShowPartitions"),
         (CreateCollection("c", PARTED, Mode.UPSERT, True), "ShowPartitions"),
         (BuildIndex("i", NAME, "v", Index("FLAT")), "CreateIndex DescribeIndex"),
@@ -43,7 +48,7 @@ PARTED = replace(small(), partitions=("p",))
 def test_steps_ask_for_privileges(step: Step, asked: str) -> None:
     calls = list(_asked_by(step))
     assert [call for call, _ in calls] == asked.split()
-    whole = {"CreateCollection", "DropCollection"}
+    whole = {"CreateCollection", "DropCollection", "CreateAlias", "DropAlias"}
     assert all(of == ("" if call in whole else NAME) for call, of in calls)
 
 

@@ -14,16 +14,17 @@ from typing import Any
 
 import pytest
 
-from mmc.errors import TargetBusy, TargetError
+from mmc.errors import TargetAway, TargetBusy, TargetError, TargetThrottled
 from mmc.facts import Extent
 from mmc.io.urls import exists, write_text
 from mmc.plan.model import CopySplits, Layout, Split, Staging
 from mmc.sinks.milvus.bulk import BulkTarget
 from mmc.sinks.milvus.connect import Address, address_of
 from mmc.sinks.milvus.dialect import version_of
+from mmc.sinks.milvus.errors import NotAllowed
 from mmc.sinks.milvus.restimport import RestImports, _with_port
 from mmc.spi import FileGroup, ImportTask, TaskState
-from tests.servers.import_double import ImportDouble, Request, import_double
+from tests.servers.import_double import VERSIONS, ImportDouble, Request, import_double
 from tests.servers.milvus_lite import copy_step
 from tests.servers.s3 import Bucket, s3_bucket
 from tests.sinks.milvus.collections import small
@@ -36,8 +37,10 @@ Golden = Callable[[Path, str], None]
 
 
 @pytest.fixture
-def double() -> Iterator[ImportDouble]:
-    with import_double([("default", "c"), ("shop", "c")]) as made:
+def double(request: pytest.FixtureRequest) -> Iterator[ImportDouble]:
+    """Of the newest version, or of that which a test is for."""
+    version = getattr(request, "param", VERSIONS[-1])
+    with import_double([("default", "c"), ("shop", "c")], version=version) as made:
         yield made
 
 
@@ -114,11 +117,8 @@ def test_a_netrc_of_the_user_is_not_sent(
     assert "Authorization" not in double.asked[0].headers
 
 
-@pytest.mark.parametrize("success", [0, 200])
-def test_a_job_from_its_beginning_to_its_end(
-    double: ImportDouble, open_calls: Opened, success: int
-) -> None:
-    double.success = success
+@pytest.mark.parametrize("double", VERSIONS, indirect=True)
+def test_a_job_from_its_beginning_to_its_end(double: ImportDouble, open_calls: Opened) -> None:
     calls = open_calls()
     id_ = calls.submit("c", "", PATHS, "")
     job = double.jobs[0]
@@ -133,11 +133,29 @@ def test_a_job_from_its_beginning_to_its_end(
     assert calls.task(id_) == ImportTask(id_, TaskState.FAILED, files, 0, 0, "row 3: no")
 
 
+@pytest.mark.parametrize("double", VERSIONS, indirect=True)
 def test_a_job_that_is_gone(double: ImportDouble, open_calls: Opened) -> None:
     task = open_calls().task("17")
     assert (task.state, task.code, task.again) == (TaskState.FAILED, "MMC544", False)
 
 
+@pytest.mark.parametrize("double", ["2.4.12"], indirect=True)
+def test_the_route_of_a_job_is_looked_for_once(double: ImportDouble, open_calls: Opened) -> None:
+    """2.4.0 to 2.4.12 know the older name alone; a cluster may be upgraded meanwhile."""
+    calls = open_calls()
+    id_ = calls.submit("c", "", PATHS, "")
+    calls.tasks([id_, id_])
+    verbs = [request.path.rpartition("/")[2] for request in double.asked]
+    assert verbs == ["create", "describe", "get_progress", "get_progress"]
+    double.version = "2.6.0"
+    calls.task(id_)
+    double.raw = (404, "text/plain", "page not found")
+    with pytest.raises(TargetError, match="HTTP 404") as caught:
+        calls.task(id_)
+    assert caught.value.code == "MMC545"
+
+
+@pytest.mark.parametrize("double", VERSIONS, indirect=True)
 def test_jobs_of_one_collection_the_oldest_first(double: ImportDouble, open_calls: Opened) -> None:
     calls, shop = open_calls(), open_calls(database="shop")
     ids = [calls.submit("c", "", PATHS, ""), calls.submit("c", "", PATHS, "")]
@@ -146,13 +164,16 @@ def test_jobs_of_one_collection_the_oldest_first(double: ImportDouble, open_call
     assert [task.id for task in shop.find("c")] == [other]
 
 
+@pytest.mark.parametrize("double", VERSIONS, indirect=True)
 def test_a_key_makes_one_job_where_the_server_knows_keys(
     double: ImportDouble, open_calls: Opened
 ) -> None:
-    old, new = open_calls(keys=False), open_calls(keys=True)
-    double.knows_keys = True
-    assert old.submit("c", "", PATHS, "k") != old.submit("c", "", PATHS, "k")
-    assert new.submit("c", "", PATHS, "k") == new.submit("c", "", PATHS, "k")
+    found = version_of(double.version).dialect.imports
+    assert found is not None and found.keys == double.knows_keys
+    calls = open_calls(keys=found.keys)
+    same = calls.submit("c", "", PATHS, "k") == calls.submit("c", "", PATHS, "k")
+    assert same == double.knows_keys
+    assert ("Idempotency-Key" in double.asked[0].headers) == double.knows_keys
 
 
 def test_too_many_jobs_is_busy(double: ImportDouble, open_calls: Opened) -> None:
@@ -196,11 +217,14 @@ def test_nobody_listens(open_calls: Opened) -> None:
         ((200, "application/json", "[1]"), TargetError, "MMC545", "no code"),
         ((200, "application/json", '{"code":0}'), TargetError, "MMC545", "no jobId"),
         ((200, "application/json", '{"code":0,"data":{}}'), TargetError, "MMC545", "no jobId"),
-        ((401, "application/json", "{}"), TargetError, "MMC507", "HTTP 401"),
-        ((403, "application/json", "{}"), TargetError, "MMC507", "HTTP 403"),
-        ((503, "text/html", "<html>"), TargetBusy, "MMC506", "HTTP 503 .* may have begun"),
-        ((408, "text/html", "<html>"), TargetBusy, "MMC506", "HTTP 408 .* may have begun"),
-        ((200, "application/json", '{"code":8,"message":"slow"}'), TargetBusy, "MMC506", "slow"),
+        ((401, "application/json", "{}"), TargetError, "MMC573", "HTTP 401"),
+        ((403, "application/json", "{}"), NotAllowed, "MMC570", "HTTP 403"),
+        ((503, "text/html", "<html>"), TargetAway, "MMC506", "HTTP 503 .* may have begun"),
+        ((408, "text/html", "<html>"), TargetAway, "MMC506", "HTTP 408 .* may have begun"),
+        ((200, "application/json", '{"code":8,"message":"s"}'), TargetThrottled, "MMC506", "s"),
+        ((200, "application/json", '{"code":1,"message":"not ready"}'), TargetBusy, "MMC506", "r"),
+        ((200, "application/json", '{"code":2,"message":"away"}'), TargetAway, "MMC506", "away"),
+        ((200, "application/json", '{"code":1800,"message":"no"}'), TargetError, "MMC573", "no"),
         ((200, "application/json", '{"code":7,"message":"no"}'), TargetError, "MMC507", "c: no"),
         ((200, "application/json", '{"code":7}'), TargetError, "MMC507", "code 7"),
     ],
@@ -360,7 +384,12 @@ def test_the_manifest_tells_whether_files_are_seen_where_they_lie(
     double.course = [("Failed", NO_ROWS_FILE)]
     target.check_staging(copy, dropping=True, manifest="manifest.json")
     assert double.jobs[0].groups == [["files/manifest.json"]]
-    for words, code in ((AWAY, "MMC542"), ("access denied", "MMC543")):
+    for words, code in (
+        (AWAY, "MMC542"),
+        ("access denied", "MMC542"),
+        ("failed to get file size of 'x', error:500 X", "MMC550"),
+        ("row 3: wrong dim", "MMC543"),
+    ):
         double.course = [("Failed", words)]
         with pytest.raises(TargetError) as caught:
             target.check_staging(copy, dropping=True, manifest="manifest.json")

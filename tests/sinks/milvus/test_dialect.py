@@ -8,7 +8,8 @@ import pytest
 
 from mmc.errors import TargetError
 from mmc.sinks.milvus.dialect import LITE, SERVERS, version_of
-from mmc.types import TypeKind
+from mmc.sinks.milvus.importable import import_capabilities
+from mmc.types import Field, FieldType, TypeKind
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,10 @@ from mmc.types import TypeKind
     [
         ("v2.3.5-lite", "2.3.5", (2, 3)),  # The server in a wheel, not Milvus Lite.
         ("v2.3.0", "2.3.0", (2, 3)),
-        ("2.4.15", "2.4.15", (2, 4)),
+        ("2.4.1", "2.4.1", (2, 4)),
+        ("2.4.3", "2.4.3", (2, 4, 2)),
+        ("2.4.4", "2.4.4", (2, 4, 4)),
+        ("2.4.15", "2.4.15", (2, 4, 5)),
         ("v2.5.8-gpu", "2.5.8", (2, 5)),
         ("v2.6.23", "2.6.23", (2, 6)),
         ("v2.6.24", "2.6.24", (2, 6, 24)),
@@ -84,3 +88,58 @@ def test_every_type_is_one_of_ours() -> None:
     for dialect in (LITE, *(dialect for _, dialect in SERVERS)):
         assert dialect.capabilities.types <= kinds
         assert dialect.capabilities.elements <= kinds
+
+
+def carries(version: str, format_: str, type_: str, **options: bool) -> bool:
+    imports = version_of(version).dialect.imports
+    assert imports is not None
+    field = Field("f", FieldType.parse(type_), **options)
+    return any(one.name == format_ and one.carries(field) for one in imports.formats)
+
+
+@pytest.mark.parametrize(
+    ("type_", "format_", "never", "first"),
+    [
+        # milvus PR 33391: text in Parquet, floats in JSON; PR 33788: bytes in NumPy.
+        ("sparse_float_vector", "parquet", "2.4.3", "2.4.4"),
+        ("sparse_float_vector", "json", "2.4.3", "2.4.4"),
+        ("float16_vector(4)", "parquet", "2.4.3", "2.4.4"),
+        ("bfloat16_vector(4)", "json", "2.4.3", "2.4.4"),
+        ("float16_vector(4)", "numpy", "2.4.4", "2.4.5"),
+        ("int8_vector(4)", "parquet", "2.5.9", "2.6.0"),
+    ],
+)
+def test_types_that_an_early_import_spoils(
+    type_: str, format_: str, never: str, first: str
+) -> None:
+    assert not carries(never, format_, type_)
+    assert carries(first, format_, type_)
+
+
+@pytest.mark.parametrize("version", ["2.5.0", "2.6.0", "2.6.24", "3.0.0", "3.0.2"])
+def test_an_empty_array_that_an_import_makes_null(version: str) -> None:
+    """milvus#53438: by Parquet, where the field is nullable."""
+    array = "array<int64>(8)"
+    assert carries(version, "parquet", array)
+    assert not carries(version, "parquet", array, nullable=True)
+    assert carries(version, "json", array, nullable=True)
+    assert carries(version, "parquet", "int64", nullable=True)
+
+
+@pytest.mark.parametrize(
+    ("version", "flaw", "keyed"),
+    [
+        ("2.3.5", False, False),
+        ("2.4.0", True, True),
+        ("2.4.1", True, True),
+        ("2.4.2", True, False),
+        ("2.4.3", True, False),
+        ("2.4.4", False, False),
+        ("2.4.13", False, False),
+    ],
+)
+def test_imports_that_are_better_left_alone(version: str, flaw: bool, keyed: bool) -> None:
+    imports = version_of(version).dialect.imports
+    assert imports is not None
+    able = import_capabilities(version_of(version).dialect.capabilities, imports)
+    assert (bool(able.import_flaw), bool(able.partition_key_flaw)) == (flaw, keyed)

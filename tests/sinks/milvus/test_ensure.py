@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mmc.errors import TargetError
+from mmc.plan.ddl import DropCollection
 from mmc.plan.model import BuildIndex, LoadCollection, Mode
 from mmc.sinks.milvus.schema import to_schema
 from mmc.sinks.milvus_insert import MilvusInsertSink
@@ -80,6 +81,7 @@ def test_replace_drops_what_is_there(tmp_path: Path) -> None:
     with open_lite(tmp_path) as target:
         target.ensure(create_step(old))
         write(target, old, small_rows(old, [1]))
+        target.drop_collection(DropCollection("drop", "c"))
         target.ensure(create_step(new, Mode.REPLACE, exists=True))
         assert target.count(new) == 0
         rows = small_rows(new, ["1"])

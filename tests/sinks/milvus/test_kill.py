@@ -32,12 +32,14 @@ with open_lite(Path(sys.argv[1])) as target:
 CREATE = """
 import sys
 from pathlib import Path
+from mmc.plan.ddl import DropCollection
 from mmc.plan.model import Mode
 from tests.servers.milvus_lite import create_step, open_lite
 from tests.sinks.milvus.collections import small
 with open_lite(Path(sys.argv[1])) as target:
     print("open", flush=True)
     for _ in range(10_000):
+        target.drop_collection(DropCollection("drop", "c"))
         target.ensure(create_step(small(partitions=("p", "q")), Mode.REPLACE))
 """
 

@@ -65,11 +65,14 @@ def test_functions(tmp_path: Path) -> None:
         schema = target._client.create_schema()
         schema.add_field("id", DataType.INT64, is_primary=True)
         schema.add_field("text", DataType.VARCHAR, max_length=9, enable_analyzer=True)
+        schema.add_field("lang", DataType.INT64, is_partition_key=True)
         schema.add_field("words", DataType.SPARSE_FLOAT_VECTOR)
         schema.add_function(Function("bm", FunctionType.BM25, ["text"], ["words"]))
         target._client.create_collection("f", schema=schema)
     (found,) = MilvusInsertSink().inspect(lite_config(tmp_path), ["f"]).collections
     assert found.functions == ("bm",)
+    assert found.field_options == ("text: enable_analyzer",)
+    assert found.key_partitions > 1 and not found.schema.partitions
 
 
 def test_names_and_load_on_a_server(milvus_server: MilvusServer, tmp_path: Path) -> None:

@@ -251,6 +251,18 @@ def test_what_each_mode_and_route_asks_for(bench: Bench) -> None:
         bench.take_away()
         bench.rows(ids)
         assert bench.until_allowed(load) == [READ, f"{missing} collection articles"], load
+    bench.take_away()
+    with bench.secured.connection() as connection:
+        connection.client.create_alias("articles", "prod")
+    rest = REPLACE.partition("; ")[2]
+    missing = (
+        "CreateAlias, CreateCollection, DropAlias, DropCollection;"
+        f" {rest}Insert, Upsert on collection articles"
+    )
+    assert bench.until_allowed("{mode: replace}") == [READ, missing]
+    with bench.secured.connection() as connection:
+        assert connection.client.describe_alias("prod")["collection_name"] == "articles"
+        connection.client.drop_alias("prod")
 
 
 @pytest.mark.slow
