@@ -61,7 +61,7 @@ class AtomicFile:
                 self._final = local_path(url)
                 self._final.parent.mkdir(parents=True, exist_ok=True)
                 self._partial = self._final.with_name(self._final.name + ".partial")
-                self._file: BinaryIO = self._partial.open("wb", buffering=_BUFFER)
+                self._file: BinaryIO = _new_file(self._partial)
             else:
                 handle, name = tempfile.mkstemp(prefix="mmc-", suffix=".partial")
                 self._partial, self._named = _nameless(handle, Path(name))
@@ -154,6 +154,15 @@ class AtomicFile:
                 code="MMC443",
             )
         return writing_failed(self.url, error)
+
+
+def _new_file(path: Path) -> BinaryIO:
+    """A file of ours at a name that an earlier attempt may have left: never what a link there leads
+    to.
+    """
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+    return os.fdopen(handle, "wb", buffering=_BUFFER)
 
 
 def _free(folder: Path) -> str:

@@ -5,6 +5,7 @@ commit.
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -53,8 +54,10 @@ class Quarantine:
         """Writes rows. Raises TargetError."""
         with self._failures():
             if bad and self._file is None:
-                self._partial.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self._partial.open("w", encoding="utf-8")
+                self._partial.parent.mkdir(0o700, parents=True, exist_ok=True)
+                self._partial.unlink(missing_ok=True)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+                self._file = os.fdopen(os.open(self._partial, flags, 0o600), "w", encoding="utf-8")
             for row in bad:
                 assert self._file is not None
                 json.dump(asdict(row), self._file, ensure_ascii=False, allow_nan=False)

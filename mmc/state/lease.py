@@ -298,6 +298,11 @@ class Lease:
 
     def _beat(self) -> None:
         while not self._ended.wait(self._ttl.total_seconds() / 6):
+            if not self._database.is_there():
+                self._lost = (
+                    f"the state store {self._database.shown} was deleted or replaced meanwhile"
+                )
+                return
             try:
                 self.renew()
             except StateError:

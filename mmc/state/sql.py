@@ -10,9 +10,10 @@ SQLite: WAL, so that `status` reads while a run writes; every writing transactio
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -206,6 +207,7 @@ class Database:
                 _must_exist(url, self.shown)
             self._engine = _engine(url)
             self._check_version()
+        self._file = _file_of(self._engine)
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
@@ -221,6 +223,10 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+
+    def is_there(self) -> bool:
+        """Whether the file that was opened is still under its name; of a database server always."""
+        return self._file is None or self._file == _file_of(self._engine)
 
     def _check_version(self) -> None:
         """Makes the tables when there are none; a store that is there is only read."""
@@ -269,6 +275,17 @@ def _is_away(error: Exception) -> bool:
     return error.connection_invalidated or (error.orig.args or ("",))[0] in _AWAY
 
 
+def _file_of(engine: sa.Engine) -> tuple[int, int] | None:
+    """Device and number of a SQLite file; None where it is not there, or where there is none."""
+    if engine.dialect.name != "sqlite" or engine.url.database is None:
+        return None
+    try:
+        seen = Path(engine.url.database).stat()
+    except OSError:
+        return (0, 0)
+    return seen.st_dev, seen.st_ino
+
+
 def _hold_names_exactly(connection: sa.Connection) -> None:
     """Alters the tables of a MySQL store of version 1 or 2. A column that is altered already stays
     as it is: MySQL commits each statement, so an upgrade may have been cut off half way.
@@ -302,14 +319,29 @@ def _hold_names_exactly(connection: sa.Connection) -> None:
 
 
 def _shown(url: str) -> str:
+    """The URL without its password and its query, which may have one too."""
     try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
+        parsed = sa.make_url(url)
+    except (ArgumentError, ValueError):
         raise StateError(
             "the state URL does not parse",
             hint="such as sqlite:///.mmc/state.db or mysql+pymysql://user:password@host/database",
             code="MMC640",
         ) from None
+    if parsed.get_backend_name() not in ("sqlite", *_MYSQL):
+        raise StateError(
+            f"the state store cannot be a database of the kind {parsed.drivername}",
+            hint="use sqlite:///.mmc/state.db, or mysql+pymysql://user:password@host/database",
+            code="MMC640",
+        )
+    if parsed.get_backend_name() in _MYSQL and not parsed.database:
+        raise StateError(
+            "the state URL names no database",
+            hint="add it: mysql+pymysql://user:password@host/database",
+            code="MMC640",
+        )
+    hidden = "?..." if parsed.query else ""
+    return parsed.set(query={}).render_as_string(hide_password=True) + hidden
 
 
 def _must_exist(url: str, shown: str) -> None:
@@ -331,7 +363,7 @@ def _engine(url: str) -> sa.Engine:
             raise StateError(
                 "the state store needs a file: a run in memory cannot be continued", code="MMC640"
             )
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_private(Path(parsed.database))
         options["connect_args"] = {"timeout": BUSY_SECONDS}
     else:
         options["isolation_level"] = "READ COMMITTED"
@@ -352,13 +384,25 @@ def _engine(url: str) -> sa.Engine:
     except ImportError as error:
         raise PluginMissing(
             f"the state URL needs the module `{error.name}`, which is not installed",
-            hint=f"pip install {error.name}",
+            hint="pip install pymysql, and write mysql+pymysql:// in the URL",
             code="MMC661",
         ) from None
     if sqlite:
         sa.event.listen(engine, "connect", _sqlite_connect)
         sa.event.listen(engine, "begin", _sqlite_begin)
     return engine
+
+
+def _make_private(path: Path) -> None:
+    """A new file that only its owner can read, in new folders of the same kind: plans have
+    addresses in them.
+    """
+    for folder in reversed(path.parent.parents):
+        if not folder.exists():
+            folder.mkdir(0o700, exist_ok=True)
+    path.parent.mkdir(0o700, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _sqlite_connect(connection: Any, _record: Any) -> None:

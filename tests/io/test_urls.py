@@ -9,6 +9,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -202,8 +203,28 @@ def test_killed_writer_leaves_only_a_partial(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["part"]
 
 
+def test_a_partial_is_never_what_a_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("theirs")
+    (tmp_path / "part.partial").symlink_to("victim")
+    urls.write_text(str(tmp_path / "part"), "ours")
+    assert (tmp_path / "victim").read_text() == "theirs"
+    assert not (tmp_path / "part").is_symlink() and (tmp_path / "part").read_text() == "ours"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["part", "victim"]
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every new file is one that takes no byte."""
+
+    def opened(path: Path) -> BinaryIO:
+        path.touch()
+        return Path("/dev/full").open("wb", buffering=1 << 20)
+
+    monkeypatch.setattr("mmc.io.atomic._new_file", opened)
+
+
+@pytest.mark.usefixtures("full_disk")
 def test_full_disk_names_file_and_need(tmp_path: Path) -> None:
-    (tmp_path / "part.partial").symlink_to("/dev/full")
     file = urls.open_atomic(str(tmp_path / "part"))
     with pytest.raises(TargetError, match=r"part: no space left .* needs 3,000,000 bytes") as info:
         file.write(b"x" * 3_000_000)
@@ -212,8 +233,8 @@ def test_full_disk_names_file_and_need(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("full_disk")
 def test_small_write_on_a_full_disk_fails_at_commit(tmp_path: Path) -> None:
-    (tmp_path / "part.partial").symlink_to("/dev/full")
     with urls.open_atomic(str(tmp_path / "part")) as file:
         file.write(b"x")
         with pytest.raises(TargetError, match="no space left"):

@@ -15,9 +15,10 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateTable
 
-from mmc.errors import PluginMissing, StateError
+from mmc.errors import LeaseLost, PluginMissing, StateError
 from mmc.plan import codec
 from mmc.spi import FileRecord
+from mmc.state.lease import Lease
 from mmc.state.sql import metadata, versions
 from mmc.state.store import RunStatus, SplitRecord, Store
 from tests.state.plans import plan
@@ -115,7 +116,7 @@ def test_no_secret_and_no_password_is_stored_or_shown(
     for path in (tmp_path / "deep").iterdir():
         assert b"hunter2" not in path.read_bytes()
     assert b"env:TOKEN" in b"".join(it.read_bytes() for it in (tmp_path / "deep").iterdir())
-    with pytest.raises(StateError) as caught, Store.open("postgres9://joe:hunter2@db/x"):
+    with pytest.raises(StateError) as caught, Store.open("sqlite9://joe:hunter2@db/x"):
         pass
     assert "hunter2" not in str(caught.value) + caught.value.hint
 
@@ -135,11 +136,51 @@ def test_a_missing_driver_is_named() -> None:
         pass
 
 
-@pytest.mark.parametrize("url", ["not a url", "sqlite://", "sqlite:///:memory:"])
-def test_urls_that_cannot_hold_a_state_are_refused(url: str) -> None:
-    with pytest.raises(StateError) as caught, Store.open(url):
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("not a url", "does not parse"),
+        ("mysql+pymysql://u:hunter2@h:abc/st", "does not parse"),
+        ("sqlite://", "needs a file"),
+        ("sqlite:///:memory:", "needs a file"),
+        ("mysql+pymysql://u:hunter2@h/", "names no database"),
+        ("postgresql://u:hunter2@h/d", "of the kind postgresql"),
+        ("oracle://u:hunter2@h/d", "of the kind oracle"),
+        ("mysql+pymysql://u@127.0.0.1:1/d?password=hunter2&init_command=hunter2", r"1/d\?\.\.\.:"),
+    ],
+)
+def test_urls_that_cannot_hold_a_state_are_refused(
+    url: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmc.state.sql.RESTART_WAITS", ())
+    with pytest.raises(StateError, match=said) as caught, Store.open(url):
         pass
     assert caught.value.code == "MMC640"
+    assert "hunter2" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_the_state_is_its_owner_s_alone(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir(0o755)
+    with Store.open(f"sqlite:///{tmp_path}/there/new/state.db") as store:
+        store.begin_run(plan())
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    assert modes.pop("there") == 0o755 and modes.pop("new") == 0o700
+    assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize("act", ["delete", "replace"])
+def test_a_store_that_is_gone_is_noticed(tmp_path: Path, act: str) -> None:
+    file = tmp_path / "state.db"
+    with Store.open(f"sqlite:///{file}") as store:
+        assert store.database.is_there()
+        file.unlink()
+        if act == "replace":
+            file.write_bytes(b"")
+        assert not store.database.is_there()
+        lease = Lease(store.database, plan().target, lambda event: None, ttl=0.06, heartbeat=False)
+        lease._beat()
+        with pytest.raises(LeaseLost, match=r"state\.db was deleted or replaced meanwhile"):
+            lease.check()
 
 
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
