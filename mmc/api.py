@@ -155,7 +155,7 @@ class MetaExport(Protocol):
 
     @property
     def text(self) -> str:
-        """Of the file: JSON."""
+        """Content of the file: JSON."""
 
     @property
     def held(self) -> Sequence[tuple[str, int, int, int]]:

@@ -94,7 +94,7 @@ class TargetError(MmcError):
 
 
 class TargetUntouched(TargetError):
-    """Of a step that was refused before its first effect: it counts as not begun."""
+    """The step was refused before its first effect: it counts as not begun."""
 
 
 @contextmanager

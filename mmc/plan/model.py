@@ -16,7 +16,7 @@ from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.types import ArrowType, Collection, Field, Index, JsonValue
 
 FORMAT_VERSION = 1
-"""Of the plan file. A reader refuses a newer one."""
+"""Version of the plan file. A reader refuses a newer one."""
 
 
 class Mode(StrEnum):

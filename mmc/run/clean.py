@@ -46,8 +46,12 @@ def clean_run(store: Store, run: str, emit: Emit, *, force: bool = False) -> tup
 
 @dataclass(frozen=True, slots=True)
 class StagedFiles:
-    """Of one collection: the folder, and the names of the files in it. `begun`: splits of which a
-    killed attempt may have left more, whole or half-written.
+    """The staged files of one collection.
+
+    Attributes:
+        folder: URL of the folder that they are in.
+        files: their names in it.
+        begun: splits of which a killed attempt may have left more, whole or half-written.
     """
 
     folder: str
