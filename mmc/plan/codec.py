@@ -138,7 +138,11 @@ def _open(text: str, file: str, format_: str, key: str, cls: type[T]) -> T:
         place = ".".join(str(part) for part in first["loc"])
         raise _invalid("MMC123", f"{place}: {first['msg']}", start) from None
     # Of the text as it stands: facts that an older mmc saved lack fields that have defaults now.
-    if digest(body[key]) != body.get("digest"):
+    try:
+        seal = digest(body[key])
+    except UnicodeEncodeError:
+        raise _invalid("MMC123", f"{key}: a text has half of a character in it", start) from None
+    if seal != body.get("digest"):
         raise _invalid(
             "MMC124",
             "the content does not match its digest: the file was changed after it was written",
