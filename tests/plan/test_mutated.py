@@ -82,7 +82,7 @@ def _try(read: Callable[[str], Any], text: str, key: str, seed: int, number: int
 
 def _read_plan(text: str) -> None:
     plan = codec.read_plan(text, "p.json")
-    assert plan_lines(plan)
+    assert plan_lines(plan) or not plan.steps
 
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.parent.name)
