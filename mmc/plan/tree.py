@@ -258,10 +258,22 @@ def _field(mapping: Mapping, verbose: bool) -> Line:
     return Line(symbol, (made.name, str(made.type), origin), "; ".join(filter(None, notes)))
 
 
+def _folder(step: CopySplits, plan: Plan) -> str:
+    """Where the files of a copy are written; "" where they are imported from where they lie."""
+    if step.layout is None or step.write == "in_place":
+        return ""
+    if step.staging is not None:
+        root = (step.staging.url.rstrip("/"), step.staging.key)
+    else:
+        root = (str(plan.target.options.get("url") or "").rstrip("/"), "")
+    return "/".join(filter(None, (*root, step.layout.directory)))
+
+
 def _copy(step: CopySplits, plan: Plan, verbose: bool) -> Line:
-    files = (
-        f", {many(len(step.splits), f'{_FORMATS[step.layout.format]} file')}" if step.layout else ""
-    )
+    files = ""
+    if step.layout is not None:
+        files = f", {many(len(step.splits), f'{_FORMATS[step.layout.format]} file')}"
+        files += f" in {folder}" if (folder := _folder(step, plan)) else ""
     note = (
         f"{rows_text(step.rows)}, about {bytes_text(step.bytes)},"
         f" {many(len(step.splits), 'split')}; {step.reason}{files}"
