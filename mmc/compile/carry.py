@@ -72,12 +72,30 @@ def loses(draft: Draft, collection: CollectionDraft, loss: Loss, what: str) -> D
 
 
 def _fields(old: TargetCollection, made: Collection) -> Iterator[str]:
-    """Fields that the spec leaves out of the new collection: not for mmc to judge, but drawn."""
-    names = {field.name for field in made.fields}
-    yield from (f"field {field.name}" for field in old.schema.fields if field.name not in names)
+    """Fields that the new collection does not have, or has otherwise: not for mmc to judge, but
+    drawn.
+    """
+    new = {field.name: field for field in made.fields}
+    for field in old.schema.fields:
+        if field.name not in new:
+            yield f"field {field.name}"
+        elif others := ", ".join(_otherwise(field, new[field.name])):
+            yield f"field {field.name} as {others}"
     yield from (f"field {name} ({type_})" for name, type_ in old.unknown_fields)
     if old.schema.dynamic and not made.dynamic:
         yield "dynamic field"
+
+
+def _otherwise(old: Field, new: Field) -> Iterator[str]:
+    if old.type != new.type:
+        yield str(old.type)
+    if old.nullable and not new.nullable:
+        yield "nullable"
+    if old.default is not None and old.default != new.default:
+        yield f"with default {old.default}"
+    for name in ("primary_key", "auto_id"):
+        if getattr(old, name) and not getattr(new, name):
+            yield name.replace("_", " ")
 
 
 def _lost(old: TargetCollection, made: Collection) -> Iterator[tuple[Loss, str]]:

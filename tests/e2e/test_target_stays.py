@@ -145,3 +145,23 @@ def test_upsert_of_keys_that_lie_in_partitions(desk: Desk) -> None:
     (finding,) = [one for one in refused.value.diagnostics if one.is_error]
     assert finding.code == "MMC368" and "a, b" in finding.message
     assert desk.rows(name) == both(range(20), ())
+
+
+@pytest.mark.parametrize("desk", ["insert"], indirect=True)
+def test_an_alias_that_leads_nowhere(desk: Desk) -> None:
+    """2.3.5 keeps it when its collection is dropped, tells nobody, and makes a collection of the
+    same name that cannot be reached before the alias is gone.
+    """
+    old, name = a_name(), a_name()
+    desk.fill(old, {"_default": range(3)}, name)
+    with desk.target() as target:
+        target._client.drop_collection(old)
+    plan = desk.plan(name, range(3), "fail")
+    for _ in range(2):
+        with pytest.raises(TargetError, match=f"{name} is also an alias whose") as refused:
+            desk.apply(plan)
+        assert refused.value.code == "MMC580"
+    with desk.target() as target:
+        target._client.drop_alias(name)
+    assert desk.apply(plan).ok
+    assert desk.rows(name) == both((), range(3))

@@ -28,8 +28,8 @@ def ensure(connection: Connection, step: CreateCollection, claim: Claim) -> dict
 
     Raises:
         TargetError: it appeared since the plan (MMC520), differs from the plan (MMC522), is an
-            alias of another one (MMC580), or another run is filling it (MMC581). TargetUntouched
-            where nothing was changed before.
+            alias, of another one or of none (MMC580), or another run is filling it (MMC581).
+            TargetUntouched where nothing was changed before.
     """
     wanted = step.collection
     with refused_untouched():
@@ -37,7 +37,9 @@ def ensure(connection: Connection, step: CreateCollection, claim: Claim) -> dict
     if step.makes:
         if there is None:
             with refused_untouched():
-                _create(connection, step, claim)
+                there = _create(connection, step, claim)
+            if there is None:
+                raise _hidden(wanted.name)
         _create_partitions(connection, wanted)
     return _compare(connection, wanted, step.left_out)
 
@@ -122,7 +124,8 @@ def release(connection: Connection, step: CreateCollection, claim: Claim) -> Non
             client.alter_collection_properties(name, {CLAIM: ""}, timeout=timeout)
 
 
-def _create(connection: Connection, step: CreateCollection, claim: Claim) -> None:
+def _create(connection: Connection, step: CreateCollection, claim: Claim) -> Described | None:
+    """What the name leads to afterwards."""
     wanted, address = step.collection, connection.address
     if address.path is not None:
         remove_remnant(address.path, address.database, wanted.name)
@@ -147,6 +150,7 @@ def _create(connection: Connection, step: CreateCollection, claim: Claim) -> Non
     there = found(connection, wanted.name)
     if there is not None and there.run != claim.run:
         raise _appeared(step, there)
+    return there
 
 
 def _settings(step: CreateCollection) -> dict[str, Any]:
@@ -189,6 +193,18 @@ def _refuse_moved_alias(connection: Connection, step: CreateCollection) -> None:
             hint="plan again",
             code="MMC580",
         )
+
+
+def _hidden(name: str) -> TargetError:
+    """2.3 keeps an alias whose collection was dropped. Nothing tells of it beforehand: it is in no
+    list, and a collection of its name can be made, but not reached.
+    """
+    return TargetError(
+        f"collection {name} was made and cannot be reached: {name} is also an alias whose"
+        " collection was dropped",
+        hint=f"drop that alias (drop_alias of {name}), then apply again",
+        code="MMC580",
+    )
 
 
 def _appeared(step: CreateCollection, there: Described) -> TargetError:
