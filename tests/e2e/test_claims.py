@@ -70,9 +70,9 @@ def test_two_folders_apply_at_the_same_time(desk: Desk, monkeypatch: pytest.Monk
     looked = threading.Barrier(2, timeout=60)
     create = ensuring._create
 
-    def together(*args: Any) -> None:
+    def together(*args: Any) -> Any:
         looked.wait()
-        create(*args)
+        return create(*args)
 
     monkeypatch.setattr(ensuring, "_create", together)
     ended: list[object] = []
