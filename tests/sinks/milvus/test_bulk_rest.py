@@ -23,7 +23,7 @@ from mmc.sinks.milvus.connect import Address, address_of
 from mmc.sinks.milvus.dialect import version_of
 from mmc.sinks.milvus.errors import NotAllowed
 from mmc.sinks.milvus.restimport import RestImports, _with_port
-from mmc.spi import FileGroup, ImportTask, TaskState
+from mmc.spi import FileGroup, ImportTask, TaskState, unfenced
 from tests.servers.import_double import VERSIONS, ImportDouble, Request, import_double
 from tests.servers.milvus_lite import copy_step
 from tests.servers.s3 import Bucket, s3_bucket
@@ -276,7 +276,12 @@ def _target(calls: RestImports, version: str) -> BulkTarget:
     assert found.dialect.imports is not None
     client = SimpleNamespace(has_collection=lambda name, timeout: True)
     connection: Any = SimpleNamespace(
-        dialect=found.dialect, version=found, has_database=True, client=client, timeout=20.0
+        dialect=found.dialect,
+        version=found,
+        has_database=True,
+        client=client,
+        timeout=20.0,
+        fence=unfenced,
     )
     return BulkTarget(connection, found.dialect.imports, calls)
 
