@@ -39,23 +39,33 @@ def save_text(path: Path, text: str) -> None:
 def _replace(final: Path, data: bytes) -> None:
     final.parent.mkdir(parents=True, exist_ok=True)
     partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
-    with suppress(FileNotFoundError):
-        partial.unlink()
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(new_file(partial), "wb") as file:
             with suppress(FileNotFoundError):
-                os.fchmod(handle, stat.S_IMODE(final.stat().st_mode))
+                os.fchmod(file.fileno(), stat.S_IMODE(final.stat().st_mode))
             file.write(data)
             file.flush()
-            os.fsync(handle)
+            os.fsync(file.fileno())
         partial.replace(final)
     except BaseException:
         with suppress(OSError):
             partial.unlink()
         raise
-    folder = os.open(final.parent, os.O_RDONLY)
+    sync_folder(final.parent)
+
+
+def new_file(path: Path, mode: int = 0o666) -> int:
+    """Descriptor of a new, empty file for writing, at a name that an earlier attempt may have left:
+    never of what a link there leads to. Raises OSError.
+    """
+    path.unlink(missing_ok=True)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename or a removal in the folder durable. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)

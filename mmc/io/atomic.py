@@ -28,6 +28,7 @@ from mmc.io.filesystems import (
     is_local,
     local_path,
 )
+from mmc.saving import new_file, sync_folder
 from mmc.types import JsonValue
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class AtomicFile:
                 self._final = local_path(url)
                 self._final.parent.mkdir(parents=True, exist_ok=True)
                 self._partial = self._final.with_name(self._final.name + ".partial")
-                self._file: BinaryIO = _new_file(self._partial)
+                self._file: BinaryIO = os.fdopen(new_file(self._partial), "wb", buffering=_BUFFER)
             else:
                 handle, name = tempfile.mkstemp(prefix="mmc-", suffix=".partial")
                 self._partial, self._named = _nameless(handle, Path(name))
@@ -156,15 +157,6 @@ class AtomicFile:
         return writing_failed(self.url, error)
 
 
-def _new_file(path: Path) -> BinaryIO:
-    """A file of ours at a name that an earlier attempt may have left: never what a link there leads
-    to.
-    """
-    path.unlink(missing_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
-    return os.fdopen(handle, "wb", buffering=_BUFFER)
-
-
 def _free(folder: Path) -> str:
     try:
         return f", {shutil.disk_usage(folder).free:,} are free"
@@ -200,15 +192,6 @@ def abandon_uploads(system: AbstractFileSystem, path: str) -> None:
 def open_atomic(url: str, storage: Mapping[str, JsonValue] = NO_STORAGE) -> AtomicFile:
     """Begins a file; missing folders are made. Raises TargetError, PluginMissing, SecretError."""
     return AtomicFile(url, storage)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes a rename or a removal in the folder durable. Raises OSError."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def writing_failed(url: str, error: Exception) -> TargetError:

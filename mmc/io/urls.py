@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mmc.errors import SourceError
-from mmc.io.atomic import AtomicFile, abandon_uploads, open_atomic, sync_folder, writing_failed
+from mmc.io.atomic import AtomicFile, abandon_uploads, open_atomic, writing_failed
 from mmc.io.blobs import Blob, open_blob
 from mmc.io.failures import world_errors
 from mmc.io.filesystems import (
@@ -25,6 +25,7 @@ from mmc.io.filesystems import (
     local_path,
     reading_failed,
 )
+from mmc.saving import sync_folder
 from mmc.types import JsonValue
 
 __all__ = [

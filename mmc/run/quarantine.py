@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from mmc.errors import TargetError
+from mmc.saving import new_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,7 @@ class Quarantine:
         with self._failures():
             if bad and self._file is None:
                 self._partial.parent.mkdir(0o700, parents=True, exist_ok=True)
-                self._partial.unlink(missing_ok=True)
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-                self._file = os.fdopen(os.open(self._partial, flags, 0o600), "w", encoding="utf-8")
+                self._file = os.fdopen(new_file(self._partial, 0o600), "w", encoding="utf-8")
             for row in bad:
                 assert self._file is not None
                 json.dump(asdict(row), self._file, ensure_ascii=False, allow_nan=False)

@@ -9,7 +9,6 @@ import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -216,11 +215,11 @@ def test_a_partial_is_never_what_a_link_leads_to(tmp_path: Path) -> None:
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every new file is one that takes no byte."""
 
-    def opened(path: Path) -> BinaryIO:
+    def opened(path: Path) -> int:
         path.touch()
-        return Path("/dev/full").open("wb", buffering=1 << 20)
+        return os.open("/dev/full", os.O_WRONLY)
 
-    monkeypatch.setattr("mmc.io.atomic._new_file", opened)
+    monkeypatch.setattr("mmc.io.atomic.new_file", opened)
 
 
 @pytest.mark.usefixtures("full_disk")
