@@ -363,6 +363,7 @@ CODES: dict[str, str] = {
     "MMC661": "plug-in needs an extra",
     "MMC662": "plug-in is broken",
     "MMC663": "file cannot be written",
+    "MMC664": "events not recorded",
     # 7xx: verify
     "MMC701": "count differs",
     "MMC702": "content differs",

@@ -6,11 +6,13 @@ Versioned: line 1 of a stream is `Started` with `schema_version`; a field is onl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias, get_args
 
 from mmc.diagnostics import Diagnostic
+from mmc.errors import Stopped
 
 SCHEMA_VERSION = "1.0"
 
@@ -293,3 +295,22 @@ Event: TypeAlias = (
 )
 
 Emit: TypeAlias = Callable[[Event], None]
+_WORD = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def kind_of(event: type[Event]) -> str:
+    """The name of an event in NDJSON and in the state store: `SplitDone` is `split_done`."""
+    return _WORD.sub("_", event.__name__).lower()
+
+
+EVENTS: Mapping[str, Any] = {kind_of(event): event for event in get_args(Event)}
+"""The classes of events by name."""
+
+
+def failure(error: BaseException, message: str = "") -> Failed:
+    """An error as the last event of a command."""
+    code = getattr(error, "exit_code", 1)
+    if isinstance(error, Stopped):
+        code = 128 + error.signal_number
+    hint, number = getattr(error, "hint", ""), getattr(error, "code", "")
+    return Failed(type(error).__name__, message or str(error), hint, code, number)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmc.errors import SecretError
+from mmc.types import JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,16 @@ class Redactor:
         for secret in sorted(self._known, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
+
+    def clean_data(self, value: JsonValue) -> JsonValue:
+        """JSON data with every text in it cleaned, before JSON escapes a character of a secret."""
+        if isinstance(value, str):
+            return self.clean(value)
+        if isinstance(value, list):
+            return [self.clean_data(item) for item in value]
+        if isinstance(value, dict):
+            return {key: self.clean_data(item) for key, item in value.items()}
+        return value
 
 
 REDACTOR = Redactor()

@@ -13,7 +13,7 @@ import click
 
 from mmc.diagnostics import Diagnostic
 from mmc.errors import MmcError, SpecInvalid, Stopped
-from mmc.events import Diagnosed, Failed, Started
+from mmc.events import Diagnosed, Failed, Started, failure
 from mmc.state import DEFAULT_URL
 from mmc.views.out import Out, Output, open_out
 
@@ -137,11 +137,10 @@ def framed(name: str, output: Output, body: Callable[[Out], int]) -> int:
             out(failed(error))
             return error.exit_code
         except Stopped as error:
-            code = 128 + error.signal_number
-            out(_failed(error, str(error), code))
-            return code
+            out(failure(error))
+            return 128 + error.signal_number
         except MmcError as error:
-            out(_failed(error, str(error), error.exit_code))
+            out(failure(error))
             return error.exit_code
         except BrokenPipeError:
             # The reader went away (`mmc show | head`): nothing to complain about, now or when
@@ -150,14 +149,14 @@ def framed(name: str, output: Output, body: Callable[[Out], int]) -> int:
             return EXIT_PIPE
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
-            out(_failed(error, f"{place}{error.strerror or error}", 1))
+            out(failure(error, f"{place}{error.strerror or error}"))
             return 1
 
 
 def failed(error: SpecInvalid) -> Failed:
     """The last event of a command that found errors: how many."""
     number = sum(1 for diagnostic in error.diagnostics if diagnostic.is_error)
-    return _failed(error, f"{number} error" + ("s" if number != 1 else ""), error.exit_code)
+    return failure(error, f"{number} error" + ("s" if number != 1 else ""))
 
 
 def is_plan(file: Path) -> bool:
@@ -186,8 +185,3 @@ def want_spec(file: Path) -> Path:
             hint=f"to see it:  mmc show {file}    to do it:  mmc apply {file}",
         )
     return file
-
-
-def _failed(error: Exception, message: str, code: int) -> Failed:
-    hint, number = getattr(error, "hint", ""), getattr(error, "code", "")
-    return Failed(type(error).__name__, message, hint, code, number)

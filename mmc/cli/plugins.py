@@ -15,7 +15,7 @@ def command(output: Output) -> int:
 
     def body(out: Out) -> int:
         from mmc.registry import installed
-        from mmc.views.runs import plugins_text
+        from mmc.views.plugins import plugins_text
 
         out.document(plugins_text(installed(), as_json=out.json))
         return 0

@@ -20,11 +20,12 @@ def list_(state: str, output: Output) -> int:
     """List all runs, the latest first."""
 
     def body(out: Out) -> int:
+        from mmc.state.living import standings
         from mmc.state.store import Store
         from mmc.views.runs import runs_text
 
         with Store.open(state, make=False) as store:
-            out.document(runs_text(store.list_runs(), as_json=out.json))
+            out.document(runs_text(standings(store, store.list_runs()), as_json=out.json))
         return 0
 
     return framed("state list", output, body)
@@ -32,17 +33,23 @@ def list_(state: str, output: Output) -> int:
 
 @command.command()
 @click.argument("run")
+@click.option("--events", is_flag=True, help="What it said, instead of its splits.")
 @state_option
 @output_options
-def show(run: str, state: str, output: Output) -> int:
-    """Show every split of RUN."""
+def show(run: str, events: bool, state: str, output: Output) -> int:
+    """Show every split of RUN, or every event."""
 
     def body(out: Out) -> int:
+        from mmc.state.eventlog import all_events
         from mmc.state.store import Store
-        from mmc.views.runs import splits_text
+        from mmc.views.runs import events_text, splits_text
 
         with Store.open(state, make=False) as store:
-            out.document(splits_text(store.splits(store.run(run).run), as_json=out.json))
+            id_ = store.run(run).run
+            if events:
+                out.document(events_text(all_events(store.database, id_), as_json=out.json))
+            else:
+                out.document(splits_text(store.splits(id_), as_json=out.json))
         return 0
 
     return framed("state show", output, body)

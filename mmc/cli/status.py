@@ -16,9 +16,13 @@ from mmc.views.out import Out, Output
 @state_option
 @output_options
 def command(run: str | None, watch: bool, state: str, output: Output) -> int:
-    """Show how far RUN is (default: the latest run). Reads the state only."""
+    """Show how far RUN is, and whether it still runs (default: the latest). Reads the state
+    only.
+    """
 
     def body(out: Out) -> int:
+        from mmc.state.eventlog import read_progress
+        from mmc.state.living import Life, standings
         from mmc.state.store import Store
         from mmc.views.runs import status_text
 
@@ -28,12 +32,18 @@ def command(run: str | None, watch: bool, state: str, output: Output) -> int:
                 if not known:
                     out.line("No runs yet.")
                     return 0
-                found = known[0]
-                plan, splits = store.plan_of(found.run), store.splits(found.run)
+                (found,), id_ = standings(store, known), known[0].run
                 out.document(
-                    status_text(found, plan, store.steps(found.run), splits, as_json=out.json)
+                    status_text(
+                        found,
+                        store.plan_of(id_),
+                        store.steps(id_),
+                        store.splits(id_),
+                        read_progress(store.database, id_, found.run.attempt),
+                        as_json=out.json,
+                    )
                 )
-                if not watch or found.finished_at is not None:
+                if not watch or found.life in (None, Life.GONE):
                     return 0
                 time.sleep(2)
 

@@ -24,6 +24,7 @@ from mmc.events import (
     RunStarted,
     StepDone,
     StepStarted,
+    failure,
 )
 from mmc.facts import Facts
 from mmc.plan import codec
@@ -62,12 +63,14 @@ from mmc.run.proof import (
     verify_copied,
 )
 from mmc.run.proof import verify_plan as verify_plan
+from mmc.run.recorder import Recorder
 from mmc.run.report import RunReport, report_of
 from mmc.run.staged import StagedCopies
 from mmc.run.stop import StopFlag, ending_of
 from mmc.run.targets import OpenTargets
 from mmc.secrets import REDACTOR
 from mmc.spi import Claim, Guarded, Target
+from mmc.state.eventlog import EventLog
 from mmc.state.lease import Lease
 from mmc.state.store import RunStatus, SplitRecord, Store
 from mmc.state.unfinished import restart_unwritten, take_back
@@ -110,6 +113,7 @@ def apply_plan(
     digest = codec.digest(plan)
     if report := _nothing_to_do(plan, digest, store, emit):
         return report
+    emit = recorder = Recorder(emit)
     with Lease(store.database, plan.target, emit) as lease:
         if report := _nothing_to_do(plan, digest, store, emit):
             return report
@@ -120,30 +124,33 @@ def apply_plan(
         preflight.refuse_stale(plan, digest, store, emit, now)
         stop.check()
         lease.check()
-        run = store.begin_run(plan)
+        run = store.begin_run(plan, lease)
         began = time.monotonic()
+        log = EventLog(store.database, run.run, run.attempt, (lease.key, lease.owner))
 
         def finish(outcome: RunStatus, error: str = "") -> RunReport:
             store.finish_run(run.run, outcome, error)
             return _tell_end(report_of(store, store.run(run.run), plan), emit, began)
 
-        try:
-            with ExitStack() as stack:
-                attempt = Attempt(plan, run, store, lease, emit, stop)
-                outcome = _Apply(attempt, directory, stack).carry_out()
-        except LeaseLost:
-            raise  # the run belongs to whoever holds the lease now
-        except BaseException as error:
-            if lease.lost:
-                lease.check()
-            ending = ending_of(error, stop)
-            with suppress(StateError):
-                status = RunStatus.STOPPED if isinstance(ending, Stopped) else RunStatus.FAILED
-                finish(status, REDACTOR.clean(str(ending) or type(ending).__name__))
-            if ending is error:
-                raise
-            raise ending from error
-        return finish(outcome)
+        with recorder.into(log):
+            try:
+                with ExitStack() as stack:
+                    attempt = Attempt(plan, run, store, lease, emit, stop)
+                    outcome = _Apply(attempt, directory, stack).carry_out()
+            except LeaseLost:
+                raise  # the run belongs to whoever holds the lease now
+            except BaseException as error:
+                if lease.lost:
+                    lease.check()
+                ending = ending_of(error, stop)
+                with suppress(StateError):
+                    status = RunStatus.STOPPED if isinstance(ending, Stopped) else RunStatus.FAILED
+                    finish(status, REDACTOR.clean(str(ending) or type(ending).__name__))
+                recorder.note(failure(ending))
+                if ending is error:
+                    raise
+                raise ending from error
+            return finish(outcome)
 
 
 def _nothing_to_do(plan: Plan, digest: str, store: Store, emit: Emit) -> RunReport | None:

@@ -30,7 +30,8 @@ from mmc.errors import LeaseHeld, LeaseLost, StateBusy, StateError
 from mmc.events import Diagnosed, Emit
 from mmc.plan import codec
 from mmc.plan.model import Endpoint
-from mmc.state.sql import Database, leases, survives_restart
+from mmc.state.sql import Database, survives_restart
+from mmc.state.tables import leases
 
 TTL_SECONDS = 30.0
 """How long a lease lasts that is not renewed. It is renewed every sixth of that."""
@@ -225,15 +226,18 @@ class Lease:
             self._lost = "another process took it over"
 
     @property
+    def claim(self) -> dict[str, object]:
+        """Who we are, as a lease names it: owner, host and pid."""
+        return {"owner": self.owner, "host": _host(), "pid": os.getpid()}
+
+    @property
     def _mine(self) -> sa.ColumnElement[bool]:
         return (leases.c.lease == self.key) & (leases.c.owner == self.owner)
 
     def _acquire(self) -> None:
         now, began = self._clock(), running_time()
         values = {
-            "owner": self.owner,
-            "host": _host(),
-            "pid": os.getpid(),
+            **self.claim,
             "acquired_at": _plain(now),
             "expires_at": _plain(now + self._ttl),
         }
@@ -270,7 +274,7 @@ class Lease:
                 holder = _holder(row)
                 if holder.owner == self.owner:
                     return None  # written by a try of which the answer was lost
-                free = holder.expires_at <= now or _is_gone(holder)
+                free = holder.expires_at <= now or is_gone(holder)
                 if (
                     free
                     and connection.execute(
@@ -354,7 +358,7 @@ def _holder(row: sa.Row[tuple[object, ...]]) -> Holder:
     )
 
 
-def _is_gone(holder: Holder) -> bool:
+def is_gone(holder: Holder) -> bool:
     """Whether the holder was a process of this very host, boot and process namespace, and is no
     more.
     """

@@ -17,7 +17,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from mmc.errors import StateError
-from mmc.state.sql import Database, imports, leases, survives_restart
+from mmc.state.sql import Database, survives_restart
+from mmc.state.tables import imports, leases
 
 
 class ImportStatus(StrEnum):

@@ -1,5 +1,5 @@
-"""Tables of the state store, and how a database is opened: SQLite by default, MySQL by URL. Knows
-no plan and no run.
+"""How the database of the state store is opened: SQLite by default, MySQL by URL. Knows no plan and
+no run.
 
 SQLite: WAL, so that `status` reads while a run writes; every writing transaction begins with BEGIN
     IMMEDIATE, because with SQLite's default two processes that read and then write lose updates;
@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from mmc.errors import PluginMissing, StateBusy, StateError
+from mmc.state.tables import MYSQL, Name, Text, metadata, versions
 
-STORE_VERSION = 3
+STORE_VERSION = 4
 """Of the tables. A store of a newer version is refused, one of an older version altered: version 2
-has one table more than 1, version 3 holds names exactly on MySQL.
+has one table more than 1, version 3 holds names exactly on MySQL, version 4 has attempts, events
+and progress.
 """
 BUSY_SECONDS = 30.0
 """How long a transaction waits for another process's."""
@@ -39,121 +40,10 @@ is cut off is noticed before another process may take over.
 """
 
 
-class Name(sa.TypeDecorator[str]):
-    """A short text that equals no other: on MySQL and MariaDB the bytes of its UTF-8, so that no
-    collation folds case or accents, or pads with blanks.
-    """
-
-    impl = sa.String
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        if dialect.name in _MYSQL:
-            return dialect.type_descriptor(mysql.VARBINARY(4 * self.characters))
-        return dialect.type_descriptor(sa.String(self.characters))
-
-    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> Any:
-        return value.encode() if value is not None and dialect.name in _MYSQL else value
-
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> str | None:
-        return value.decode() if isinstance(value, bytes) else value
-
-    @property
-    def characters(self) -> int:
-        length = self.impl_instance.length  # type: ignore[attr-defined]
-        assert isinstance(length, int)
-        return length
-
-
-_MYSQL = ("mysql", "mariadb")
 _AWAY = frozenset({1040, 1053, 1152, 1205, 1213, 1927, 2002, 2003, 2006, 2013, 2055, 4031})
 """Errors of MySQL and its clients: too many connections, shutting down, cut off, a lock that was
 not given, not reachable, gone.
 """
-metadata = sa.MetaData()
-_Text = sa.Text().with_variant(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), *_MYSQL)
-_Time = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *_MYSQL)
-_Count = sa.BigInteger
-
-versions = sa.Table(
-    "mmc_version",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("version", sa.Integer, nullable=False),
-)
-runs = sa.Table(
-    "mmc_runs",
-    metadata,
-    sa.Column("run", Name(32), primary_key=True),
-    sa.Column("plan_digest", Name(64), nullable=False, unique=True),
-    sa.Column("plan_name", Name(255), nullable=False),
-    sa.Column("target_key", Name(64), nullable=False, index=True),
-    sa.Column("plan", _Text, nullable=False),
-    sa.Column("status", Name(16), nullable=False),
-    sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("started_at", _Time, nullable=False),
-    sa.Column("finished_at", _Time),
-    sa.Column("error", _Text, nullable=False),
-)
-steps = sa.Table(
-    "mmc_steps",
-    metadata,
-    sa.Column("run", Name(32), primary_key=True),
-    sa.Column("step", Name(255), primary_key=True),
-    sa.Column("kind", Name(32), nullable=False),
-    sa.Column("status", Name(16), nullable=False),
-    sa.Column("result", _Text, nullable=False),
-    sa.Column("started_at", _Time, nullable=False),
-    sa.Column("finished_at", _Time),
-)
-splits = sa.Table(
-    "mmc_splits",
-    metadata,
-    sa.Column("run", Name(32), primary_key=True),
-    sa.Column("step", Name(255), primary_key=True),
-    sa.Column("split", Name(64), primary_key=True),
-    sa.Column("status", Name(16), nullable=False),
-    sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("rows_read", _Count, nullable=False),
-    sa.Column("rows_written", _Count, nullable=False),
-    sa.Column("rows_filtered", _Count, nullable=False),
-    sa.Column("rows_quarantined", _Count, nullable=False),
-    sa.Column("bytes_read", _Count, nullable=False),
-    sa.Column("digest", Name(128), nullable=False),
-    sa.Column("files", _Text, nullable=False),
-    sa.Column("quarantine", _Text, nullable=False),
-    sa.Column("reasons", _Text, nullable=False),
-    sa.Column("started_at", _Time, nullable=False),
-    sa.Column("finished_at", _Time),
-)
-imports = sa.Table(
-    "mmc_imports",
-    metadata,
-    sa.Column("run", Name(32), primary_key=True),
-    sa.Column("step", Name(255), primary_key=True),
-    sa.Column("request", Name(64), primary_key=True),
-    sa.Column("splits", _Text, nullable=False),
-    sa.Column("status", Name(16), nullable=False),
-    sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("task", Name(255), nullable=False),
-    sa.Column("earlier", _Text, nullable=False),
-    sa.Column("rows", _Count, nullable=False),
-    sa.Column("asked_at", _Time, nullable=False),
-    sa.Column("finished_at", _Time),
-)
-leases = sa.Table(
-    "mmc_leases",
-    metadata,
-    sa.Column("lease", Name(64), primary_key=True),
-    sa.Column("target", _Text, nullable=False),
-    sa.Column("owner", Name(128), nullable=False),
-    sa.Column("host", Name(255), nullable=False),
-    sa.Column("pid", sa.Integer, nullable=False),
-    sa.Column("acquired_at", _Time, nullable=False),
-    sa.Column("expires_at", _Time, nullable=False),
-)
-
-
 RESTART_WAITS = (0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 6.4, 6.4)
 """Seconds between tries while a database server is away: some half a minute, which is what a
 restart takes.
@@ -290,7 +180,7 @@ def _hold_names_exactly(connection: sa.Connection) -> None:
     """Alters the tables of a MySQL store of version 1 or 2. A column that is altered already stays
     as it is: MySQL commits each statement, so an upgrade may have been cut off half way.
     """
-    if connection.dialect.name not in _MYSQL:
+    if connection.dialect.name not in MYSQL:
         return
     look, quote = sa.inspect(connection), connection.dialect.identifier_preparer.quote
     for table in metadata.sorted_tables:
@@ -308,7 +198,7 @@ def _hold_names_exactly(connection: sa.Connection) -> None:
             ]
             if changes:
                 connection.exec_driver_sql(f"ALTER TABLE {table.name} {', '.join(changes)}")
-        texts = [column.name for column in table.columns if column.type is _Text]
+        texts = [column.name for column in table.columns if column.type is Text]
         changes = [
             f"MODIFY {quote(name)} LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin "
             f"{'NULL' if table.c[name].nullable else 'NOT NULL'}"
@@ -328,13 +218,13 @@ def _shown(url: str) -> str:
             hint="such as sqlite:///.mmc/state.db or mysql+pymysql://user:password@host/database",
             code="MMC640",
         ) from None
-    if parsed.get_backend_name() not in ("sqlite", *_MYSQL):
+    if parsed.get_backend_name() not in ("sqlite", *MYSQL):
         raise StateError(
             f"the state store cannot be a database of the kind {parsed.drivername}",
             hint="use sqlite:///.mmc/state.db, or mysql+pymysql://user:password@host/database",
             code="MMC640",
         )
-    if parsed.get_backend_name() in _MYSQL and not parsed.database:
+    if parsed.get_backend_name() in MYSQL and not parsed.database:
         raise StateError(
             "the state URL names no database",
             hint="add it: mysql+pymysql://user:password@host/database",

@@ -23,8 +23,18 @@ from mmc.plan import codec
 from mmc.plan.model import Plan
 from mmc.spi import FileRecord
 from mmc.state import DEFAULT_URL
-from mmc.state.lease import target_key
-from mmc.state.sql import Database, imports, leases, runs, splits, steps, survives_restart
+from mmc.state.lease import Lease, target_key
+from mmc.state.sql import Database, survives_restart
+from mmc.state.tables import (
+    attempts,
+    events,
+    imports,
+    leases,
+    progress,
+    runs,
+    splits,
+    steps,
+)
 from mmc.types import JsonValue, nearest
 
 
@@ -112,9 +122,9 @@ class Store:
             database.close()
 
     @survives_restart
-    def begin_run(self, plan: Plan) -> Run:
-        """Records that an attempt begins: a new run, or the next attempt of the run of this plan
-        digest.
+    def begin_run(self, plan: Plan, lease: Lease | None = None) -> Run:
+        """Records that an attempt begins, and who holds the lease for it: a new run, or the next
+        attempt of the run of this plan digest.
         """
         digest = codec.digest(plan)
         with self.database.writing() as connection:
@@ -144,17 +154,28 @@ class Store:
                         error="",
                     )
                 )
-            return _run(connection.execute(sa.select(runs).where(same)).one())
+            run = _run(connection.execute(sa.select(runs).where(same)).one())
+            connection.execute(
+                attempts.insert().values(
+                    run=run.run,
+                    attempt=run.attempt,
+                    **(lease.claim if lease else {"owner": "", "host": "", "pid": 0}),
+                    status=RunStatus.RUNNING,
+                    error="",
+                    started_at=_now(),
+                )
+            )
+            return run
 
     @survives_restart
     def finish_run(self, run: str, status: RunStatus, error: str = "") -> None:
         """Records how an attempt ended."""
         with self.database.writing() as connection:
-            connection.execute(
-                runs.update()
-                .where(runs.c.run == run)
-                .values(status=status, finished_at=_now(), error=error)
-            )
+            ending = {"status": status, "finished_at": _now(), "error": error}
+            connection.execute(runs.update().where(runs.c.run == run).values(**ending))
+            last = sa.select(runs.c.attempt).where(runs.c.run == run).scalar_subquery()
+            mine = (attempts.c.run == run) & (attempts.c.attempt == last)
+            connection.execute(attempts.update().where(mine).values(**ending))
 
     @survives_restart
     def run_of(self, plan_digest: str) -> Run | None:
@@ -224,7 +245,7 @@ class Store:
         changes.
         """
         with self.database.writing() as connection:
-            for table in (imports, splits, steps, runs):
+            for table in (progress, events, attempts, imports, splits, steps, runs):
                 connection.execute(table.delete().where(table.c.run == run))
 
     def step_begun(self, run: str, step: str, kind: str) -> bool:

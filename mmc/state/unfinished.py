@@ -28,8 +28,8 @@ from mmc.plan.model import (
     Verify,
     WriteManifest,
 )
-from mmc.state.sql import imports, splits, steps
 from mmc.state.store import Run, StepRecord, Store
+from mmc.state.tables import imports, splits, steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from mmc.views.progress import StepProgress
+from mmc.progress import StepProgress
 
 
 class Heartbeat:

@@ -47,11 +47,12 @@ from mmc.events import (
 )
 from mmc.plan.model import Plan
 from mmc.plan.tree import Symbol, layout, many, plan_tree, summary_line
+from mmc.progress import Counted, StepProgress
 from mmc.secrets import REDACTOR
 from mmc.views import diagnostics
 from mmc.views.heartbeat import Heartbeat
 from mmc.views.messages import looked_text, message, reasons_text
-from mmc.views.progress import Counted, StepProgress
+from mmc.views.progress import progress_line
 
 HEARTBEAT_SECONDS = 30.0
 """Between two lines of a running step where there is no terminal."""
@@ -306,7 +307,7 @@ class HumanView:
             self._running.progress.take(event, self._clock())
 
     def _beat(self, progress: StepProgress) -> None:
-        self._tell(progress.line(self._clock()), Symbol.COPY)
+        self._tell(progress_line(progress.at(self._clock())), Symbol.COPY)
 
     def _end_step(self) -> None:
         if self._running is not None:
@@ -363,7 +364,7 @@ class _LiveLine:
                 : self._width - ECHO
             ]
         else:
-            line = self.progress.line(self._clock(), self._width - ECHO)
+            line = progress_line(self.progress.at(self._clock()), self._width - ECHO)
         return Text(_clean(line), no_wrap=True, overflow="ellipsis")
 
     def start(self) -> None:

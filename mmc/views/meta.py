@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from mmc.plan.tree import many
-from mmc.views.runs import columns
+from mmc.views.columns import columns
 
 _HEAD = ("COLLECTION", "PARTITIONS", "SEGMENTS", "ROWS")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TextIO
@@ -23,13 +22,12 @@ from mmc.events import (
     SplitStarted,
     Verified,
     VerifyProgress,
+    kind_of,
 )
 from mmc.plan.codec import to_json
 from mmc.secrets import REDACTOR
-from mmc.types import JsonValue
 from mmc.views.messages import message
 
-_WORD = re.compile(r"(?<!^)(?=[A-Z])")
 _SEVERITIES = {Severity.ERROR: "error", Severity.WARNING: "warn", Severity.NOTE: "info"}
 
 
@@ -51,24 +49,23 @@ class NdjsonView:
         self._clock = clock
 
     def __call__(self, event: Event) -> None:
-        fields = to_json(event)
-        assert isinstance(fields, dict)
-        line = {
-            "@timestamp": self._clock().isoformat(timespec="milliseconds"),
-            "@level": level(event),
-            "@message": message(event),
-            "type": event_type(event),
-            **fields,
-        }
-        # Cleaned before it is quoted, as a secret may hold a character that JSON escapes.
-        text = json.dumps(_clean(line), ensure_ascii=False, separators=(",", ":"))
-        self._stream.write(REDACTOR.clean(text) + "\n")
+        self._stream.write(line_of(event, self._clock()) + "\n")
         self._stream.flush()
 
 
-def event_type(event: Event) -> str:
-    """The name of an event in NDJSON: `SplitDone` is `split_done`."""
-    return _WORD.sub("_", type(event).__name__).lower()
+def line_of(event: Event, at: datetime) -> str:
+    """An event as a line of NDJSON, without its end."""
+    fields = to_json(event)
+    assert isinstance(fields, dict)
+    line = {
+        "@timestamp": at.isoformat(timespec="milliseconds"),
+        "@level": level(event),
+        "@message": message(event),
+        "type": kind_of(type(event)),
+        **fields,
+    }
+    text = json.dumps(REDACTOR.clean_data(line), ensure_ascii=False, separators=(",", ":"))
+    return REDACTOR.clean(text)
 
 
 def level(event: Event) -> str:
@@ -88,13 +85,3 @@ def level(event: Event) -> str:
             return "debug"
         case _:
             return "info"
-
-
-def _clean(value: JsonValue) -> JsonValue:
-    if isinstance(value, str):
-        return REDACTOR.clean(value)
-    if isinstance(value, list):
-        return [_clean(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _clean(item) for key, item in value.items()}
-    return value

@@ -1,40 +1,38 @@
-"""Runs, splits and plug-ins as aligned text or as JSON lines: for status, state and plugins."""
+"""Runs, their splits and events as aligned text or as JSON lines: for `status` and `state`."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mmc.plan.codec import to_json
 from mmc.plan.model import Plan
 from mmc.plan.tree import many
-from mmc.registry import Plugin
+from mmc.state.living import Life, Standing
+from mmc.views.columns import columns, json_lines
+from mmc.views.messages import message
+from mmc.views.ndjson import line_of
+from mmc.views.progress import progress_text
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mmc.state.eventlog import LoggedEvent, StepReading
     from mmc.state.store import Run, SplitRecord, StepRecord
 
 
-def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells, each column as wide as its widest cell."""
-    if not rows:
-        return ""
-    # Names come from plans that anybody may have written: none may drive the terminal.
-    rows = [["".join(c if c.isprintable() else "?" for c in cell) for cell in row] for row in rows]
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-    return "\n".join(lines) + "\n"
-
-
-def _json_lines(kind: str, values: Sequence[dict[str, Any]]) -> str:
-    """Lines beside those of events, told from them by `type`."""
-    return "".join(
-        json.dumps({"type": kind, **value}, ensure_ascii=False, default=str) + "\n"
-        for value in values
-    )
+def _standing_data(standing: Standing) -> dict[str, Any]:
+    holder = standing.holder
+    lease = None
+    if holder is not None:
+        lease = {
+            "owner": holder.owner,
+            "host": holder.host,
+            "pid": holder.pid,
+            "acquired_at": holder.acquired_at.isoformat(),
+            "expires_at": holder.expires_at.isoformat(),
+        }
+    return {**_run_data(standing.run), "process": standing.life, "lease": lease}
 
 
 def _run_data(run: Run) -> dict[str, Any]:
@@ -68,23 +66,23 @@ def staged_line(folder: str, files: Sequence[str], begun: Sequence[str]) -> str:
     )
 
 
-def runs_text(runs: Sequence[Run], *, as_json: bool) -> str:
+def runs_text(standings: Sequence[Standing], *, as_json: bool) -> str:
     """One line a run."""
     if as_json:
-        return _json_lines("run", [_run_data(run) for run in runs])
-    if not runs:
+        return json_lines("run", [_standing_data(standing) for standing in standings])
+    if not standings:
         return "No runs yet.\n"
     head = ("RUN", "PLAN", "STATUS", "ATTEMPT", "STARTED (UTC)", "ERROR")
     lines = [
         (
-            run.run,
-            run.plan_name,
-            str(run.status),
-            str(run.attempt),
-            f"{run.started_at:%Y-%m-%d %H:%M:%S}",
-            run.error[:80],
+            standing.run.run,
+            standing.run.plan_name,
+            _status(standing),
+            str(standing.run.attempt),
+            f"{standing.run.started_at:%Y-%m-%d %H:%M:%S}",
+            standing.run.error[:80],
         )
-        for run in runs
+        for standing in standings
     ]
     return columns([head, *lines])
 
@@ -92,7 +90,7 @@ def runs_text(runs: Sequence[Run], *, as_json: bool) -> str:
 def splits_text(splits: Sequence[SplitRecord], *, as_json: bool) -> str:
     """One line a split that was begun."""
     if as_json:
-        return _json_lines("split", [to_json(split) for split in splits])  # type: ignore[misc]
+        return json_lines("split", [to_json(split) for split in splits])  # type: ignore[misc]
     head = ("STEP", "SPLIT", "STATE", "ATTEMPT", "READ", "WRITTEN", "FILTERED", "QUARANTINED")
     lines = [
         (
@@ -110,18 +108,33 @@ def splits_text(splits: Sequence[SplitRecord], *, as_json: bool) -> str:
     return columns([head, *lines])
 
 
+def events_text(said: Sequence[LoggedEvent], *, as_json: bool) -> str:
+    """One line an event of a run, with the words of the human view."""
+    if as_json:
+        return "".join(line_of(it.event, it.at) + "\n" for it in said)
+    rows = [(str(it.number), f"{it.at:%Y-%m-%d %H:%M:%S}", message(it.event)) for it in said]
+    return columns([("EVENT", "AT (UTC)", "WHAT"), *rows]) if rows else "No events.\n"
+
+
 def status_text(
-    run: Run,
+    standing: Standing,
     plan: Plan,
     steps: Mapping[str, StepRecord],
     splits: Sequence[SplitRecord],
+    running: Mapping[str, StepReading],
     *,
     as_json: bool,
 ) -> str:
-    """Where a run stands: its steps, and for each copy how many splits and rows are done."""
+    """Where a run stands: its steps, how far those are that run, and who runs it."""
+    run = standing.run
     copies = {copy.id: copy for copy in plan.copies}
     done = {
         name: [split for split in splits if split.step == name and split.done] for name in copies
+    }
+    open_ = {
+        name: it
+        for name, it in running.items()
+        if standing.life in (Life.ALIVE, Life.SILENT) and name in steps and not steps[name].done
     }
     if as_json:
         progress = [
@@ -134,30 +147,76 @@ def status_text(
             }
             for name, copy in copies.items()
         ]
-        return _json_lines("run", [{**_run_data(run), "copies": progress}])
+        steps_running = [
+            {
+                "step": name,
+                "at": it.at.isoformat(),
+                **to_json(it.reading),  # type: ignore[dict-item]
+                "seconds_left": it.reading.seconds_left,
+            }
+            for name, it in open_.items()
+        ]
+        tried = [
+            {
+                "attempt": it.attempt,
+                "status": it.status,
+                "error": it.error,
+                "host": it.host.partition(" ")[0],
+                "pid": it.pid,
+                "started_at": it.started_at.isoformat(),
+                "finished_at": it.finished_at.isoformat() if it.finished_at else None,
+            }
+            for it in standing.attempts
+        ]
+        data = {"copies": progress, "running": steps_running, "attempts": tried}
+        return json_lines("run", [{**_standing_data(standing), **data}])
     lines = []
     for step in plan.steps:
         record = steps.get(step.id)
         state = "done" if record and record.done else "begun" if record else "-"
         detail = ""
-        if step.id in copies:
+        if step.id in open_:
+            detail = progress_text(open_[step.id].reading)
+        elif step.id in copies:
             copy = copies[step.id]
             rows = sum(split.rows_written for split in done[step.id])
             of = f" of {copy.rows:,}" if copy.rows is not None else ""
             splits_done = f"{len(done[step.id]):,} of {many(len(copy.splits), 'split')}"
             detail = f"{splits_done}, {rows:,}{of} rows written"
         lines.append(("  " + step.id, state, detail))
-    text = f"run {run.run} ({run.plan_name}): {run.status}, attempt {run.attempt}\n"
+    text = f"run {run.run} ({run.plan_name}): {_status(standing)}, attempt {run.attempt}\n"
     rejected = sum(split.rows_quarantined for split in splits if split.done)
     text += columns(lines)
     if rejected:
         text += f"{many(rejected, 'row')} in quarantine\n"
+    text += _process(standing, max((it.at for it in running.values()), default=None))
     return text + (f"last error: {run.error}\n" if run.error else "")
 
 
-def plugins_text(plugins: Sequence[Plugin], *, as_json: bool) -> str:
-    """One line a plug-in."""
-    if as_json:
-        return _json_lines("plugin", [to_json(plugin) for plugin in plugins])  # type: ignore[misc]
-    head = ("KIND", "NAME", "FROM")
-    return columns([head, *((p.kind, p.name, f"{p.package} {p.version}") for p in plugins)])
+def _status(standing: Standing) -> str:
+    match standing.life:
+        case None | Life.ALIVE:
+            return str(standing.run.status)
+        case Life.SILENT:
+            return "silent"
+        case Life.GONE:
+            return "interrupted"
+
+
+def _process(standing: Standing, heard: datetime | None) -> str:
+    """Who runs it, or ran it; "" after its end."""
+    if standing.life is None:
+        return ""
+    last = f"; its last word was at {heard:%Y-%m-%d %H:%M:%S}Z" if heard else ""
+    holder, tried = standing.holder, standing.attempts[-1:]
+    if standing.life is Life.ALIVE and holder is not None:
+        return f"run by {holder}; its lease is renewed\n"
+    if standing.life is Life.SILENT and holder is not None:
+        return (
+            f"run by {holder}, but its lease ended at {holder.expires_at:%Y-%m-%d %H:%M:%S}Z and"
+            f" was not renewed{last}\n"
+            "It may be suspended, or cut off from the state store. When it is gone, apply the"
+            " same plan again to continue.\n"
+        )
+    who = f" (process {tried[0].pid} on {tried[0].host.partition(' ')[0]})" if tried else ""
+    return f"its process is gone{who}{last}\nApply the same plan again to continue.\n"

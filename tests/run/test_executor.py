@@ -23,8 +23,8 @@ from mmc.events import Event, Quarantined, Retrying, SplitDone, SplitProgress, S
 from mmc.plan import codec
 from mmc.plan.model import OnError
 from mmc.run.stop import StopFlag, on_signals
-from mmc.state.sql import leases
 from mmc.state.store import RunStatus
+from mmc.state.tables import leases
 from tests.run.conftest import Bench
 
 ALL = list(range(40))

@@ -29,8 +29,9 @@ from mmc.run.imports import Imports
 from mmc.run.stop import StopFlag
 from mmc.spi import FileGroup, FileRecord, ImportTask, TaskState
 from mmc.state.ledger import ImportRecord, ImportStatus, Ledger
-from mmc.state.sql import Database, leases
+from mmc.state.sql import Database
 from mmc.state.store import SplitRecord
+from mmc.state.tables import leases
 from tests.fakes import schema
 
 STEP = ImportFiles("import.articles", "copy.articles", "articles", 1, 100)

@@ -26,8 +26,8 @@ from mmc.plan.model import (
 from mmc.run.preflight import refuse_unfinished
 from mmc.state.lease import Lease, target_key
 from mmc.state.ledger import Ledger
-from mmc.state.sql import runs
 from mmc.state.store import RunStatus, Store
+from mmc.state.tables import runs
 from mmc.state.unfinished import touched, unfinished
 from tests.run.conftest import Bench
 

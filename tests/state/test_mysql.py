@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from mmc.errors import StateBusy
 from mmc.state.lease import Lease
-from mmc.state.sql import Database, Name, metadata
+from mmc.state.sql import Database
 from mmc.state.store import SplitRecord, Store
+from mmc.state.tables import Name, metadata
 from tests.servers.mariadb import MariaDB, Restartable
 from tests.state.plans import plan
 

@@ -19,8 +19,8 @@ from mmc.errors import LeaseLost, PluginMissing, StateError
 from mmc.plan import codec
 from mmc.spi import FileRecord
 from mmc.state.lease import Lease
-from mmc.state.sql import metadata, versions
 from mmc.state.store import RunStatus, SplitRecord, Store
+from mmc.state.tables import metadata, versions
 from tests.state.plans import plan
 
 

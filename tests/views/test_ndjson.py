@@ -10,10 +10,10 @@ from typing import get_args
 import pytest
 
 from mmc.diagnostics import Diagnostic
-from mmc.events import Diagnosed, Event, Failed
+from mmc.events import Diagnosed, Event, Failed, kind_of
 from mmc.secrets import REDACTOR
 from mmc.views.messages import message
-from mmc.views.ndjson import NdjsonView, event_type, level
+from mmc.views.ndjson import NdjsonView, level
 from tests.views.samples import DIFFERS, ERROR, EVENTS, OTHER_EVENTS, VERIFIED, WARNING
 
 ALL = (*EVENTS, *OTHER_EVENTS)
@@ -50,7 +50,7 @@ def test_the_first_line_has_the_version_of_the_form() -> None:
 
 
 def test_names_and_levels() -> None:
-    assert [event_type(event) for event in EVENTS[3:6]] == [
+    assert [kind_of(type(event)) for event in EVENTS[3:6]] == [
         "planned",
         "run_started",
         "step_started",

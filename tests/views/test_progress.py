@@ -14,8 +14,9 @@ from mmc.events import (
     StepStarted,
     VerifyProgress,
 )
+from mmc.progress import StepProgress
 from mmc.views.messages import clock_text, seconds_text
-from mmc.views.progress import StepProgress
+from mmc.views.progress import progress_line
 
 
 def begin(rows: int | None = 1_000, size: int = 1 << 20, **done: int) -> StepProgress:
@@ -41,7 +42,7 @@ def test_splits_add_up_and_a_retried_one_goes_back() -> None:
     progress.take(finish("0", 200), 3)
     progress.take(finish("1", 300), 3)
     assert (progress.rows, progress.splits_done) == (500, 2)
-    assert progress.share == 0.5
+    assert progress.at(9.0).share == 0.5
 
 
 def test_rates_are_of_the_last_while() -> None:
@@ -49,51 +50,54 @@ def test_rates_are_of_the_last_while() -> None:
     for second in range(1, 101):
         progress.take(at("0", second * 100, second * 1_000), float(second))
     assert progress.rates(100.0) == pytest.approx((100, 1_000), rel=0.01)
-    assert progress.seconds_left(100.0) == pytest.approx(9_900, rel=0.01)
+    assert progress.at(100.0).seconds_left == pytest.approx(9_900, rel=0.01)
     assert progress.rates(300.0)[0] < 10, "a stall shows"
 
 
 def test_rows_of_an_earlier_attempt_count_as_done_but_not_as_speed() -> None:
     progress = begin(rows=1_000, rows_done=600, splits_done=2)
     progress.take(at("2", 100), 10.0)
-    assert progress.share == 0.7
+    assert progress.at(9.0).share == 0.7
     assert progress.rates(10.0)[0] == pytest.approx(10)
 
 
 def test_without_rows_bytes_tell() -> None:
     progress = begin(rows=None, size=1_000)
     progress.take(at("0", 77, 500), 5.0)
-    assert progress.share == 0.5
-    assert progress.seconds_left(5.0) == pytest.approx(5)
+    assert progress.at(9.0).share == 0.5
+    assert progress.at(5.0).seconds_left == pytest.approx(5)
     nothing = begin(rows=None, size=0)
-    assert nothing.share is None
-    assert nothing.seconds_left(1.0) is None
-    assert nothing.line(61.0) == "copy a: 1:01 elapsed"
+    assert nothing.at(9.0).share is None
+    assert nothing.at(1.0).seconds_left is None
+    assert progress_line(nothing.at(61.0)) == "copy a: 1:01 elapsed"
 
 
 def test_an_index_that_is_being_built_shows_its_rows() -> None:
     progress = StepProgress.of(StepStarted("i", "build_index", "index a.v"), 0.0)
-    assert progress.line(5.0) == "index a.v: 0:05 elapsed"
+    assert progress_line(progress.at(5.0)) == "index a.v: 0:05 elapsed"
     progress.take(IndexProgress("i", 250, 1_000), 5.0)
-    line = progress.line(5.0)
+    line = progress_line(progress.at(5.0))
     assert line == "index a.v: 25 %, 250 of 1,000 rows, 50 rows/s, 0:15 left"
 
 
 def test_reading_back_brings_its_total() -> None:
     progress = StepProgress.of(StepStarted("v", "verify", "verify a"), 0.0)
     progress.take(VerifyProgress("v", 250, 1_000), 1.0)
-    assert progress.line(1.0) == "verify a: 25 %, 250 of 1,000 rows, 250 rows/s, 0:03 left"
+    assert (
+        progress_line(progress.at(1.0))
+        == "verify a: 25 %, 250 of 1,000 rows, 250 rows/s, 0:03 left"
+    )
 
 
 def test_the_line_in_full() -> None:
     progress = begin()
     progress.take(at("0", 500, 1 << 19), 2.0)
     progress.take(Quarantined("s", "0", 3, "p", ()), 2.0)
-    assert progress.line(2.0) == (
+    assert progress_line(progress.at(2.0)) == (
         "copy a: 50 %, 500 of 1,000 rows, 250 rows/s, 256 KiB/s, 0:02 left, 3 quarantined,"
         " 0 of 4 splits"
     )
-    assert progress.line(2.0, 100) == (
+    assert progress_line(progress.at(2.0), 100) == (
         "copy a  ████████░░░░░░░░░   50 %  500 of 1,000 rows  250 rows/s  256 KiB/s  0:02 left"
         "  3 quarantined"
     )
@@ -110,7 +114,7 @@ def test_the_line_fits_any_terminal(
 ) -> None:
     progress = begin(rows=total)
     progress.take(at("0", rows, rows * 100), seconds)
-    assert len(progress.line(seconds, width)) <= width
+    assert len(progress_line(progress.at(seconds), width)) <= width
 
 
 @pytest.mark.parametrize(
