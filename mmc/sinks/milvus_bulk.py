@@ -99,4 +99,10 @@ def _calls(connection: Connection, config: Config) -> ImportCalls:
 
     token = config.get("token")
     secret = resolve(token if isinstance(token, (str, Mapping)) else None) or ""
-    return RestImports(connection.address, secret, keys=imports.keys, tls=connection.tls)
+    return RestImports(
+        connection.address,
+        secret,
+        keys=imports.keys,
+        tls=connection.tls,
+        fence=connection.fence,
+    )

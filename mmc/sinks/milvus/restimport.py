@@ -22,7 +22,7 @@ from mmc.sinks.milvus.lite import DEFAULT_DATABASE
 from mmc.sinks.milvus.reasons import Reason, reason_of
 from mmc.sinks.milvus.tls import Tls, context_of
 from mmc.sinks.milvus.trial import Trials
-from mmc.spi import ImportTask, TaskState
+from mmc.spi import Fence, ImportTask, TaskState, unfenced
 
 _JOBS = "/v2/vectordb/jobs/import/"
 _SUCCESS = {0, 200}
@@ -46,12 +46,21 @@ class RestImports:
         token: `user:password` or an API key, "" for none.
         keys: the server knows the header Idempotency-Key (2.6.24, 3.0.2).
         tls: for https.
+        fence: asked before a request that imports, which takes no longer than it gives.
     """
 
     memory_seconds = 10_800.0
     """`dataCoord.import.taskRetention`."""
 
-    def __init__(self, address: Address, token: str, *, keys: bool, tls: Tls | None = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        token: str,
+        *,
+        keys: bool,
+        tls: Tls | None = None,
+        fence: Fence = unfenced,
+    ) -> None:
         if not address.uri.startswith(("http://", "https://")):
             raise TargetError(
                 f"{address.shown}: imports need the http address of the server",
@@ -62,6 +71,7 @@ class RestImports:
         self._base = _with_port(address.uri)
         self._database = address.database or DEFAULT_DATABASE
         self._keys = keys
+        self._fence = fence
         self._trials = Trials()
         self._look = _LOOKS[0]
         self._session = requests.Session()
@@ -177,12 +187,15 @@ class RestImports:
         begun: str = "",
     ) -> requests.Response:
         url = self._base + _JOBS + verb
+        timeout = self._address.timeout
+        if begun:
+            timeout = min(timeout, self._fence())
         try:
             return self._session.post(
                 url,
                 json={**body, "dbName": self._database},
                 headers=headers,
-                timeout=self._address.timeout,
+                timeout=timeout,
                 allow_redirects=False,
             )
         except requests.exceptions.SSLError as error:

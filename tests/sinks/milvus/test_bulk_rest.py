@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mmc.errors import TargetAway, TargetBusy, TargetError, TargetThrottled
+from mmc.errors import StateBusy, TargetAway, TargetBusy, TargetError, TargetThrottled
 from mmc.facts import Extent
 from mmc.io.urls import exists, write_text
 from mmc.plan.model import CopySplits, Layout, Split, Staging
@@ -24,6 +24,7 @@ from mmc.sinks.milvus.dialect import version_of
 from mmc.sinks.milvus.errors import NotAllowed
 from mmc.sinks.milvus.restimport import RestImports, _with_port
 from mmc.spi import FileGroup, ImportTask, TaskState, unfenced
+from mmc.state.lease import fenced
 from tests.servers.import_double import VERSIONS, ImportDouble, Request, import_double
 from tests.servers.milvus_lite import copy_step
 from tests.servers.s3 import Bucket, s3_bucket
@@ -91,6 +92,28 @@ def test_the_database_may_be_the_path_of_the_address(double: ImportDouble) -> No
         assert calls.submit("c", "", PATHS, "") == calls.find("c")[0].id
     assert double.asked[0].path == "/v2/vectordb/jobs/import/create"
     assert double.jobs[0].database == "shop"
+
+
+def test_a_request_that_imports_ends_before_the_lease_does(double: ImportDouble) -> None:
+    left, address = [0.3], Address(double.url, None, "", 20.0)
+
+    def fence() -> float:
+        if left[0] <= 0:
+            raise fenced()
+        return left[0]
+
+    with closing(RestImports(address, "", keys=False, fence=fence)) as calls:
+        assert calls.submit("c", "", PATHS, "")
+        double.silent = 3.0
+        with pytest.raises(TargetAway, match="may have begun all the same"):
+            calls.submit("c", "", PATHS, "")
+        left[0] = 0.0
+        asked = len(double.asked)
+        with pytest.raises(StateBusy, match="nothing more is written"):
+            calls.submit("c", "", PATHS, "")
+        assert len(double.asked) == asked
+        double.silent = 0.4
+        calls.find("c")  # only looks: it waits as long as the address allows
 
 
 def test_an_address_without_a_port_is_that_of_milvus() -> None:
