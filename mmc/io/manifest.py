@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from mmc.paths import stays_below
 from mmc.types import Collection, Index
 
 FORMAT = "mmc-manifest"
@@ -182,7 +183,5 @@ def _check(manifest: Manifest) -> None:
 
 def _check_path(path: str) -> None:
     """A manifest may come from anywhere, and its paths are read and removed: they stay below it."""
-    if not path or path.startswith("/") or "\\" in path or "://" in path:
-        raise ManifestError(f"path {path!r} is not relative to the manifest")
-    if any(step in ("", ".", "..") for step in path.split("/")):
+    if not stays_below(path):
         raise ManifestError(f"path {path!r} leads out of the manifest's folder")

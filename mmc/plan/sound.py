@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from mmc.casts.table import CASTS
+from mmc.paths import stays_below
 from mmc.plan.model import (
     CheckKeys,
     CopySplits,
@@ -142,8 +143,5 @@ def _layout(place: str, layout: Layout) -> Iterator[tuple[str, str]]:
 
 
 def _path(place: str, path: str) -> Iterator[tuple[str, str]]:
-    """A relative path of plain names, which leads nowhere but down."""
-    if not path or "\\" in path or "://" in path or "\0" in path:
+    if not stays_below(path):
         yield place, f"{path!r} is no path below the target"
-    elif any(part in ("", ".", "..") for part in path.split("/")):
-        yield place, f"{path!r} leads out of the target"
