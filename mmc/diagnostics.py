@@ -353,6 +353,8 @@ CODES: dict[str, str] = {
     "MMC643": "no state store",
     "MMC644": "run not complete",
     "MMC645": "secret not found",
+    "MMC586": "value in the state store that mmc did not write",
+    "MMC587": "end of a run with something left undone",
     "MMC650": "duplicate primary keys",
     "MMC651": "key in the collection already",
     "MMC652": "too many rejected rows",

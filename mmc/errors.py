@@ -22,7 +22,9 @@ exception.
      +-- RowsRejected           rows.on_error: fail, or more than max_errors       exit 1
      +-- PlanStale              facts differ from the plan's                       exit 4
      +-- StateError             the state store cannot be opened, or is of a newer mmc  exit 1
+     |    +-- StateDamaged      a value in it is not as mmc writes it              exit 1
      |    +-- StateBusy         its server is away; nothing is written meanwhile   retried
+     +-- RunIncomplete          the end, and not all of the plan is done           exit 1
      +-- WorkerLost             a worker process died; apply again continues       exit 1
      +-- LeaseHeld              another process applies                            exit 5
      +-- LeaseLost              our lease was taken over while we ran              exit 5
@@ -143,8 +145,16 @@ class StateError(MmcError):
     pass
 
 
+class StateDamaged(StateError):
+    """A value in the store is not as mmc writes it; the message names its place."""
+
+
 class StateBusy(StateError):
     retryable = True
+
+
+class RunIncomplete(MmcError):
+    """A run came to its end, and not all that its plan says is done, or rows do not add up."""
 
 
 class WorkerLost(MmcError):

@@ -63,17 +63,12 @@ def unlock_(run: str, state: str, output: Output) -> int:
     """Remove the lease on RUN's target. Only when you know that its holder is gone."""
 
     def body(out: Out) -> int:
-        from mmc.state.lease import holders, unlock
+        from mmc.state.lease import unlock
         from mmc.state.store import Store
 
         with Store.open(state, make=False) as store:
-            key = store.run(run).target_key
-            held = [holder for holder in holders(store.database) if holder.lease == key]
-            for holder in held:
-                unlock(store.database, holder.owner)
-                out.line(f"Removed the lease of {holder}.")
-        if not held:
-            out.line("There was no lease.")
+            held = unlock(store.database, store.find(run)[1])
+        out.line(f"Removed the lease of {held}." if held else "There was no lease.")
         return 0
 
     return framed("state unlock", output, body)
@@ -87,16 +82,18 @@ def forget(run: str, state: str, output: Output) -> int:
     """Remove what is recorded of RUN. The target and staged files are not touched."""
 
     def body(out: Out) -> int:
-        from mmc.run.clean import forget_run, staged_by
+        from mmc.run.clean import forget_run
         from mmc.state.store import Store
         from mmc.views.runs import staged_line
 
         with Store.open(state, make=False) as store:
-            left = staged_by(store, run)
             found = forget_run(store, run, out)
-        out.line(f"Forgot run {found.run} ({found.plan_name}). What it made in the target stays.")
-        for one in left:
+        name = f" ({found.plan_name})" if found.plan_name else ""
+        out.line(f"Forgot run {found.run}{name}. What it made in the target stays.")
+        for one in found.staged:
             out.line(staged_line(one.folder, one.files, one.begun))
+        if found.unread:
+            out.line(f"Whether files of it are staged cannot be told: {found.unread}")
         return 0
 
     return framed("state forget", output, body)

@@ -145,7 +145,7 @@ def parse(text: str) -> Manifest:
 
     try:
         body = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ManifestError(f"not JSON: {error}") from None
     if not isinstance(body, dict) or body.pop("format", None) != FORMAT:
         raise ManifestError(f"no manifest: `format` is not {FORMAT!r}")

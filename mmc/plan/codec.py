@@ -116,7 +116,7 @@ def _envelope(format_: str, key: str, value: Any) -> str:
 def _open(text: str, file: str, format_: str, key: str, cls: type[T]) -> T:
     try:
         body = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
         raise _invalid(
             "MMC120", f"not JSON: {error}", Span(file, line, column, column + 1)

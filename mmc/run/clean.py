@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mmc.errors import StateError
+from mmc.errors import StateDamaged, StateError
 from mmc.events import Emit
 from mmc.plan.model import RemoveStaged
+from mmc.run.records import splits_of
 from mmc.run.staging import StagingPlace
 from mmc.state.lease import Lease
 from mmc.state.store import Run, Store
@@ -59,24 +60,48 @@ class StagedFiles:
     begun: tuple[str, ...]
 
 
-def forget_run(store: Store, run: str, emit: Emit) -> Run:
-    """Removes all that is recorded of a run, and gives what it was. The target and staged files
-    stay as they are: see `staged_by`.
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """A run that is no longer recorded.
+
+    Attributes:
+        plan_name: "" where what was recorded cannot be read.
+        staged: files that it wrote, and did not remove itself; `clean` may have. Nobody knows them
+            any more.
+        unread: why `staged` is not known; "" where it is.
+    """
+
+    run: str
+    plan_name: str
+    staged: tuple[StagedFiles, ...]
+    unread: str = ""
+
+
+def forget_run(store: Store, run: str, emit: Emit) -> Forgotten:
+    """Removes all that is recorded of a run, also where it cannot be read. The target and staged
+    files stay as they are.
 
     Raises:
         StateError: no such run.
         LeaseHeld: it is not complete, and its target is being written.
     """
-    with _alone(store, store.run(run), emit) as found:
+    try:
+        known = store.run(run)
+        staged = tuple(_staged(store, known))
+    except StateDamaged as error:
+        return _forget_unread(store, run, emit, str(error))
+    with _alone(store, known, emit) as found:
         store.forget(found.run)
-    return found
+    return Forgotten(found.run, found.plan_name, staged)
 
 
-def staged_by(store: Store, run: str) -> tuple[StagedFiles, ...]:
-    """The staged files that a run wrote, and did not remove itself; `clean` may have. Once the run
-    is forgotten, nobody knows them. Raises StateError: no such run.
-    """
-    return tuple(_staged(store, store.run(run)))
+def _forget_unread(store: Store, run: str, emit: Emit, why: str) -> Forgotten:
+    id_, key = store.find(run)
+    # A key that was edited too is nobody's lease.
+    with Lease(store.database, key[:64], emit) as lease:
+        lease.check()
+        store.forget(id_)
+    return Forgotten(id_, "", (), why)
 
 
 def _staged(store: Store, run: Run) -> Iterator[StagedFiles]:
@@ -87,7 +112,7 @@ def _staged(store: Store, run: Run) -> Iterator[StagedFiles]:
         if copy.staging is None or not copy.staging.key or copy.id in removed:
             continue
         place = StagingPlace.of(copy)
-        records = store.splits(run.run, copy.id)
+        records = splits_of(store, run.run, copy)
         folder = f"{place.key}/{place.directory}/"
         files = tuple(file.path.removeprefix(folder) for one in records for file in one.files)
         begun = tuple(record.split for record in records if not record.done)
@@ -113,7 +138,7 @@ def _remove_staged(store: Store, run: Run) -> tuple[str, ...]:
         if copy.staging is None or not copy.staging.key:
             continue
         place = StagingPlace.of(copy)
-        records = store.splits(run.run, copy.id)
+        records = splits_of(store, run.run, copy)
         files = [file.path for record in records for file in record.files]
         begun = [record.split for record in records if not record.done]
         gone = place.remove([*files, *place.left_over(copy, begun)])

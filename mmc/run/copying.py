@@ -14,6 +14,7 @@ from mmc.plan.model import CopySplits, Split
 from mmc.run.attempt import Attempt
 from mmc.run.executors.local import LocalExecutor
 from mmc.run.executors.task import Finished, Task
+from mmc.run.records import splits_of, unaccounted, uncopied, unfinished_end
 from mmc.run.report import rows_left
 from mmc.run.split import too_many_errors
 from mmc.spi import WrittenSplit
@@ -38,7 +39,7 @@ class Copying:
         """Copies what is left of a step. `staged` gets each split that is done, those of earlier
         attempts first.
         """
-        records = [record for record in self._store.splits(self._run, step.id) if record.done]
+        records = [it for it in splits_of(self._store, self._run, step) if it.done]
         for record in records:
             staged(record)
         done = {record.split for record in records}
@@ -52,8 +53,7 @@ class Copying:
                 done.add(record.split)
                 staged(record)
         self._attempt.go_on()
-        if len(done) != len(step.splits):
-            raise RuntimeError(f"{step.id}: {len(step.splits) - len(done)} splits were not copied")
+        unfinished_end(self._run, uncopied(step, len(done)))
         if left := rows_left(step, self._store.splits(self._run, step.id)):
             self._emit(Diagnosed(_moved(step, left)))
 
@@ -93,6 +93,7 @@ class Copying:
             quarantine=result.quarantine,
             reasons=result.reasons,
         )
+        unfinished_end(self._run, unaccounted(record))
         self._attempt.keep(self._store.split_done(self._run, record, self._attempt.holder))
         self.quarantined += result.rows_quarantined
         self._emit(
@@ -123,7 +124,7 @@ class Copying:
         splits = {split.id: split for split in copy.splits}
         return [
             WrittenSplit(splits[record.split], record.rows_written, record.files)
-            for record in self._store.splits(self._run, copy.id)
+            for record in splits_of(self._store, self._run, copy)
             if record.done
         ]
 

@@ -75,6 +75,7 @@ class Imports:
         self._partitions = {split.id: split.partition for split in copy.splits}
         self._waiting: dict[str, list[str]] = {}
         self._requests = {record.request: record for record in ledger.records()}
+        ledger.refuse_others(self._requests.values(), self._partitions)
         self._asked = {split for record in self._requests.values() for split in record.splits}
         self._stands: dict[str, ImportTask] = {}
         self._begun: dict[str, float] = {}

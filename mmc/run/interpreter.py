@@ -64,6 +64,7 @@ from mmc.run.proof import (
 )
 from mmc.run.proof import verify_plan as verify_plan
 from mmc.run.recorder import Recorder
+from mmc.run.records import refuse_incomplete
 from mmc.run.report import RunReport, report_of
 from mmc.run.staged import StagedCopies
 from mmc.run.stop import StopFlag, ending_of
@@ -159,6 +160,7 @@ def _nothing_to_do(plan: Plan, digest: str, store: Store, emit: Emit) -> RunRepo
         preflight.refuse_elsewhere(plan, run)
     if run is None or not run.status.complete:
         return None
+    refuse_incomplete(store, run, plan)
     report = report_of(store, run, plan)
     finished = run.finished_at.isoformat() if run.finished_at else ""
     emit(NothingToDo(run.run, digest, finished, report.rows_quarantined))
@@ -282,6 +284,7 @@ class _Apply:
         if not good:
             return RunStatus.FAILED
         release_all(self._attempt, self._targets)
+        refuse_incomplete(self._store, self._run, self._plan)
         rows_left = report_of(self._store, self._run, self._plan).rows_left
         return RunStatus.PARTIAL if rows_left or self._copying.quarantined else RunStatus.APPLIED
 

@@ -14,6 +14,7 @@ from mmc.plan.model import CheckKeys, CopySplits, CreateCollection, Plan, Split,
 from mmc.run.labels import label_of
 from mmc.run.pace import call
 from mmc.run.preflight import refuse_elsewhere
+from mmc.run.records import splits_of
 from mmc.run.split import read_again
 from mmc.run.stop import StopFlag, ending_of
 from mmc.run.targets import OpenTargets
@@ -90,7 +91,7 @@ def recorded(store: Store, run: str, plan: Plan, step: Verify) -> Recorded:
     held = parts.items() if isinstance(parts, dict) else ()
     own = found.get(OWN_PROPERTIES)
     return Recorded(
-        store.splits(run, step.copy),
+        splits_of(store, run, copy_of(plan, step.copy)),
         before if isinstance(before, int) else None,
         {name: rows for name, rows in held if isinstance(rows, int)},
         _replaced(plan, step, steps),

@@ -11,6 +11,7 @@ from datetime import datetime
 from mmc.events import Verified
 from mmc.plan import codec
 from mmc.plan.model import CopySplits, Plan, Verify
+from mmc.run.records import checked_splits
 from mmc.state.store import Run, RunStatus, SplitRecord, Store
 
 
@@ -100,7 +101,7 @@ def report_of(store: Store, run: Run, plan: Plan | None = None) -> RunReport:
         finished_at=run.finished_at,
         error=run.error,
         copies=tuple(
-            _copy(copy, [it for it in records if it.step == copy.id and it.done])
+            _copy(copy, [it for it in checked_splits(run.run, copy, records) if it.done])
             for copy in plan.copies
         ),
         verified=tuple(

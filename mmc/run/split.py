@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from mmc import registry
-from mmc.errors import RowsRejected, SourceChanged
+from mmc.errors import RowsRejected, RunIncomplete, SourceChanged
 from mmc.events import Emit, Quarantined, SplitProgress
 from mmc.plan.model import CopySplits, Endpoint, OnError, RowPolicy, Split
 from mmc.run.pace import Rate, call
@@ -235,9 +235,11 @@ class _Copy:
         if self.should_stop():
             raise SplitStopped(f"split {self._name} was stopped")
         if self.read != self.written + self.filtered + self.bad:
-            raise RuntimeError(
-                f"split {self._name}: {self.read} rows read, but {self.written} written,"
-                f" {self.filtered} filtered and {self.bad} quarantined"
+            raise RunIncomplete(
+                f"split {self._name}: {self.read:,} rows read, but {self.written:,} written,"
+                f" {self.filtered:,} filtered and {self.bad:,} quarantined",
+                hint="nothing of it counts as done; report it",
+                code="MMC587",
             )
         if self.step.moving or self.split.rows in (None, self.read):
             return

@@ -14,6 +14,7 @@ from mmc.run.copying import Copying
 from mmc.run.imports import Imports
 from mmc.run.labels import label_of
 from mmc.run.proof import copy_of, rows_before
+from mmc.run.records import splits_of, unfinished_end, unimported
 from mmc.run.staging import StagingPlace
 from mmc.run.targets import OpenTargets
 from mmc.spi import Importer
@@ -68,9 +69,14 @@ class StagedCopies:
     def finish(self, step: ImportFiles) -> int:
         """Has the rest imported, and waits for all; gives the rows. Raises TargetError."""
         imports = self._imports_of(step)
-        for record in self._attempt.store.splits(self._attempt.run.run, step.copy):
+        store, run = self._attempt.store, self._attempt.run.run
+        records = splits_of(store, run, copy_of(self._plan, step.copy))
+        for record in records:
             imports.staged(record)
-        return imports.finish()
+        rows = imports.finish()
+        requests = self._ledger(step).records()
+        unfinished_end(run, unimported(step, records, requests))
+        return rows
 
     def remove(self, step: RemoveStaged) -> int:
         """Removes what the copy staged; gives the number of files. Raises TargetError."""
@@ -86,7 +92,7 @@ class StagedCopies:
                 step,
                 copy,
                 self._importer(copy),
-                Ledger(attempt.store.database, attempt.run.run, step.id, attempt.holder),
+                self._ledger(step),
                 before=rows_before(attempt.store, attempt.run.run, self._plan, copy),
                 emit=attempt.emit,
                 kept=self._kept,
@@ -94,6 +100,10 @@ class StagedCopies:
                 check_stop=attempt.go_on,
             )
         return self._imports[step.id]
+
+    def _ledger(self, step: ImportFiles) -> Ledger:
+        attempt = self._attempt
+        return Ledger(attempt.store.database, attempt.run.run, step.id, attempt.holder)
 
     def _kept(self, ours: bool) -> None:
         self._attempt.keep(ours)

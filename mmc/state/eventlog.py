@@ -13,13 +13,12 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from pydantic import ValidationError
 
-from mmc.errors import StateError
 from mmc.events import EVENTS, Event, kind_of
 from mmc.plan import codec
 from mmc.progress import Reading
 from mmc.secrets import REDACTOR
+from mmc.state.rows import Fields, forget_hint
 from mmc.state.sql import Database, survives_restart
 from mmc.state.tables import events, leases, progress
 
@@ -76,8 +75,10 @@ class EventLog:
                 return False
             mine = events.c.run == self._run
             if not self._next:
-                last = connection.execute(sa.select(sa.func.max(events.c.number)).where(mine))
-                self._next = (last.scalar() or 0) + 1
+                greatest = sa.select(sa.func.max(events.c.number).label("number")).where(mine)
+                row = connection.execute(greatest).one()._mapping
+                last = Fields("mmc_events", row, (), forget_hint(self._run))
+                self._next = (last.count_or_none("number") or 0) + 1
             if said:
                 # An earlier call may have recorded them, and its answer was lost.
                 connection.execute(events.delete().where(mine, events.c.number >= self._next))
@@ -143,26 +144,36 @@ def read_progress(database: Database, run: str, attempt: int) -> dict[str, StepR
     chosen = sa.select(progress).where(progress.c.run == run, progress.c.attempt == attempt)
     with database.reading() as connection:
         rows = [row._mapping for row in connection.execute(chosen)]
+    found = [Fields("mmc_progress", row, ("run", "step"), forget_hint(run)) for row in rows]
     return {
-        row["step"]: StepReading(
-            row["step"],
-            row["updated_at"].replace(tzinfo=UTC),
-            Reading(**{name: row[name] for name in _READING}),
-        )
-        for row in rows
+        of.text("step"): StepReading(of.text("step"), of.time("updated_at"), _reading(of))
+        for of in found
     }
 
 
+def _reading(of: Fields) -> Reading:
+    return Reading(
+        label=of.text("label"),
+        seconds=of.number("seconds"),
+        rows=of.count("rows"),
+        total_rows=of.count_or_none("total_rows"),
+        bytes=of.count("bytes"),
+        total_bytes=of.count("total_bytes"),
+        quarantined=of.count("quarantined"),
+        splits=of.count("splits"),
+        splits_done=of.count("splits_done"),
+        rows_per_second=of.number("rows_per_second"),
+        bytes_per_second=of.number("bytes_per_second"),
+    )
+
+
 def _event(run: str, row: sa.RowMapping) -> LoggedEvent:
-    try:
-        event = codec.from_json(EVENTS[row["kind"]], json.loads(row["fields"]))
-    except (KeyError, ValueError, ValidationError):
-        raise StateError(
-            f"event {row['number']} of run {run} cannot be read: `{row['kind']}`",
-            hint="was it written by a newer mmc, or edited? `mmc state forget` removes the run",
-            code="MMC640",
-        ) from None
-    return LoggedEvent(row["number"], row["attempt"], row["at"].replace(tzinfo=UTC), event)
+    hint = f"was it written by a newer mmc, or edited? `mmc state forget {run}` removes the run"
+    of = Fields("mmc_events", row, ("run", "number"), hint)
+    if (kind := of.text("kind")) not in EVENTS:
+        of.refuse("kind", "that of an event")
+    event: Event = of.parsed("fields", EVENTS[kind])
+    return LoggedEvent(of.count("number"), of.count("attempt"), of.time("at"), event)
 
 
 _READING = tuple(field.name for field in fields(Reading))

@@ -26,12 +26,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from mmc.diagnostics import Diagnostic, Severity
-from mmc.errors import LeaseHeld, LeaseLost, StateBusy, StateError
+from mmc.errors import LeaseHeld, LeaseLost, StateBusy, StateDamaged, StateError
 from mmc.events import Diagnosed, Emit
 from mmc.plan import codec
 from mmc.plan.model import Endpoint
+from mmc.state.rows import Fields
 from mmc.state.sql import Database, survives_restart
-from mmc.state.tables import leases
+from mmc.state.tables import leases, runs
 
 TTL_SECONDS = 30.0
 """How long a lease lasts that is not renewed. It is renewed every sixth of that."""
@@ -40,6 +41,8 @@ MARGIN_SECONDS = 5.0
 to here: clocks of two hosts may differ by as much.
 """
 Clock = Callable[[], datetime]
+_OWNER = re.compile(r"[0-9]+-[0-9]+-[0-9a-z]+")
+"""Process, when it started, and something that no other has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +274,7 @@ class Lease:
                         leases.insert().values(lease=self.key, target=self._target, **values)
                     )
                     return None
-                holder = _holder(row)
+                holder = _holder(connection, row)
                 if holder.owner == self.owner:
                     return None  # written by a try of which the answer was lost
                 free = holder.expires_at <= now or is_gone(holder)
@@ -334,27 +337,42 @@ def fenced() -> StateBusy:
 def holders(database: Database) -> list[Holder]:
     """All leases, for `status` and `state list`."""
     with database.reading() as connection:
-        return [
-            _holder(row) for row in connection.execute(sa.select(leases).order_by(leases.c.target))
-        ]
+        rows = connection.execute(sa.select(leases).order_by(leases.c.target)).all()
+        return [_holder(connection, row) for row in rows]
 
 
-def unlock(database: Database, owner: str) -> bool:
-    """Ends the lease of this owner, and only of this one; False when it has no lease any more."""
+def unlock(database: Database, key: str) -> str:
+    """Ends the lease on the target of this key, and says whose it was; "" when there was none. One
+    that cannot be read ends too.
+    """
     with database.writing() as connection:
-        return bool(connection.execute(leases.delete().where(leases.c.owner == owner)).rowcount)
+        mine = leases.c.lease == key
+        row = connection.execute(sa.select(leases).where(mine).with_for_update()).one_or_none()
+        if row is None:
+            return ""
+        connection.execute(leases.delete().where(mine))
+        try:
+            return str(_holder(connection, row))
+        except StateDamaged:
+            return "a process that cannot be told: its row was not as mmc writes it"
 
 
-def _holder(row: sa.Row[tuple[object, ...]]) -> Holder:
+def _holder(connection: sa.Connection, row: sa.Row[tuple[object, ...]]) -> Holder:
     fields = row._mapping
+    here = runs.c.target_key == fields["lease"]
+    latest = sa.select(runs.c.run).where(here).order_by(runs.c.started_at.desc()).limit(1)
+    run = connection.execute(latest).scalar()
+    end = f"`mmc state unlock {run}`" if run else "delete this row of the database"
+    hint = f"be sure that no apply to this target is running, then {end}"
+    of = Fields("mmc_leases", fields, ("lease",), hint)
     return Holder(
-        lease=fields["lease"],
-        target=fields["target"],
-        owner=fields["owner"],
-        host=fields["host"],
-        pid=fields["pid"],
-        acquired_at=fields["acquired_at"].replace(tzinfo=UTC),
-        expires_at=fields["expires_at"].replace(tzinfo=UTC),
+        lease=of.text("lease"),
+        target=of.text("target"),
+        owner=of.text("owner", _OWNER),
+        host=of.text("host"),
+        pid=of.count("pid", 1, 2**31 - 1),
+        acquired_at=of.time("acquired_at"),
+        expires_at=of.time("expires_at"),
     )
 
 

@@ -8,7 +8,7 @@ asked, so that after a crash the server can be looked at for a task that nobody 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,7 +16,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mmc.errors import StateError
+from mmc.errors import StateDamaged, StateError
+from mmc.state.rows import Fields, forget_hint
 from mmc.state.sql import Database, survives_restart
 from mmc.state.tables import imports, leases
 
@@ -82,6 +83,17 @@ class Ledger:
     def records(self) -> list[ImportRecord]:
         """All requests, by id."""
         return self._read(self._mine)
+
+    def refuse_others(self, records: Iterable[ImportRecord], splits: Collection[str]) -> None:
+        """Raises StateDamaged when a request has a split that is none of these, the plan's."""
+        for record in records:
+            if wrong := next((it for it in record.splits if it not in splits), None):
+                raise StateDamaged(
+                    f"state store: mmc_imports, run {self._run}, step {self._step}, request"
+                    f" {record.request}: splits has {wrong!r:.60}, which is none of its plan",
+                    hint=forget_hint(self._run),
+                    code="MMC586",
+                )
 
     def record(self, request: str) -> ImportRecord:
         """One request."""
@@ -169,15 +181,23 @@ class Ledger:
 
 
 def _record(row: Any) -> ImportRecord:
+    fields: Mapping[str, Any] = row._mapping
+    of = Fields("mmc_imports", fields, ("run", "step", "request"), forget_hint(fields["run"]))
+    request, names = of.text("request"), of.parsed("splits", tuple[str, ...])
+    if names[:1] != (request,) or len(set(names)) != len(names):
+        of.refuse("splits", "a list of splits of which the first is the request")
+    status, task = of.one_of("status", ImportStatus), of.text("task")
+    if (status is ImportStatus.INTENDED) != (not task):
+        of.refuse("task", f"the task of an import that is {status}")
     return ImportRecord(
-        row.request,
-        tuple(json.loads(row.splits)),
-        ImportStatus(row.status),
-        row.attempt,
-        row.task,
-        tuple(json.loads(row.earlier)),
-        row.rows,
-        row.asked_at.replace(tzinfo=UTC),
+        request,
+        names,
+        status,
+        of.count("attempt", 1, 2**31 - 2),
+        task,
+        of.parsed("earlier", tuple[str, ...]),
+        of.count("rows"),
+        of.time("asked_at"),
     )
 
 

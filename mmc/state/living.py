@@ -10,6 +10,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from mmc.state.lease import Holder, holders, is_gone
+from mmc.state.rows import Fields, forget_hint
 from mmc.state.sql import survives_restart
 from mmc.state.store import Run, RunStatus, Store
 from mmc.state.tables import attempts
@@ -78,16 +79,17 @@ def _attempts(store: Store, run: str) -> tuple[Attempted, ...]:
     chosen = sa.select(attempts).where(attempts.c.run == run).order_by(attempts.c.attempt)
     with store.database.reading() as connection:
         rows = [row._mapping for row in connection.execute(chosen)]
+    found = [Fields("mmc_attempts", row, ("run", "attempt"), forget_hint(run)) for row in rows]
     return tuple(
         Attempted(
-            attempt=row["attempt"],
-            owner=row["owner"],
-            host=row["host"],
-            pid=row["pid"],
-            status=RunStatus(row["status"]),
-            error=row["error"],
-            started_at=row["started_at"].replace(tzinfo=UTC),
-            finished_at=row["finished_at"] and row["finished_at"].replace(tzinfo=UTC),
+            attempt=of.count("attempt", 1),
+            owner=of.text("owner"),
+            host=of.text("host"),
+            pid=of.count("pid"),
+            status=of.one_of("status", RunStatus),
+            error=of.text("error"),
+            started_at=of.time("started_at"),
+            finished_at=of.time_or_none("finished_at"),
         )
-        for row in rows
+        for of in found
     )

@@ -21,7 +21,7 @@ from typing import Any, ParamSpec, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from mmc.errors import PluginMissing, StateBusy, StateError
+from mmc.errors import PluginMissing, StateBusy, StateDamaged, StateError
 from mmc.state.tables import MYSQL, Name, Text, metadata, versions
 
 STORE_VERSION = 4
@@ -130,6 +130,15 @@ class Database:
                 if found is None:
                     connection.execute(versions.insert().values(id=1, version=STORE_VERSION))
                     return
+        if not isinstance(found, int) or found < 1:
+            self.close()
+            raise StateDamaged(
+                f"state store {self.shown}: mmc_version: version is not a whole number from 1, but"
+                f" {found!r:.60}",
+                hint=f"put the right value back, {STORE_VERSION} if this mmc wrote it, or use"
+                " another store with --state",
+                code="MMC586",
+            )
         if found < STORE_VERSION:
             with self.writing() as connection:
                 metadata.create_all(connection)

@@ -9,11 +9,9 @@ to replay. No secret is stored: a plan holds references only.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,9 +19,20 @@ import sqlalchemy as sa
 from mmc.errors import StateError
 from mmc.plan import codec
 from mmc.plan.model import Plan
-from mmc.spi import FileRecord
 from mmc.state import DEFAULT_URL
 from mmc.state.lease import Lease, target_key
+from mmc.state.rows import (
+    COUNTS,
+    attempt_of_row,
+    plan_of_row,
+    run_of_row,
+    split_of_row,
+    step_of_row,
+)
+from mmc.state.rows import Run as Run
+from mmc.state.rows import RunStatus as RunStatus
+from mmc.state.rows import SplitRecord as SplitRecord
+from mmc.state.rows import StepRecord as StepRecord
 from mmc.state.sql import Database, survives_restart
 from mmc.state.tables import (
     attempts,
@@ -36,69 +45,6 @@ from mmc.state.tables import (
     steps,
 )
 from mmc.types import JsonValue, nearest
-
-
-class RunStatus(StrEnum):
-    """RUNNING is also what a killed run looks like: whoever holds the lease tells them apart."""
-
-    RUNNING = "running"
-    APPLIED = "applied"
-    PARTIAL = "partial"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-    @property
-    def complete(self) -> bool:
-        """Everything was done; applying again does nothing."""
-        return self in (RunStatus.APPLIED, RunStatus.PARTIAL)
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One plan digest and how far it got. Times are UTC."""
-
-    run: str
-    plan_digest: str
-    plan_name: str
-    target_key: str
-    status: RunStatus
-    attempt: int
-    started_at: datetime
-    finished_at: datetime | None
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class StepRecord:
-    """A step that was begun. `result` is what it found or made, as JSON; None until it is done."""
-
-    step: str
-    kind: str
-    done: bool
-    result: JsonValue
-    started_at: datetime
-    finished_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class SplitRecord:
-    """A split that was begun. The counts are 0 until it is done. `reasons`: (code, field, reason,
-    rows).
-    """
-
-    step: str
-    split: str
-    done: bool
-    attempt: int = 1
-    rows_read: int = 0
-    rows_written: int = 0
-    rows_filtered: int = 0
-    rows_quarantined: int = 0
-    bytes_read: int = 0
-    digest: str = ""
-    files: tuple[FileRecord, ...] = ()
-    quarantine: str = ""
-    reasons: tuple[tuple[str, str, str, int], ...] = ()
 
 
 class Store:
@@ -154,7 +100,7 @@ class Store:
                         error="",
                     )
                 )
-            run = _run(connection.execute(sa.select(runs).where(same)).one())
+            run = run_of_row(connection.execute(sa.select(runs).where(same)).one())
             connection.execute(
                 attempts.insert().values(
                     run=run.run,
@@ -184,7 +130,7 @@ class Store:
             row = connection.execute(
                 sa.select(runs).where(runs.c.plan_digest == plan_digest)
             ).one_or_none()
-            return _run(row) if row else None
+            return run_of_row(row) if row else None
 
     def run(self, run: str) -> Run:
         """A run by its id, or by a part of its id or plan digest that only it begins with.
@@ -192,13 +138,24 @@ class Store:
         Raises:
             StateError: no run, or more than one, begins so.
         """
-        known = self.list_runs()
-        found = [it for it in known if it.run == run] or [
-            it for it in known if run and it.plan_digest.startswith(run)
+        id_, _ = self.find(run)
+        with self.database.reading() as connection:
+            return run_of_row(connection.execute(sa.select(runs).where(runs.c.run == id_)).one())
+
+    @survives_restart
+    def find(self, run: str) -> tuple[str, str]:
+        """The whole id of a run, as `run` finds it, and the key of its target. Of a run that cannot
+        be read, too.
+        """
+        columns = (runs.c.run, runs.c.plan_digest, runs.c.target_key)
+        with self.database.reading() as connection:
+            known = [tuple(map(str, row)) for row in connection.execute(sa.select(*columns))]
+        found = [it for it in known if it[0] == run] or [
+            it for it in known if run and it[1].startswith(run)
         ]
         if len(found) == 1:
-            return found[0]
-        close = nearest(run, [it.run for it in known])
+            return found[0][0], found[0][2]
+        close = nearest(run, [id_ for id_, *_ in known])
         raise StateError(
             f"{len(found)} runs begin with `{run}`"
             if found
@@ -214,14 +171,20 @@ class Store:
             rows = connection.execute(
                 sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run)
             )
-            return [_run(row) for row in rows]
+            return [run_of_row(row) for row in rows]
 
     @survives_restart
     def plan_of(self, run: str) -> Plan:
-        """The plan of a run, as it was applied: `status` and `verify` need no file."""
+        """The plan of a run, as it was applied: `status` and `verify` need no file.
+
+        Raises:
+            StateDamaged: this mmc cannot read it; another version may have written it.
+        """
         with self.database.reading() as connection:
-            text = connection.execute(sa.select(runs.c.plan).where(runs.c.run == run)).scalar_one()
-        return codec.read_plan(text, file=f"run {run}")
+            row = connection.execute(
+                sa.select(runs.c.run, runs.c.plan, runs.c.plan_digest).where(runs.c.run == run)
+            ).one()
+        return plan_of_row(row)
 
     @survives_restart
     def open_runs(self, key: str, except_digest: str) -> list[Run]:
@@ -237,7 +200,7 @@ class Store:
                 )
                 .order_by(runs.c.started_at.desc())
             )
-            return [_run(row) for row in rows]
+            return [run_of_row(row) for row in rows]
 
     @survives_restart
     def forget(self, run: str) -> None:
@@ -293,18 +256,16 @@ class Store:
         """Steps that were begun, by id."""
         with self.database.reading() as connection:
             rows = connection.execute(sa.select(steps).where(steps.c.run == run))
-            return {row.step: _step(row) for row in rows}
+            return {row.step: step_of_row(row) for row in rows}
 
     @survives_restart
     def split_begun(self, run: str, step: str, split: str) -> int:
         """Records that a split's writes may begin; returns which attempt this is, from 1."""
         with self.database.writing() as connection:
             mine = (splits.c.run == run) & (splits.c.step == step) & (splits.c.split == split)
-            attempt: int | None = connection.execute(
-                sa.select(splits.c.attempt).where(mine)
-            ).scalar()
-            if attempt is None:
-                empty = dict.fromkeys(_COUNTS, 0)
+            row = connection.execute(sa.select(splits).where(mine)).one_or_none()
+            if row is None:
+                empty = dict.fromkeys(COUNTS, 0)
                 connection.execute(
                     splits.insert().values(
                         run=run,
@@ -321,6 +282,7 @@ class Store:
                     )
                 )
                 return 1
+            attempt = attempt_of_row(row)
             connection.execute(
                 splits.update()
                 .where(mine)
@@ -337,7 +299,7 @@ class Store:
         Returns:
             False when another owner holds the lease: nothing was recorded.
         """
-        values: dict[str, Any] = {name: getattr(record, name) for name in _COUNTS}
+        values: dict[str, Any] = {name: getattr(record, name) for name in COUNTS}
         with self.database.writing() as connection:
             if lease is not None:
                 key, owner = lease
@@ -381,56 +343,8 @@ class Store:
             rows = connection.execute(
                 sa.select(splits).where(mine).order_by(splits.c.step, splits.c.split)
             )
-            return [_split(row) for row in rows]
-
-
-_COUNTS = ("rows_read", "rows_written", "rows_filtered", "rows_quarantined", "bytes_read")
+            return [split_of_row(row) for row in rows]
 
 
 def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
-
-
-def _utc(time: datetime | None) -> datetime | None:
-    return time.replace(tzinfo=UTC) if time else None
-
-
-def _run(row: Any) -> Run:
-    fields: Mapping[str, Any] = row._mapping
-    return Run(
-        run=fields["run"],
-        plan_digest=fields["plan_digest"],
-        plan_name=fields["plan_name"],
-        target_key=fields["target_key"],
-        status=RunStatus(fields["status"]),
-        attempt=fields["attempt"],
-        started_at=fields["started_at"].replace(tzinfo=UTC),
-        finished_at=_utc(fields["finished_at"]),
-        error=fields["error"],
-    )
-
-
-def _step(row: Any) -> StepRecord:
-    return StepRecord(
-        step=row.step,
-        kind=row.kind,
-        done=row.status == "done",
-        result=json.loads(row.result),
-        started_at=row.started_at.replace(tzinfo=UTC),
-        finished_at=_utc(row.finished_at),
-    )
-
-
-def _split(row: Any) -> SplitRecord:
-    counts = {name: getattr(row, name) for name in _COUNTS}
-    return SplitRecord(
-        step=row.step,
-        split=row.split,
-        done=row.status == "done",
-        attempt=row.attempt,
-        digest=row.digest,
-        files=tuple(codec.from_json(FileRecord, file) for file in json.loads(row.files)),
-        quarantine=row.quarantine,
-        reasons=tuple(tuple(reason) for reason in json.loads(row.reasons)),
-        **counts,
-    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import mysql, sqlite
 
 MYSQL = ("mysql", "mariadb")
 
@@ -31,7 +31,10 @@ class Name(sa.TypeDecorator[str]):
         return value.encode() if value is not None and dialect.name in MYSQL else value
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> str | None:
-        return value.decode() if isinstance(value, bytes) else value
+        try:
+            return value.decode() if isinstance(value, bytes) else value
+        except UnicodeDecodeError:
+            return value  # type: ignore[no-any-return]  # `rows` says what is wrong with it
 
     @property
     def characters(self) -> int:
@@ -40,9 +43,27 @@ class Name(sa.TypeDecorator[str]):
         return length
 
 
+class _Moment(sqlite.DATETIME):
+    """A time; what is none comes as it is, for `rows` says what is wrong with it."""
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
+        parse = super().result_processor(dialect, coltype)
+        assert parse is not None
+
+        def read(value: Any) -> Any:
+            try:
+                return parse(value)
+            except (TypeError, ValueError):
+                return value
+
+        return read
+
+
 metadata = sa.MetaData()
 Text = sa.Text().with_variant(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), *MYSQL)
-Time = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *MYSQL)
+Time = (
+    sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *MYSQL).with_variant(_Moment(), "sqlite")  # type: ignore[no-untyped-call]
+)
 Count = sa.BigInteger
 
 versions = sa.Table(

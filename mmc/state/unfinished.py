@@ -12,7 +12,7 @@ from typing import assert_never
 
 import sqlalchemy as sa
 
-from mmc.errors import SpecInvalid
+from mmc.errors import StateDamaged
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
@@ -59,7 +59,7 @@ def unfinished(store: Store, key: str, *, except_digest: str) -> list[Unfinished
             continue
         try:
             plan = store.plan_of(run.run)
-        except SpecInvalid:
+        except StateDamaged:
             found.append(Unfinished(run, None, frozenset()))
             continue
         if has_written(store, run.run, plan, begun):

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 
+def plain(text: str) -> str:
+    """Text that anybody may have written, so that none of it drives the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+
+
 def columns(rows: Sequence[Sequence[str]]) -> str:
     """Rows of cells, each column as wide as its widest cell."""
     if not rows:
         return ""
-    # Names come from plans that anybody may have written: none may drive the terminal.
-    rows = [["".join(c if c.isprintable() else "?" for c in cell) for cell in row] for row in rows]
+    rows = [[plain(cell).replace("\n", "?") for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines = (
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

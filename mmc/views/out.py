@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mmc.events import Event
 from mmc.secrets import REDACTOR
+from mmc.views.columns import plain
 
 if TYPE_CHECKING:
     from mmc.plan.model import Plan
@@ -77,7 +78,7 @@ class Out:
     def line(self, text: str) -> None:
         """A line for people; nothing in JSON mode."""
         if not self.json:
-            self.document(text)
+            self.document(plain(text))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from mmc.plan.codec import to_json
 from mmc.plan.model import Plan
 from mmc.plan.tree import many
 from mmc.state.living import Life, Standing
-from mmc.views.columns import columns, json_lines
+from mmc.views.columns import columns, json_lines, plain
 from mmc.views.messages import message
 from mmc.views.ndjson import line_of
 from mmc.views.progress import progress_text
@@ -190,7 +190,7 @@ def status_text(
     if rejected:
         text += f"{many(rejected, 'row')} in quarantine\n"
     text += _process(standing, max((it.at for it in running.values()), default=None))
-    return text + (f"last error: {run.error}\n" if run.error else "")
+    return plain(text + (f"last error: {run.error}\n" if run.error else ""))
 
 
 def _status(standing: Standing) -> str:

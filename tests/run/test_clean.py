@@ -13,6 +13,7 @@ from mmc import api
 from mmc.cli.main import run as command
 from mmc.errors import LeaseHeld, StateError
 from mmc.events import Diagnosed, Event
+from mmc.io import layout
 from mmc.plan.model import (
     CopySplits,
     CreateCollection,
@@ -28,8 +29,9 @@ from mmc.run.clean import clean_run, forget_run
 from mmc.spi import FileRecord
 from mmc.state.lease import Lease, holders
 from mmc.state.store import RunStatus, SplitRecord, Store
+from mmc.types import Collection
 from tests.servers.milvus_lite import copy_step
-from tests.sinks.milvus.collections import small
+from tests.sinks.milvus.collections import field, small
 from tests.state import plans
 
 EVENTS: list[Event] = []
@@ -60,10 +62,19 @@ def killed(store: Store, folder: Path, format_: str = "parquet") -> tuple[Plan, 
     run = store.begin_run(plan).run
     for split in ("00000", "00001"):
         store.split_begun(run, copy.id, split)
-    name = f"{KEY}/c/part-00000.parquet"
-    record = SplitRecord(copy.id, "00000", True, files=(FileRecord(name, 1, "", 2),))
-    store.split_done(run, record)
+    store.split_done(run, done(copy))
     return plan, run
+
+
+def done(copy: CopySplits) -> SplitRecord:
+    """The first split, with two rows in the files of its part."""
+    assert copy.layout is not None
+    part = f"{KEY}/c/{layout.part_name(copy.layout.format, '00000')}"
+    names = layout.files_of(copy.layout.format, part, copy.collection)
+    files = tuple(FileRecord(name, 1, "", 2) for name in names)
+    return SplitRecord(
+        copy.id, "00000", True, rows_read=2, rows_written=2, digest=f"2:{0:032x}", files=files
+    )
 
 
 def put(folder: Path, *paths: str) -> list[str]:
@@ -112,7 +123,7 @@ def test_files_imported_in_place_stay(store: Store, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("format_", "names", "done", "told"),
+    ("format_", "names", "removed", "told"),
     [
         (
             "parquet",
@@ -135,20 +146,22 @@ def test_a_forgotten_run_says_what_it_leaves(
     capsys: pytest.CaptureFixture[str],
     format_: str,
     names: list[str],
-    done: bool,
+    removed: bool,
     told: str,
 ) -> None:
     folder = tmp_path / "staging"
     copy = copy_into(folder, format_)
+    if format_ == "numpy":
+        fields = tuple(field(f"f{n}", "int64", primary_key=n == 0) for n in range(22))
+        copy = replace(copy, collection=Collection("c", fields))
     plan = replace(plans.plan(), steps=(*steps_of(copy), RemoveStaged("remove", copy.id)))
     run = store.begin_run(plan).run
     for split in ("00000", "00001"):
         store.split_begun(run, copy.id, split)
-    files = tuple(FileRecord(f"{KEY}/c/{name}", 1, "", 2) for name in names)
-    store.split_done(run, SplitRecord(copy.id, "00000", True, files=files))
-    if done:
+    store.split_done(run, done(copy))
+    if removed:
         store.step_begun(run, "remove", "remove_staged")
-        store.step_done(run, "remove", None)
+        store.step_done(run, "remove", {"files": 1})
     put(folder, *names)
     assert command(["state", "forget", run, "--state", f"sqlite:///{tmp_path}/state.db"]) == 0
     out = capsys.readouterr().out

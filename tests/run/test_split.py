@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmc.errors import RowsRejected, SourceChanged, TargetError
+from mmc.errors import RowsRejected, RunIncomplete, SourceChanged, TargetError
 from mmc.events import Paced, Retrying, SplitProgress
 from mmc.plan.model import CopySplits, OnError, Plan, RowPolicy
 from mmc.run import split as split_module
@@ -71,7 +71,7 @@ def test_a_row_that_nobody_accounts_for_stops_the_split(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(split_module, "Transform", Losing)
-    with pytest.raises(RuntimeError, match="10 rows read, but 8 written, 0 filtered and 0 quar"):
+    with pytest.raises(RunIncomplete, match="10 rows read, but 8 written, 0 filtered and 0 quar"):
         _copy(bench, bench.plan())
     assert bench.calls()[-1] == "abort 00001"
 
@@ -88,7 +88,7 @@ def test_a_row_lost_inside_the_transform_does_not_pass_for_a_filtered_one(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(split_module, "Transform", Forgetting)
-    with pytest.raises(RuntimeError, match="10 rows read, but 7 written, 1 filtered and 0 quar"):
+    with pytest.raises(RunIncomplete, match="10 rows read, but 7 written, 1 filtered and 0 quar"):
         _copy(bench, bench.plan(where="id <> 15"))
 
 

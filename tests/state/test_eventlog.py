@@ -170,7 +170,7 @@ def test_an_edited_event_is_named(bench: Bench, edit: dict[str, str]) -> None:
     bench.write(split(1))
     with bench.store.database.writing() as connection:
         connection.execute(events.update().values(**edit))
-    with pytest.raises(StateError, match=rf"event 1 of run {bench.run.run} cannot be read"):
+    with pytest.raises(StateError, match=rf"mmc_events, run {bench.run.run}, number 1: "):
         all_events(bench.store.database, bench.run.run)
 
 

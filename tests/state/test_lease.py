@@ -246,8 +246,9 @@ def test_a_store_that_is_away_for_a_while_is_no_loss(
 
 def test_unlock_ends_one_lease(bench: Bench) -> None:
     ours = bench.lease().__enter__()
-    assert not unlock(bench.database, "somebody else")
-    assert unlock(bench.database, ours.owner)
+    assert not unlock(bench.database, "another target")
+    assert f"process {os.getpid()} on " in unlock(bench.database, ours.key)
+    assert not unlock(bench.database, ours.key)
     assert holders(bench.database) == []
     with pytest.raises(LeaseLost):
         ours.renew()

@@ -54,8 +54,8 @@ CREATE TABLE mmc_leases (lease VARCHAR(64) NOT NULL, target LONGTEXT NOT NULL,
  owner VARCHAR(128) NOT NULL, host VARCHAR(255) NOT NULL, pid INTEGER NOT NULL,
  acquired_at DATETIME(6) NOT NULL, expires_at DATETIME(6) NOT NULL, PRIMARY KEY (lease));
 INSERT INTO mmc_version VALUES (1, 2);
-INSERT INTO mmc_steps VALUES ('r', 'copy.d\u00e9j\u00e0', 'copy_splits', 'done', '"\u00e9"',
- '2026-01-01', '2026-01-01');
+INSERT INTO mmc_steps VALUES ('r', 'create.d\u00e9j\u00e0', 'create_collection', 'done',
+ '{"own_properties": {"\u00e9": "\u00e9"}}', '2026-01-01', '2026-01-01');
 COMMIT;
 """
 """As SQLAlchemy made the tables of version 2, with a row."""
@@ -66,13 +66,13 @@ def test_names_that_differ_a_little_are_different(mysql_database: MariaDB) -> No
         run = store.begin_run(plan("caf\u00e9")).run
         assert store.run(run).plan_name == "caf\u00e9"
         for number, name in enumerate(ALIKE, 1):
-            store.step_begun(run, f"copy.{name}", "copy_splits")
-            store.step_done(run, f"copy.{name}", {"number": number})
+            store.step_begun(run, f"copy.{name}", "import_files")
+            store.step_done(run, f"copy.{name}", {"rows": number})
             assert store.split_begun(run, f"copy.{name}", "00000") == 1
             done = SplitRecord(f"copy.{name}", "00000", True, rows_read=number)
             assert store.split_done(run, done)
         results = {id_: record.result for id_, record in store.steps(run).items()}
-        assert results == {f"copy.{name}": {"number": n} for n, name in enumerate(ALIKE, 1)}
+        assert results == {f"copy.{name}": {"rows": n} for n, name in enumerate(ALIKE, 1)}
         for number, name in enumerate(ALIKE, 1):
             (record,) = store.splits(run, f"copy.{name}")
             assert (record.step, record.rows_read) == (f"copy.{name}", number)
@@ -84,8 +84,9 @@ def test_tables_of_version_2_are_altered(mysql_database: MariaDB, charset: str) 
     mysql_database.execute(*filter(str.strip, VERSION_2.split(";")))
     with Store.open(mysql_database.url) as store:
         (record,) = store.steps("r").values()
-        assert (record.step, record.result) == ("copy.d\u00e9j\u00e0", "\u00e9")
-        store.step_begun("r", "copy.D\u00e9j\u00e0", "copy_splits")
+        assert record.step == "create.d\u00e9j\u00e0"
+        assert record.result == {"own_properties": {"\u00e9": "\u00e9"}}
+        store.step_begun("r", "create.D\u00e9j\u00e0", "create_collection")
     with Store.open(mysql_database.url) as store:  # there is nothing to alter any more
         assert len(store.steps("r")) == 2
     database = Database(mysql_database.url)

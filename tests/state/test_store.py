@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateTable
 
 from mmc.errors import LeaseLost, PluginMissing, StateError
+from mmc.events import Verified
 from mmc.plan import codec
 from mmc.spi import FileRecord
 from mmc.state.lease import Lease
@@ -64,7 +66,7 @@ def test_a_split_counts_its_attempts_and_keeps_its_result(store: Store) -> None:
         rows_filtered=2,
         rows_quarantined=1,
         bytes_read=2**50,
-        digest="ab:cd",
+        digest=f"ab:{7:032x}",
         files=(FileRecord("a/b.parquet", 10, "00" * 32, 7), FileRecord("ü", 1, "", 0)),
         quarantine="q/1.jsonl",
         reasons=(("MMC651", "f", 'too "long"', 1),),
@@ -78,11 +80,12 @@ def test_steps_keep_their_result_until_done(store: Store) -> None:
     run = store.begin_run(plan()).run
     store.step_begun(run, "verify", "verify")
     assert not store.steps(run)["verify"].done and store.steps(run)["verify"].result is None
-    store.step_done(run, "verify", {"ok": False}, done=False)
+    found = Verified("verify", "a", False, 2, 1, "", "")
+    store.step_done(run, "verify", codec.to_json(found), done=False)
     record = store.steps(run)["verify"]
-    assert not record.done and record.result == {"ok": False}
+    assert not record.done and record.result == codec.to_json(found)
     store.step_begun(run, "verify", "verify")
-    store.step_done(run, "verify", {"ok": True})
+    store.step_done(run, "verify", codec.to_json(replace(found, ok=True)))
     assert store.steps(run)["verify"].done
 
 

@@ -78,7 +78,7 @@ class GrpcImports:
         """
         stands: dict[str, ImportTask] = {}
         waiting = False
-        for id_ in sorted(ids, key=int):
+        for id_ in sorted(ids, key=lambda it: int(it) if _is_number(it) else -1):
             stands[id_] = ImportTask(id_, TaskState.WAITING) if waiting else self.task(id_)
             waiting = waiting or stands[id_].state is TaskState.WAITING
         return [stands[id_] for id_ in ids]
@@ -87,6 +87,8 @@ class GrpcImports:
         """How a task stands; `files` has the server's words. Raises TargetError."""
         from pymilvus.grpc_gen import milvus_pb2
 
+        if not _is_number(id_):
+            return gone(id_)
         request = milvus_pb2.GetImportStateRequest(task=int(id_))
         try:
             answer = self._ask("GetImportState", request, f"look at import {id_}")
@@ -126,6 +128,11 @@ class GrpcImports:
 
     def close(self) -> None:
         """The connection is not ours to close."""
+
+
+def _is_number(id_: str) -> bool:
+    """Whether this can be the id of a task: what the state store has may have been edited."""
+    return id_.isascii() and id_.isdecimal() and int(id_[:20]) < 2**63 and len(id_) < 20
 
 
 def gone(id_: str) -> ImportTask:

@@ -133,7 +133,7 @@ def _params(text: str) -> dict[str, JsonValue]:
     """Of `Tables.index_params`; what is no JSON object counts as nothing said."""
     try:
         found = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(found, dict):
         return {}

@@ -1,0 +1,152 @@
+"""What is recorded of a copy, read against its plan: of its own splits only, with their own files.
+
+The state store may have been edited by hand, and files are removed and put into manifests by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from mmc.errors import RunIncomplete
+from mmc.io import layout
+from mmc.plan.model import CopySplits, ImportFiles, Plan, Split
+from mmc.state.ledger import ImportRecord, ImportStatus, Ledger
+from mmc.state.rows import CONTENT, damaged_split
+from mmc.state.store import Run, RunStatus, SplitRecord, Store
+
+_NAMED = 5
+"""Of what is left undone, as much is named."""
+
+
+def splits_of(store: Store, run: str, copy: CopySplits) -> list[SplitRecord]:
+    """The splits of a copy that were begun.
+
+    Raises:
+        StateDamaged: one is none of the plan's, or has other files than it can have written.
+    """
+    return checked_splits(run, copy, store.splits(run, copy.id))
+
+
+def checked_splits(run: str, copy: CopySplits, records: Iterable[SplitRecord]) -> list[SplitRecord]:
+    """The same of what was read already; records of other steps are left out."""
+    planned = {split.id: split for split in copy.splits}
+    mine = [record for record in records if record.step == copy.id]
+    for record in mine:
+        if record.split not in planned:
+            raise damaged_split(run, record, "split", f"one of the {len(planned)} of its plan")
+        if not record.done:
+            continue
+        counted = record.digest.partition(":")[0]
+        if not CONTENT.fullmatch(record.digest) or int(counted, 16) != record.rows_written:
+            raise damaged_split(run, record, "digest", f"that of {record.rows_written:,} rows")
+        if wrong := next(unaccounted(record), ""):
+            raise damaged_split(run, record, "its count", f"right: {wrong}")
+        if copy.layout is not None:
+            wanted = _files(copy, planned[record.split]) if record.rows_written else ()
+            if tuple(file.path for file in record.files) != wanted:
+                names = ", ".join(wanted) or "none, for it has no rows"
+                raise damaged_split(run, record, "files", f"what it writes: {names}")
+            if any(file.rows != record.rows_written for file in record.files):
+                raise damaged_split(run, record, "files", f"of {record.rows_written:,} rows")
+    return mine
+
+
+def _files(copy: CopySplits, split: Split) -> tuple[str, ...]:
+    """Paths of the files of a split that has rows."""
+    assert copy.layout is not None
+    if copy.write == "in_place":
+        part = str(dict(split.pieces[0].locator)["path"])
+    else:
+        key = copy.staging.key if copy.staging is not None else ""
+        name = layout.part_name(copy.layout.format, split.id)
+        part = "/".join(filter(None, (key, copy.layout.directory, name)))
+    return layout.files_of(copy.layout.format, part, copy.collection)
+
+
+def refuse_incomplete(store: Store, run: Run, plan: Plan) -> None:
+    """The last look at a run before it counts as done, and each time that it is said to be.
+
+    Raises:
+        RunIncomplete: a step or a split is not done, an import is missing, or rows do not add up.
+        StateDamaged: as `splits_of`.
+    """
+    left = list(_left(store, run, plan))
+    if not left:
+        return
+    more = f"; and {len(left) - _NAMED:,} more" if len(left) > _NAMED else ""
+    ended = (
+        "it is recorded as done, so applying again does nothing: " if run.status.complete else ""
+    )
+    raise RunIncomplete(
+        f"run {run.run} is not complete: {'; '.join(left[:_NAMED])}{more}",
+        hint=f"{ended}`mmc state forget {run.run}`, and plan again with load.mode: replace;"
+        " if it happens again, report it",
+        code="MMC587",
+    )
+
+
+def _left(store: Store, run: Run, plan: Plan) -> Iterator[str]:
+    steps = store.steps(run.run)
+    for step in plan.steps:
+        if step.id not in steps or not steps[step.id].done:
+            yield f"step {step.id} is not done"
+    records = store.splits(run.run)
+    written: dict[str, list[SplitRecord]] = {}
+    for copy in plan.copies:
+        done = [it for it in checked_splits(run.run, copy, records) if it.done]
+        written[copy.id] = done
+        yield from uncopied(copy, len(done))
+        if run.status is RunStatus.APPLIED and any(it.rows_quarantined for it in done):
+            yield f"{copy.id}: rows are in quarantine, and the run is recorded as {run.status}"
+    for step in plan.steps:
+        if isinstance(step, ImportFiles):
+            # Of a run that is over nobody writes: no lease is asked for.
+            ledger = Ledger(store.database, run.run, step.id, ("", ""))
+            yield from unimported(step, written[step.copy], ledger.records())
+
+
+def uncopied(copy: CopySplits, done: int) -> Iterator[str]:
+    """Whether splits of a copy are missing."""
+    if done != len(copy.splits):
+        yield f"{copy.id}: {done:,} of {len(copy.splits):,} splits are copied"
+
+
+def unaccounted(record: SplitRecord) -> Iterator[str]:
+    """Whether rows of a split are missing: read = written + filtered + quarantined."""
+    if record.rows_read != record.rows_written + record.rows_filtered + record.rows_quarantined:
+        yield (
+            f"{record.rows_read:,} rows of split {record.split} read, but"
+            f" {record.rows_written:,} written, {record.rows_filtered:,} filtered and"
+            f" {record.rows_quarantined:,} quarantined"
+        )
+    if (told := sum(rows for *_, rows in record.reasons)) != record.rows_quarantined:
+        yield (
+            f"{record.rows_quarantined:,} rows of split {record.split} quarantined, but {told:,}"
+            " with a reason"
+        )
+
+
+def unimported(
+    step: ImportFiles, done: Iterable[SplitRecord], requests: Sequence[ImportRecord]
+) -> Iterator[str]:
+    """Whether files of splits were not imported, or more than once, or with other rows."""
+    asked = [split for it in requests for split in it.splits]
+    rows = {record.split: record.rows_written for record in done}
+    for request in requests:
+        wanted = sum(rows.get(split, 0) for split in request.splits)
+        if request.status is not ImportStatus.COMPLETED:
+            yield f"{step.id}: import {request.request} is {request.status}"
+        elif request.rows != wanted:
+            yield f"{step.id}: import {request.request} has {request.rows:,} rows of {wanted:,}"
+    if sorted(asked) != sorted(split for split, number in rows.items() if number):
+        yield f"{step.id}: the imports are not of the files of each split, once"
+
+
+def unfinished_end(run: str, what: Iterable[str]) -> None:
+    """Raises RunIncomplete when there is something that was left undone."""
+    if left := "; ".join(what):
+        raise RunIncomplete(
+            f"run {run} ended too early: {left}",
+            hint="apply the plan again to continue; if it happens again, report it",
+            code="MMC587",
+        )
