@@ -73,19 +73,20 @@ def start(folder: Path, *args: str, env: dict[str, str] | None = None) -> Comman
 
 
 def kill_until_done(
-    folder: Path, plan: str, *, chance: random.Random, longest: float, code: int
+    folder: Path, plan: str, *, chance: random.Random, longest: float, code: int, state: str = ""
 ) -> int:
     """Applies a plan and kills -9 the driver at a random moment, again and again, until one apply
     ends by itself, with this exit code.
 
     Only the driver is killed: its workers must notice by themselves. The moments spread over
     `longest` seconds, and over more from kill to kill: on a busy machine an apply takes longer.
+    `state`: URL of the state store, where it is not the usual one.
 
     Returns:
         How many applies were killed.
     """
     for kills in range(100):
-        process = start(folder, "apply", plan)
+        process = start(folder, "apply", plan, *(["--state", state] if state else []))
         try:
             process.wait(chance.uniform(0, longest * (1 + kills / 8)))
         except subprocess.TimeoutExpired:

@@ -271,10 +271,9 @@ TABLES = [RUNS, STEPS, SPLITS, SPLITS, LEASES, "mmc_version"]
 def _mutate(edited: Edited, chance: random.Random) -> str:
     """Changes a value or two, and says which."""
     done = []
+    edited.add_lease(chance.choice(("half", "out")))
     for _ in range(chance.choice((1, 1, 2))):
         table = chance.choice(TABLES)
-        if table == LEASES and not edited.rows(LEASES):
-            edited.add_lease(chance.choice(("half", "out")))
         row = chance.choice(edited.rows(table))
         column = chance.choice([name for name in row if name not in ("rowid", "id")])
         value = _other(row[column], [it[column] for it in edited.rows(table)], chance)
@@ -292,7 +291,7 @@ def _other(value: Any, others: list[Any], chance: random.Random) -> Any:
     if kind < 0.2:
         return chance.choice(others)
     if isinstance(value, str) and value[:1] in "[{" and kind < 0.7:
-        with suppress(ValueError, KeyError, IndexError, TypeError):
+        with suppress(ValueError, KeyError, IndexError, TypeError, RecursionError):
             body = json.loads(value)
             *before, last = chance.choice(list(_paths(body)))
             place = body
