@@ -28,6 +28,7 @@ COMMANDS: dict[str, list[str]] = {
     "latest": ["status"],
     "status": ["status", "RUN"],
     "list": ["state", "list"],
+    "events": ["state", "show", "RUN", "--events"],
     "show": ["state", "show", "RUN"],
     "apply": ["apply", "PLAN"],
     "verify": ["verify", "PLAN"],
@@ -81,6 +82,7 @@ SPLIT = ["status", "show", "apply", "verify"]
 STEP = ["status", "apply", "verify"]
 READ = ["apply", "verify"]
 RUNS, STEPS, SPLITS, LEASES = "mmc_runs", "mmc_steps", "mmc_splits", "mmc_leases"
+ATTEMPTS, EVENTS, PROGRESS = "mmc_attempts", "mmc_events", "mmc_progress"
 EDITS: list[tuple[str, str, Any, str, list[str]]] = [
     (RUNS, "status", "exploded", "is not one of running, applied", ALL),
     (RUNS, "status", b"\xff", "is not text", ALL),
@@ -160,6 +162,17 @@ EDITS += [
     (LEASES, "pid", 0, "pid is not a whole number from 1, but 0", ["apply"]),
     (LEASES, "expires_at", "later", "expires_at is not a time, but later", ["apply"]),
     (LEASES, "host", b"\xff", "host is not text", ["apply"]),
+    (ATTEMPTS, "pid", -1, "pid is not a whole number from 0, but -1", ["status", "list"]),
+    (ATTEMPTS, "status", "odd", "status is not one of running,", ["status", "list"]),
+    (ATTEMPTS, "started_at", 5, "started_at is not a time, but 5", ["status", "list"]),
+    (ATTEMPTS, "owner", b"\xff", "owner is not text", ["status", "list"]),
+    (EVENTS, "kind", "odd", "kind is not that of an event, but odd", ["events"]),
+    (EVENTS, "fields", "{}", "fields['", ["events"]),
+    (EVENTS, "at", "noon", "at is not a time, but noon", ["events"]),
+    (PROGRESS, "seconds", float("inf"), "seconds is not a number from 0", ["status"]),
+    (PROGRESS, "rows", -1, "rows is not a whole number from 0", ["status"]),
+    (PROGRESS, "total_rows", "x", "total_rows is not a whole number from 0", ["status"]),
+    (PROGRESS, "updated_at", "x", "updated_at is not a time", ["status"]),
 ]
 
 
@@ -265,7 +278,7 @@ def test_an_edited_import_is_named(tmp_path: Path, values: dict[str, Any], text:
         assert "run r, step import.a, request 00000: " in str(caught.value)
 
 
-TABLES = [RUNS, STEPS, SPLITS, SPLITS, LEASES, "mmc_version"]
+TABLES = [RUNS, STEPS, SPLITS, SPLITS, LEASES, ATTEMPTS, EVENTS, PROGRESS, "mmc_version"]
 
 
 def _mutate(edited: Edited, chance: random.Random) -> str:
