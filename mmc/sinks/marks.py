@@ -41,10 +41,11 @@ def refuse_others(folder: str, storage: Mapping[str, JsonValue], run: str) -> No
         kind = TargetBusy if error.retryable else TargetError
         raise kind(str(error), hint=error.hint, code=error.code) from None
     for path in found:
-        if path.startswith(_PREFIX) and path != _PREFIX + run:
+        # One that was killed while it made its mark left half of it.
+        owner = path.removeprefix(_PREFIX).removesuffix(".partial")
+        if path.startswith(_PREFIX) and owner != run:
             raise TargetError(
-                f"run {path.removeprefix(_PREFIX)} is writing to {folder}, or was stopped while it"
-                " did",
+                f"run {owner} is writing to {folder}, or was stopped while it did",
                 hint="wait for that run, or apply its plan again to finish it; to go on without"
                 f" it, remove the file {path} there",
                 code="MMC581",

@@ -329,6 +329,20 @@ def test_a_folder_that_another_run_writes_to(tmp_path: Path) -> None:
     folder.drop_collection(replace(DROP, claimed="other@1"))
 
 
+def test_a_mark_that_a_killed_attempt_made_by_half_is_its_own(tmp_path: Path) -> None:
+    one, other = Claim("one@1", begun=True), Claim("other@1", begun=False)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "written-by-one@1.partial").touch()
+    folder = target(tmp_path)
+    with pytest.raises(TargetError, match="run one@1 is writing") as caught:
+        folder.ensure(create(), other)
+    assert "remove the file written-by-one@1.partial there" in caught.value.hint
+    folder.ensure(create(), one)
+    assert names(tmp_path) == ["docs/written-by-one@1"]
+    folder.release(create(), one)
+    assert names(tmp_path) == []
+
+
 def test_two_runs_that_come_at_the_same_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
