@@ -304,8 +304,8 @@ def unfinished_plan(spec: Spec, *, state: str = DEFAULT_STATE) -> Plan | None:
     """The plan that was made of this very spec, and whose run began to change its target and did
     not end: applying the spec again continues it. None when there is no such run.
     """
-    from mmc.state.lease import target_key
     from mmc.state.store import Store
+    from mmc.state.targets import target_key
     from mmc.state.unfinished import unfinished
 
     try:

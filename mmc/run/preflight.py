@@ -14,8 +14,8 @@ from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.drift import Difference, compare, seen_source, seen_target, without
 from mmc.plan.model import CopySplits, CreateCollection, LoadCollection, Plan
 from mmc.run.claims import claim_of
-from mmc.state.lease import normal_address, target_identity, target_key
 from mmc.state.store import Run, StepRecord, Store
+from mmc.state.targets import normal_address, target_identity, target_key
 from mmc.state.unfinished import touched, unfinished
 
 _ON_NAMED = (DropAlias, DropCollection, CreateAlias, AlterCollection, LoadCollection)

@@ -8,7 +8,6 @@ lease is taken over at once when its process on this host is gone, else when it 
 from __future__ import annotations
 
 import os
-import posixpath
 import re
 import secrets
 import socket
@@ -20,7 +19,6 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import urlsplit, urlunsplit
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -28,11 +26,11 @@ from sqlalchemy.exc import IntegrityError
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import LeaseHeld, LeaseLost, StateBusy, StateDamaged, StateError
 from mmc.events import Diagnosed, Emit
-from mmc.plan import codec
 from mmc.plan.model import Endpoint
 from mmc.state.rows import Fields
 from mmc.state.sql import Database, survives_restart
 from mmc.state.tables import leases, runs
+from mmc.state.targets import target_identity, target_key
 
 TTL_SECONDS = 30.0
 """How long a lease lasts that is not renewed. It is renewed every sixth of that."""
@@ -60,48 +58,6 @@ class Holder:
     def __str__(self) -> str:
         name = self.host.partition(" ")[0]
         return f"process {self.pid} on {name}, since {self.acquired_at:%Y-%m-%d %H:%M:%S}Z"
-
-
-def target_identity(target: Endpoint) -> str:
-    """What two plans for the same place have in common: type and address, and the database where
-    there is one.
-
-    URLs are compared without credentials, default port spelling or a trailing slash; paths as
-    absolute ones. `http://host:19530/shop` is the database `shop` of that server.
-    """
-    options = target.options
-    address = str(options.get("uri") or options.get("url") or options.get("path") or "")
-    database = str(options.get("database") or "")
-    if "uri" in options and re.match(r"(?i)(https?|tcp)://", address):
-        # A server of which the path names the database, where `database` does not.
-        parts = urlsplit(address)
-        database = database or parts.path.strip("/").partition("/")[0]
-        database = "" if database == "default" else database
-        address = f"{parts.scheme}://{parts.netloc}"
-    return " ".join(filter(None, (target.type, normal_address(address), database)))
-
-
-def target_key(target: Endpoint) -> str:
-    """The key of a target's lease and runs: a digest of its identity, of fixed length."""
-    return codec.digest(target_identity(target))
-
-
-def normal_address(address: str) -> str:
-    """One spelling for each place: paths absolute and without links, URLs without credentials."""
-    if not re.match(r"^[A-Za-z][A-Za-z0-9+.-]*://", address):
-        return str(Path(address).expanduser().resolve())
-    parts = urlsplit(address)
-    if parts.scheme.lower() == "file":
-        return str(Path(parts.path).resolve())
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    host = (parts.hostname or "").lower()
-    default = {"http": 80, "https": 443}.get(parts.scheme.lower())
-    netloc = f"{host}:{port}" if port is not None and port != default else host
-    path = posixpath.normpath(parts.path).rstrip("/") if parts.path else ""
-    return urlunsplit((parts.scheme.lower(), netloc, "" if path == "." else path, parts.query, ""))
 
 
 class Lease:

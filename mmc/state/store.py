@@ -20,7 +20,7 @@ from mmc.errors import StateError
 from mmc.plan import codec
 from mmc.plan.model import Plan
 from mmc.state import DEFAULT_URL
-from mmc.state.lease import Lease, target_key
+from mmc.state.lease import Lease
 from mmc.state.rows import (
     COUNTS,
     attempt_of_row,
@@ -44,6 +44,7 @@ from mmc.state.tables import (
     splits,
     steps,
 )
+from mmc.state.targets import target_key
 from mmc.types import JsonValue, nearest
 
 

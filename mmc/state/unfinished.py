@@ -50,7 +50,7 @@ def unfinished(store: Store, key: str, *, except_digest: str) -> list[Unfinished
     """Runs of other plans that changed something at this target and did not end, the latest first.
 
     Args:
-        key: of the target, `mmc.state.lease.target_key`.
+        key: of the target, `mmc.state.targets.target_key`.
     """
     found = []
     for run in store.open_runs(key, except_digest):

@@ -24,10 +24,11 @@ from mmc.plan.model import (
     Verify,
 )
 from mmc.run.preflight import refuse_unfinished
-from mmc.state.lease import Lease, target_key
+from mmc.state.lease import Lease
 from mmc.state.ledger import Ledger
 from mmc.state.store import RunStatus, Store
 from mmc.state.tables import runs
+from mmc.state.targets import target_key
 from mmc.state.unfinished import touched, unfinished
 from tests.run.conftest import Bench
 

@@ -20,10 +20,11 @@ from mmc.errors import LeaseHeld, LeaseLost, StateBusy, StateError
 from mmc.events import Diagnosed, Event
 from mmc.plan.model import Endpoint
 from mmc.state import lease as lease_module
-from mmc.state.lease import Lease, holders, target_identity, target_key, unlock
+from mmc.state.lease import Lease, holders, unlock
 from mmc.state.sql import Database
 from mmc.state.store import SplitRecord, Store
 from mmc.state.tables import leases
+from mmc.state.targets import target_identity, target_key
 from mmc.types import freeze
 from tests.state.plans import plan
 
