@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from mmc.errors import RunIncomplete
 from mmc.plan.ddl import DropCollection
-from mmc.plan.model import CopySplits, CreateCollection, ImportFiles, Mode, Staging, Step
+from mmc.plan.model import CopySplits, CreateCollection, ImportFiles, Mode, Split, Staging, Step
+from mmc.run import staged
 from mmc.run.staged import StagedCopies
+from mmc.state.lease import Lease
+from mmc.state.ledger import Ledger
+from mmc.state.store import SplitRecord, Store
 from mmc.types import Collection
 from tests.fakes import schema
 from tests.servers.milvus_lite import copy_step
+from tests.state import plans
 
 
 def _steps(name: str, mode: Mode) -> tuple[Step, ...]:
@@ -46,3 +55,45 @@ def test_every_place_is_tried_and_of_those_that_are_dropped_more_is_asked() -> N
         ("c", True, "manifest.json"),
         ("d", False, "manifest.json"),
     ]
+
+
+def test_an_import_that_nobody_asked_for_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the imports say: the ledger has one of two splits."""
+    collection: Collection = replace(schema(), name="a")
+    splits = tuple(Split(f"0000{number}", (), 2, 0) for number in range(2))
+    copy = replace(copy_step(collection, "file"), id="copy.a", splits=splits)
+    copy = replace(copy, staging=Staging("s3://b/x"))
+    step = ImportFiles("import.a", copy.id, "a", 1, 100)
+    steps = (CreateCollection("create.a", collection, Mode.FAIL, False), copy, step)
+    plan = replace(plans.plan(), steps=steps)
+    with (
+        Store.open(f"sqlite:///{tmp_path}/state.db") as store,
+        Lease(store.database, plan.target, lambda event: None, heartbeat=False) as lease,
+    ):
+        run = store.begin_run(plan)
+        for split in splits:
+            store.split_begun(run.run, copy.id, split.id)
+            two = f"2:{0:032x}"
+            done = SplitRecord(copy.id, split.id, True, rows_read=2, rows_written=2, digest=two)
+            store.split_done(run.run, done)
+        ledger = Ledger(store.database, run.run, step.id, (lease.key, lease.owner))
+        ledger.intend("00000", ["00000"])
+        ledger.submitted("00000", "7")
+        ledger.completed("00000", 2)
+        known = SimpleNamespace(staged=lambda record: None, finish=lambda: 4)
+        monkeypatch.setattr(staged, "Imports", lambda *args, **options: known)
+        attempt: Any = SimpleNamespace(
+            plan=plan, store=store, run=run, holder=(lease.key, lease.owner),
+            emit=None, should_stop=None, go_on=None,
+        )  # fmt: skip
+        targets: Any = SimpleNamespace(by_route=lambda route: None)
+        copies = StagedCopies(attempt, targets, SimpleNamespace())  # type: ignore[arg-type]
+        with pytest.raises(RunIncomplete, match=r"import\.a: the imports are not of") as caught:
+            copies.finish(step)
+        assert caught.value.code == "MMC587"
+        ledger.intend("00001", ["00001"])
+        ledger.submitted("00001", "8")
+        ledger.completed("00001", 2)
+        assert copies.finish(step) == 4

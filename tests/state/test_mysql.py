@@ -9,7 +9,7 @@ import threading
 import pytest
 import sqlalchemy as sa
 
-from mmc.errors import StateBusy
+from mmc.errors import StateBusy, StateDamaged
 from mmc.state.lease import Lease
 from mmc.state.sql import Database
 from mmc.state.store import SplitRecord, Store
@@ -101,6 +101,27 @@ def test_tables_of_version_2_are_altered(mysql_database: MariaDB, charset: str) 
                     assert column["nullable"] == wanted.nullable
     finally:
         database.close()
+
+
+def test_a_value_that_somebody_edited_is_named(mysql_database: MariaDB) -> None:
+    with Store.open(mysql_database.url) as store:
+        run = store.begin_run(plan()).run
+        store.split_begun(run, "copy", "00000")
+        store.step_begun(run, "copy", "copy_splits")
+        base = mysql_database.database
+        mysql_database.execute(
+            f"UPDATE {base}.mmc_splits SET step = 0xff, rows_read = -1",
+            f"UPDATE {base}.mmc_steps SET status = 0xc3",
+            f"UPDATE {base}.mmc_runs SET started_at = '0000-00-00'",
+            "COMMIT",
+        )
+        reads = {"mmc_splits": store.splits, "mmc_steps": store.steps, "mmc_runs": store.run}
+        for table, read in reads.items():
+            with pytest.raises(StateDamaged, match=f"{table}, run {run}") as caught:
+                read(run)
+            assert caught.value.code == "MMC586"
+        store.forget(run)
+        assert store.list_runs() == []
 
 
 def test_a_short_restart_is_tried_again(own_mariadb: Restartable) -> None:
