@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ from mmc.run.clean import clean_run, forget_run
 from mmc.spi import FileRecord
 from mmc.state.lease import Lease, holders
 from mmc.state.store import RunStatus, SplitRecord, Store
+from mmc.state.tables import splits
 from mmc.types import Collection
 from tests.servers.milvus_lite import copy_step
 from tests.sinks.milvus.collections import field, small
@@ -228,3 +230,48 @@ def test_the_api_tells_that_a_lease_was_taken_over(store: Store, tmp_path: Path)
     api.clean_run(run, state=f"sqlite:///{tmp_path}/state.db", force=True, emit=told.append)
     codes = [event.diagnostic.code for event in told if isinstance(event, Diagnosed)]
     assert codes == ["MMC621"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *(
+            ("files", json.dumps([{"path": path, "bytes": 1, "sha256": "", "rows": 2}]))
+            for path in (
+                "../victim.parquet",
+                "/etc/victim.parquet",
+                f"{KEY}/../../victim.parquet",
+                f"{KEY}/c/part-00002.parquet",
+                "another/c/part-00000.parquet",
+                "part-00000.parquet",
+            )
+        ),
+        ("split", "x/../../../../victim"),
+        ("split", "00007"),
+        ("step", "copy\x1b"),
+    ],
+)
+def test_an_edited_record_removes_nothing_else(
+    store: Store, tmp_path: Path, column: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "deep" / "staging"
+    _, run = killed(store, folder)
+    put(folder, "part-00000.parquet", "part-00001.parquet", "part-00002.parquet")
+    victims = [tmp_path / "deep" / "victim.parquet", folder / "part-00000.parquet"]
+    victims += [tmp_path / "victim.parquet", folder / "another/c/part-00000.parquet"]
+    for victim in victims:
+        victim.parent.mkdir(parents=True, exist_ok=True)
+        victim.touch()
+    wanted = splits.c.split == ("00000" if column == "files" else "00001")
+    with store.database.writing() as connection:
+        connection.execute(splits.update().where(wanted).values({column: value}))
+    arguments = ["clean", run, "--force", "--state", f"sqlite:///{tmp_path}/state.db"]
+    code = command(arguments)
+    said = capsys.readouterr().err
+    if column == "step":  # what is recorded of another step is nobody's
+        assert code == 0
+    else:
+        assert code == 1 and "MMC586" in said and f"mmc state forget {run}" in said
+        assert all((folder / f"{KEY}/c/part-0000{n}.parquet").exists() for n in range(3))
+    assert all(victim.exists() for victim in victims)
+    assert (folder / f"{KEY}/c/part-00002.parquet").exists()
