@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from mmc.errors import SourceError, TargetError
 from mmc.io import layout, urls
+from mmc.io.links import refuse_links
 from mmc.plan.model import CopySplits
 
 NO_ROWS = '{"rows":[]}'
@@ -89,6 +90,7 @@ class StagingPlace:
         files = list(files)
         if foreign := [path for path in files if not self._is_ours(path)]:
             raise ValueError(f"{foreign[0]} is not below the key of the plan")
+        refuse_links(self.url, (path.rpartition("/")[0] for path in files))
         named = {self.url_of(path): path for path in sorted(set(files))}
         gone = urls.delete(named, self.storage)
         if urls.is_local(self.url):
@@ -133,6 +135,7 @@ class StagingPlace:
         path = self._probe
         url = urls.join_url(self.url, path)
         with _staging():
+            refuse_links(self.url, [f"{self.key}/{self.directory}"])
             urls.write_text(url, NO_ROWS, self.storage)
             if urls.read_text(url, self.storage) != NO_ROWS:
                 raise TargetError(f"{url}: what was written does not come back")

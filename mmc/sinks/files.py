@@ -5,7 +5,7 @@ One split is one part with a fixed name, so writing it again replaces it. Needs 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from mmc.errors import SourceError, TargetBusy, TargetError, TargetUntouched, re
 from mmc.facts import Capabilities, TargetCollection, TargetFacts
 from mmc.io import layout, urls
 from mmc.io.hashed import sha256_of
+from mmc.io.links import refuse_links
 from mmc.io.manifest import (
     NAME,
     Manifest,
@@ -141,8 +142,8 @@ class FilesFolder:
         they will be written over.
         """
         self._fence()
-        folder = urls.join_url(self.url, step.collection.name)
         with refused_untouched():
+            folder = self._own_folder(step.collection.name)
             marks.refuse_others(folder, self.storage, claim.run)
         self._prepare(step)
         if claim.run:
@@ -151,8 +152,12 @@ class FilesFolder:
 
     def release(self, step: CreateCollection, claim: Claim) -> None:
         """Takes the mark of a run off the folder of a collection."""
-        folder = urls.join_url(self.url, step.collection.name)
-        marks.unmark(folder, self.storage, claim.run)
+        marks.unmark(self._own_folder(step.collection.name), self.storage, claim.run)
+
+    def _own_folder(self, name: str) -> str:
+        """URL of the folder of a collection. Raises TargetError where it is a link (MMC577)."""
+        refuse_links(self.url, [name])
+        return urls.join_url(self.url, name)
 
     def _prepare(self, step: CreateCollection) -> None:
         name = step.collection.name
@@ -178,11 +183,12 @@ class FilesFolder:
 
         Files first: a kill in between leaves an entry that names what is still to be removed.
         """
-        folder = urls.join_url(self.url, step.collection)
-        with refused_untouched():
-            marks.refuse_others(folder, self.storage, step.claimed)
         manifest = self.manifest()
         parts = manifest.parts(step.collection)
+        with refused_untouched():
+            folder = self._own_folder(step.collection)
+            marks.refuse_others(folder, self.storage, step.claimed)
+            self._refuse_links(file.path for part in parts for file in part.stored)
         self._remove(file.path for part in parts for file in part.stored)
         if manifest.entry(step.collection) is not None:
             rest = manifest.without(step.collection)
@@ -212,6 +218,7 @@ class FilesFolder:
     def _remove(self, paths: Any) -> None:
         """Files of ours, and the part folders that are empty then."""
         found = sorted(set(paths))
+        self._refuse_links(found)
         urls.delete((urls.join_url(self.url, path) for path in found), self.storage)
         if not urls.is_local(self.url):
             return
@@ -221,6 +228,9 @@ class FilesFolder:
                 folder = urls.local_path(urls.join_url(self.url, part[0]))
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
+
+    def _refuse_links(self, files: Iterable[str]) -> None:
+        refuse_links(self.url, (path.rpartition("/")[0] for path in files if "/" in path))
 
     def writer(self, step: CopySplits, split: Split, *, replay: bool) -> PartSplitWriter:
         """A writer for one split. A replay writes the same names, so nothing depends on it."""
@@ -266,6 +276,8 @@ class FilesFolder:
             parts = _parts(described, files.get(described.copy, ()))
             manifest = manifest.adding(_entry(described, plan_digest, parts), parts)
         manifest = Manifest(plan_digest, manifest.collections, manifest.files)
+        for described in step.collections:
+            refuse_links(self.url, [described.layout.directory])
         self._fence()
         urls.write_text(urls.join_url(self.url, step.path), dump(manifest), self.storage)
         recorded = {file.path for part in manifest.files for file in part.stored}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from mmc.io import layout, urls
+from mmc.io.links import refuse_links
 from mmc.plan.model import CopySplits, Split
 from mmc.spi import Fence, FileRecord, unfenced
 
@@ -43,6 +44,8 @@ class PartSplitWriter:
             return
         self._fence()
         if self._part is None:
+            folder = self._path if self._format == "numpy" else self._path.rpartition("/")[0]
+            refuse_links(self._root, [folder])
             self._part = layout.open_part(
                 self._format, self._url, self._storage, self._collection, self._planned
             )
