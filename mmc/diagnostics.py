@@ -314,6 +314,7 @@ CODES: dict[str, str] = {
     "MMC573": "login refused",
     "MMC574": "certificate of the target is not checked",
     "MMC575": "Zilliz Cloud imports in another way",
+    "MMC576": "files of this run are gone or changed",
     "MMC577": "folder is a symbolic link",
     "MMC580": "an alias leads elsewhere",
     "MMC581": "another run fills the collection",

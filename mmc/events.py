@@ -226,7 +226,8 @@ class VerifyProgress:
 @dataclass(frozen=True, slots=True)
 class Verified:
     """Verdict on one collection. Digests are hex; "" when not asked for. `looked_at` names what was
-    compared with the plan, `notes` what is there beside it.
+    compared with the plan, `notes` what is there beside it. `damaged`: files that hold the rows are
+    gone or changed.
     """
 
     step: str
@@ -239,6 +240,7 @@ class Verified:
     problems: tuple[str, ...] = ()
     looked_at: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,6 +269,27 @@ class Guarded(Protocol):
         """
 
 
+@runtime_checkable
+class KeepsFiles(Protocol):
+    """What a target adds that is a folder of files, which anyone can delete or change."""
+
+    def lost(
+        self, copy: CopySplits, files: Sequence[FileRecord], *, content: bool
+    ) -> Mapping[str, str]:
+        """Files of a copy that are not there any more as they were written, by path, and what is
+        wrong with each: gone, of another size or, with `content`, of another checksum. Raises
+        TargetError.
+        """
+
+    def records(self, step: WriteManifest, plan_digest: str) -> bool:
+        """Whether the manifest has what the plan of this digest wrote. Raises TargetError."""
+
+    def claim_again(self, step: CreateCollection, claim: Claim) -> None:
+        """Called before lost files are written again: says once more that a run fills this
+        collection. Harmless where that still stands there. Raises TargetError.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class WrittenSplit:
     """A finished split, for the manifest."""

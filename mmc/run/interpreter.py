@@ -51,6 +51,7 @@ from mmc.run.executors.local import LocalExecutor
 from mmc.run.inspect import inspect_again, route_of
 from mmc.run.keys import check_keys
 from mmc.run.labels import label_of
+from mmc.run.lost import begin_lost_again
 from mmc.run.pace import call
 from mmc.run.proof import (
     HELD,
@@ -60,6 +61,7 @@ from mmc.run.proof import (
     ROWS_BEFORE,
     copy_of,
     recorded,
+    tell_verdict,
     verify_copied,
 )
 from mmc.run.proof import verify_plan as verify_plan
@@ -234,6 +236,7 @@ class _Apply:
         self._staged = StagedCopies(attempt, self._targets, self._copying)
 
     def carry_out(self) -> RunStatus:
+        begin_lost_again(self._attempt, self._targets)
         done = [record for record in self._store.splits(self._run.run) if record.done]
         self._copying.quarantined = sum(record.rows_quarantined for record in done)
         total = sum(len(copy.splits) for copy in self._plan.copies)
@@ -354,7 +357,7 @@ class _Apply:
                     self._emit,
                     self._attempt.should_stop,
                 )
-                self._emit(verdict)
+                tell_verdict(verdict, self._emit, ended=False)
                 return _Outcome(codec.to_json(verdict), verdict.ok)
             case _:
                 assert_never(step)

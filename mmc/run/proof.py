@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import MmcError, StateError
-from mmc.events import Emit, Verified
+from mmc.events import Diagnosed, Emit, Verified
 from mmc.plan import codec
 from mmc.plan.model import CheckKeys, CopySplits, CreateCollection, Plan, Split, Verify
 from mmc.run.labels import label_of
@@ -63,8 +64,25 @@ def verify_plan(
                     verdicts.append(verify_copied(plan, step, known, targets, emit, stop))
                 except MmcError as error:
                     raise ending_of(error, stop) from None
-                emit(verdicts[-1])
+                tell_verdict(verdicts[-1], emit, ended=run is not None and run.status.complete)
     return tuple(verdicts)
+
+
+def tell_verdict(verdict: Verified, emit: Emit, *, ended: bool) -> None:
+    """Emits a verdict and, where files are damaged, the way out. `ended`: the run is complete, and
+    applying its plan again does nothing.
+    """
+    emit(verdict)
+    if not verdict.damaged:
+        return
+    hint = "apply the plan again: it looks for such files, and copies their rows again"
+    if ended:
+        hint = (
+            "the run is complete, so applying its plan again does nothing: set"
+            " `load: {mode: replace}` in the spec, and apply that, which writes all files anew"
+        )
+    message = f"{verdict.collection}: files that were written are gone or changed"
+    emit(Diagnosed(Diagnostic("MMC576", message, Severity.NOTE, hint=hint)))
 
 
 @dataclass(frozen=True, slots=True)

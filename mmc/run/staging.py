@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from mmc.errors import SourceError, TargetError
 from mmc.io import layout, urls
 from mmc.io.links import refuse_links
+from mmc.io.stillthere import faults
 from mmc.plan.model import CopySplits
+from mmc.spi import FileRecord
 
 NO_ROWS = '{"rows":[]}'
 """An import file without rows, which a server takes for any collection."""
@@ -96,6 +98,14 @@ class StagingPlace:
         if urls.is_local(self.url):
             self._remove_empty(list(named.values()))
         return tuple(named[url] for url in gone)
+
+    def lost(self, files: Sequence[FileRecord]) -> dict[str, str]:
+        """Staged files that are not there any more as they were written, and what is wrong with
+        each. Raises TargetError (MMC541).
+        """
+        folder = f"{self.key}/{self.directory}"
+        with _staging():
+            return dict(faults(self.url, folder, self.storage, files, content=False))
 
     def _is_ours(self, path: str) -> bool:
         steps = path.split("/")

@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 from mmc.errors import SourceError, TargetBusy, TargetError, TargetUntouched, refused_untouched
 from mmc.facts import Capabilities, TargetCollection, TargetFacts
 from mmc.io import layout, urls
-from mmc.io.hashed import sha256_of
 from mmc.io.links import refuse_links
 from mmc.io.manifest import (
     NAME,
@@ -27,6 +26,7 @@ from mmc.io.manifest import (
     dump,
     parse,
 )
+from mmc.io.stillthere import GONE, faults
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
@@ -48,6 +48,7 @@ from mmc.spi import (
     Claim,
     Config,
     Fence,
+    FileRecord,
     Look,
     Progress,
     WrittenSplit,
@@ -277,7 +278,15 @@ class FilesFolder:
             manifest = manifest.adding(_entry(described, plan_digest, parts), parts)
         manifest = Manifest(plan_digest, manifest.collections, manifest.files)
         for described in step.collections:
+            stored = [file for done in files.get(described.copy, ()) for file in done.files]
             refuse_links(self.url, [described.layout.directory])
+            for path, why in self._faults(described.layout.directory, stored, content=False):
+                raise TargetError(
+                    f"{urls.join_url(self.url, path)}, written by this run: {why}",
+                    hint="apply the plan again: it looks for such files, and copies their rows"
+                    " again; let nothing else delete or write there meanwhile",
+                    code="MMC576",
+                )
         self._fence()
         urls.write_text(urls.join_url(self.url, step.path), dump(manifest), self.storage)
         recorded = {file.path for part in manifest.files for file in part.stored}
@@ -306,12 +315,19 @@ class FilesFolder:
         if entry is None:
             raise TargetError(
                 f"{urls.join_url(self.url, NAME)} records no collection {collection.name}",
-                hint="apply the plan again",
+                hint="`mmc apply` the plan again; where it says that there is nothing to do, set"
+                " `load: {mode: replace}` in the spec, and apply that",
                 code="MMC539",
             )
         stored = [file for part in manifest.parts(collection.name) for file in part.stored]
         try:
-            problems = [problem for file in stored if (problem := self._problem(file))]
+            problems = [
+                f"MMC533: {urls.join_url(self.url, path)}: "
+                f"{'in the manifest, but not there' if why == GONE else why}"
+                for path, why in faults(
+                    self.url, entry.directory, self.storage, stored, content=True
+                )
+            ]
             damaged = bool(problems)
             known = {file.path for file in stored}
             problems += [
@@ -360,18 +376,29 @@ class FilesFolder:
             raise _as_target_error(error) from None
         return [rows[name] for name in partitions]
 
-    def _problem(self, file: ManifestFile) -> str:
-        """What is wrong with a file that the manifest records; "" where nothing is."""
-        url = urls.join_url(self.url, file.path)
-        if not urls.exists(url, self.storage):
-            return f"MMC533: {url}: in the manifest, but not there"
-        with urls.open_blob(url, self.storage) as blob:
-            size = blob.size
-        if size != file.bytes:
-            return f"MMC533: {url}: {size:,} bytes, but {file.bytes:,} were written"
-        if sha256_of(url, self.storage) != file.sha256:
-            return f"MMC533: {url}: its content is not what was written"
-        return ""
+    def lost(
+        self, copy: CopySplits, files: Sequence[FileRecord], *, content: bool
+    ) -> Mapping[str, str]:
+        """Files that are not there any more as they were written: see `mmc.spi.KeepsFiles`."""
+        assert copy.layout is not None
+        return dict(self._faults(copy.layout.directory, files, content=content))
+
+    def _faults(
+        self, folder: str, files: Sequence[FileRecord], *, content: bool
+    ) -> Iterator[tuple[str, str]]:
+        try:
+            yield from faults(self.url, folder, self.storage, files, content=content)
+        except SourceError as error:
+            raise _as_target_error(error) from None
+
+    def records(self, step: WriteManifest, plan_digest: str) -> bool:
+        """Whether the manifest has what this plan wrote."""
+        entries = (self.manifest().entry(one.collection.name) for one in step.collections)
+        return all(entry is not None and entry.plan == plan_digest for entry in entries)
+
+    def claim_again(self, step: CreateCollection, claim: Claim) -> None:
+        """Marks the folder of a collection of this run, where the mark was deleted too."""
+        marks.mark(self._own_folder(step.collection.name), self.storage, claim.run)
 
     def _parts_of(self, entry: ManifestEntry | None, name: str) -> list[tuple[str, str]]:
         """Parts that are there: (path relative to the target, format)."""

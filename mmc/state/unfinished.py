@@ -6,7 +6,7 @@ stands in no one's way.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -28,6 +28,7 @@ from mmc.plan.model import (
     Verify,
     WriteManifest,
 )
+from mmc.state.sql import survives_restart
 from mmc.state.store import Run, StepRecord, Store
 from mmc.state.tables import imports, splits, steps
 
@@ -95,6 +96,25 @@ def take_back(store: Store, run: str, step: str) -> None:
     """Drops that a step was begun: it was refused before its first effect."""
     with store.database.writing() as connection:
         connection.execute(steps.delete().where(steps.c.run == run, steps.c.step == step))
+
+
+@survives_restart
+def begin_again(
+    store: Store, run: str, lost: Mapping[str, Sequence[str]], undone: Collection[str]
+) -> None:
+    """Drops that these splits and steps are done: what they wrote is not there any more.
+
+    Args:
+        lost: ids of splits, by step.
+    """
+    with store.database.writing() as connection:
+        for step, ids in lost.items():
+            mine = (splits.c.run == run) & (splits.c.step == step)
+            for at in range(0, len(ids), 500):  # databases take some thousand values a statement
+                again = splits.update().where(mine, splits.c.split.in_(ids[at : at + 500]))
+                connection.execute(again.values(status="begun", finished_at=None))
+        mine = (steps.c.run == run) & steps.c.step.in_(sorted(undone))
+        connection.execute(steps.update().where(mine).values(status="begun", finished_at=None))
 
 
 def restart_unwritten(store: Store, plan: Plan, digest: str) -> None:

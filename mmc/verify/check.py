@@ -151,6 +151,7 @@ def verify_step(
             digest_found="",
             problems=tuple(misshapen),
             looked_at=tuple(_parts(look)),
+            damaged=True,
         )
     if step.count == "exact":
         found = target.count(copy.collection)

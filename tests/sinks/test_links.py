@@ -55,10 +55,11 @@ Act = Callable[[FilesFolder], object]
         lambda out: out.ensure(create(Mode.REPLACE), OURS),
         lambda out: out.drop_collection(DROP),
         lambda out: out.release(create(), OURS),
+        lambda out: out.claim_again(create(), OURS),
         lambda out: write_split(out, split(99), rows_of(SCHEMA, 5)),
         lambda out: finish(out),
     ],
-    ids=["make", "replace", "drop", "release", "write", "manifest"],
+    ids=["make", "replace", "drop", "release", "claim", "write", "manifest"],
 )
 @pytest.mark.parametrize("format_", ["parquet", "numpy"])
 def test_a_folder_that_is_a_link(tmp_path: Path, act: Act, format_: str) -> None:
