@@ -304,12 +304,12 @@ def unfinished_plan(spec: Spec, *, state: str = DEFAULT_STATE) -> Plan | None:
     """The plan that was made of this very spec, and whose run began to change its target and did
     not end: applying the spec again continues it. None when there is no such run.
     """
-    from mmc.state.store import Store
+    from mmc.state.store import Access, Store
     from mmc.state.targets import target_key
     from mmc.state.unfinished import unfinished
 
     try:
-        with Store.open(state, make=False) as store:
+        with Store.open(state, Access.READ) as store:
             begun = unfinished(store, target_key(spec.target), except_digest="")
     except StateError as error:
         if error.code == "MMC643":  # there is no store yet
@@ -330,9 +330,9 @@ def clean_run(
         TargetError: they cannot be deleted.
     """
     from mmc.run.clean import clean_run as clean
-    from mmc.state.store import Store
+    from mmc.state.store import Access, Store
 
-    with Store.open(state, make=False) as store:
+    with Store.open(state, Access.CHANGE) as store:
         return clean(store, run, emit or _silent, force=force)
 
 
@@ -353,10 +353,10 @@ def verify_plan(
     """
     from mmc.run.interpreter import verify_plan as verify_
     from mmc.run.report import report_of
-    from mmc.state.store import Store
+    from mmc.state.store import Access, Store
     from mmc.verify.report import make_report
 
-    with Store.open(state, make=False) as store:
+    with Store.open(state, Access.READ) as store:
         verdicts = verify_(plan, store=store, emit=emit or _silent, stop=stop)
         done = report_of(store, store.run(codec.digest(plan)), plan)
     return make_report(plan, replace(done, verified=verdicts))

@@ -21,10 +21,10 @@ def list_(state: str, output: Output) -> int:
 
     def body(out: Out) -> int:
         from mmc.state.living import standings
-        from mmc.state.store import Store
+        from mmc.state.store import Access, Store
         from mmc.views.runs import runs_text
 
-        with Store.open(state, make=False) as store:
+        with Store.open(state, Access.READ) as store:
             out.document(runs_text(standings(store, store.list_runs()), as_json=out.json))
         return 0
 
@@ -41,10 +41,10 @@ def show(run: str, events: bool, state: str, output: Output) -> int:
 
     def body(out: Out) -> int:
         from mmc.state.eventlog import all_events
-        from mmc.state.store import Store
+        from mmc.state.store import Access, Store
         from mmc.views.runs import events_text, splits_text
 
-        with Store.open(state, make=False) as store:
+        with Store.open(state, Access.READ) as store:
             id_ = store.run(run).run
             if events:
                 out.document(events_text(all_events(store.database, id_), as_json=out.json))
@@ -64,9 +64,9 @@ def unlock_(run: str, state: str, output: Output) -> int:
 
     def body(out: Out) -> int:
         from mmc.state.lease import unlock
-        from mmc.state.store import Store
+        from mmc.state.store import Access, Store
 
-        with Store.open(state, make=False) as store:
+        with Store.open(state, Access.CHANGE) as store:
             held = unlock(store.database, store.find(run)[1])
         out.line(f"Removed the lease of {held}." if held else "There was no lease.")
         return 0
@@ -83,10 +83,10 @@ def forget(run: str, state: str, output: Output) -> int:
 
     def body(out: Out) -> int:
         from mmc.run.clean import forget_run
-        from mmc.state.store import Store
+        from mmc.state.store import Access, Store
         from mmc.views.runs import staged_line
 
-        with Store.open(state, make=False) as store:
+        with Store.open(state, Access.CHANGE) as store:
             found = forget_run(store, run, out)
         name = f" ({found.plan_name})" if found.plan_name else ""
         out.line(f"Forgot run {found.run}{name}. What it made in the target stays.")

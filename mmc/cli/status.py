@@ -23,11 +23,12 @@ def command(run: str | None, watch: bool, state: str, output: Output) -> int:
     def body(out: Out) -> int:
         from mmc.state.eventlog import read_progress
         from mmc.state.living import Life, standings
-        from mmc.state.store import Store
+        from mmc.state.store import Access, Store
         from mmc.views.runs import status_text
 
-        with Store.open(state, make=False) as store:
-            while True:
+        while True:
+            # Opened each time: one that this user may not write is read as it is at that moment.
+            with Store.open(state, Access.READ) as store:
                 known = [store.run(run)] if run else store.list_runs()[:1]
                 if not known:
                     out.line("No runs yet.")
@@ -43,8 +44,8 @@ def command(run: str | None, watch: bool, state: str, output: Output) -> int:
                         as_json=out.json,
                     )
                 )
-                if not watch or found.life in (None, Life.GONE):
-                    return 0
-                time.sleep(2)
+            if not watch or found.life in (None, Life.GONE):
+                return 0
+            time.sleep(2)
 
     return framed("status", output, body)

@@ -11,9 +11,11 @@ SQLite: WAL, so that `status` reads while a run writes; every writing transactio
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -22,6 +24,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from mmc.errors import PluginMissing, StateBusy, StateDamaged, StateError
+from mmc.state.snapshot import snapshot, unwritable
 from mmc.state.tables import MYSQL, Name, Text, metadata, versions
 
 STORE_VERSION = 4
@@ -44,6 +47,17 @@ _AWAY = frozenset({1040, 1053, 1152, 1205, 1213, 1927, 2002, 2003, 2006, 2013, 2
 """Errors of MySQL and its clients: too many connections, shutting down, cut off, a lock that was
 not given, not reachable, gone.
 """
+class Access(StrEnum):
+    """What a store is opened for. MAKE: also one that is not there yet. What only reads must not
+    make one, for a mistyped URL would look like a store without runs, and needs no permission to
+    write.
+    """
+
+    MAKE = "make"
+    CHANGE = "change"
+    READ = "read"
+
+
 RESTART_WAITS = (0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 6.4, 6.4)
 """Seconds between tries while a database server is away: some half a minute, which is what a
 restart takes.
@@ -78,24 +92,23 @@ class Database:
     one each.
     """
 
-    def __init__(self, url: str, *, make: bool = True) -> None:
+    def __init__(self, url: str, access: Access = Access.MAKE) -> None:
         """Connects, and makes folder, file and tables as needed.
 
         Args:
             url: SQLAlchemy's.
-            make: whether a SQLite file that is not there is made. What only reads must not: a
-                mistyped URL would look like a store without runs.
 
         Raises:
             StateError: no such database, no access, or a store of a newer mmc. The URL is shown
                 without password.
+            StateBusy: it is being written, and this user may not write to it.
             PluginMissing: the driver that the URL names is not installed.
         """
         self.shown = _shown(url)
         with self._translated():
-            if not make:
+            if access is not Access.MAKE:
                 _must_exist(url, self.shown)
-            self._engine = _engine(url)
+            self._engine = _engine(url, access)
             self._check_version()
         self._file = _file_of(self._engine)
 
@@ -157,12 +170,15 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
             kind = StateBusy if _is_away(error) else StateError
+            hint = "check the --state URL, its folder and its disk; then apply again"
+            if isinstance(error, PermissionError):
+                hint = "ask its owner for the permission to read it, and to enter its folder"
             raise kind(
                 f"state store {self.shown}: {cause}",
-                hint="check the --state URL, its folder and its disk; then apply again",
+                hint=hint,
                 code="MMC640",
             ) from None
 
@@ -253,7 +269,7 @@ def _must_exist(url: str, shown: str) -> None:
         )
 
 
-def _engine(url: str) -> sa.Engine:
+def _engine(url: str, access: Access) -> sa.Engine:
     parsed = sa.make_url(url)
     options: dict[str, Any] = {}
     sqlite = parsed.get_backend_name() == "sqlite"
@@ -262,8 +278,16 @@ def _engine(url: str) -> sa.Engine:
             raise StateError(
                 "the state store needs a file: a run in memory cannot be continued", code="MMC640"
             )
-        _make_private(Path(parsed.database))
-        options["connect_args"] = {"timeout": BUSY_SECONDS}
+        path = Path(parsed.database)
+        if path.exists() and (locked := unwritable(path)):
+            if access is not Access.READ:
+                raise _may_not_write(locked, path)
+            copy = snapshot(path)
+            parsed = sa.make_url("sqlite://")
+            options |= {"creator": lambda: copy, "poolclass": sa.StaticPool}
+        else:
+            _make_private(path)
+            options["connect_args"] = {"timeout": BUSY_SECONDS}
     else:
         options["isolation_level"] = "READ COMMITTED"
         options["pool_pre_ping"] = True
@@ -290,6 +314,16 @@ def _engine(url: str) -> sa.Engine:
         sa.event.listen(engine, "connect", _sqlite_connect)
         sa.event.listen(engine, "begin", _sqlite_begin)
     return engine
+
+
+def _may_not_write(locked: Path, database: Path) -> StateError:
+    what = "its folder" if locked == database.parent else locked.name
+    return StateError(
+        f"state store {database}: this user cannot write to {what}",
+        hint="run this as the user who applied the plan, on a disk that is not read-only;"
+        " `mmc status`, `mmc state list`, `mmc state show` and `mmc verify` only read",
+        code="MMC640",
+    )
 
 
 def _make_private(path: Path) -> None:

@@ -33,6 +33,7 @@ from mmc.state.rows import Run as Run
 from mmc.state.rows import RunStatus as RunStatus
 from mmc.state.rows import SplitRecord as SplitRecord
 from mmc.state.rows import StepRecord as StepRecord
+from mmc.state.sql import Access as Access
 from mmc.state.sql import Database, survives_restart
 from mmc.state.tables import (
     attempts,
@@ -58,11 +59,11 @@ class Store:
 
     @classmethod
     @contextmanager
-    def open(cls, url: str = DEFAULT_URL, *, make: bool = True) -> Iterator[Store]:
-        """Opens the store at a SQLAlchemy URL and closes it at the end. With `make` it is made when
-        it is not there; without, that raises StateError.
+    def open(cls, url: str = DEFAULT_URL, access: Access = Access.MAKE) -> Iterator[Store]:
+        """Opens the store at a SQLAlchemy URL and closes it at the end. One that this user may not
+        write can be opened to read: it is what it was at that moment.
         """
-        database = Database(url, make=make)
+        database = Database(url, access)
         try:
             yield cls(database)
         finally:
