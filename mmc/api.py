@@ -134,18 +134,22 @@ def init_spec(
             code="MMC222",
         )
     from mmc.facts import Facts
+    from mmc.io.names import is_text
+    from mmc.io.urls import refuse_bytes
     from mmc.registry import types
     from mmc.run.locate import locate
     from mmc.spec.minimal import checked, minimal
     from mmc.views.initial import write_spec
 
+    refuse_bytes(location)
     type_, options = locate(location, type)
-    data = minimal(type_, options, target or f"./{_stem(file)}.db", settings)
+    stem = _stem(file) if is_text(file) else _stem("<spec>")
+    data = minimal(type_, options, target or f"./{stem}.db", settings)
     facts = inspect(checked(data, _find_model))
     engine = facts.source.version.partition(" ")[0]
     if not type and engine != type_ and engine in types("source"):
         # The address did not tell what the answer does.
-        data = minimal(engine, options, target or f"./{_stem(file)}.db", settings)
+        data = minimal(engine, options, target or f"./{stem}.db", settings)
         facts = Facts(replace(facts.source, type=engine), facts.target, facts.bulk)
     return write_spec(data, facts, file, _find_model)
 

@@ -81,7 +81,8 @@ class RedactingFilter(logging.Filter):
 
 def resolve(value: SecretRef | Mapping[str, object] | str | None) -> str | None:
     """The text behind a reference (or `{"secret": "env:NAME"}` as it stands in a plan); plain text
-    passes through.
+    passes through. Line breaks at the end are left out: files have them, and variables made from
+    files.
 
     Raises:
         SecretError: the variable is not set, or the file cannot be read. The message names the
@@ -91,16 +92,17 @@ def resolve(value: SecretRef | Mapping[str, object] | str | None) -> str | None:
         return value
     ref = value if isinstance(value, SecretRef) else SecretRef.parse(str(value["secret"]))
     if ref.scheme == "env":
-        text = os.environ.get(ref.name)
-        if text is None:
+        found = os.environ.get(ref.name)
+        if found is None:
             raise SecretError(
                 f"secret {ref}: the environment variable {ref.name} is not set",
                 hint="set it in the environment of this command",
                 code="MMC645",
             )
+        text = found
     else:
         try:
-            text = Path(ref.name).read_text(encoding="utf-8").rstrip("\r\n")
+            text = Path(ref.name).read_text(encoding="utf-8")
         except OSError as error:
             raise SecretError(
                 f"secret {ref}: {error.strerror}",
@@ -109,5 +111,28 @@ def resolve(value: SecretRef | Mapping[str, object] | str | None) -> str | None:
             ) from None
         except UnicodeDecodeError:
             raise SecretError(f"secret {ref}: the file is not UTF-8 text", code="MMC645") from None
+    text = text.rstrip("\r\n")
     REDACTOR.learn(text)
     return text
+
+
+def resolve_line(value: SecretRef | Mapping[str, object] | str | None) -> str | None:
+    """As `resolve`, for a key, token or header: such a text is one line.
+
+    Raises:
+        SecretError: as there, and where it is not one line. The text is not shown.
+    """
+    text = resolve(value)
+    if text is None or not BREAKS.intersection(text):
+        return text
+    what = value["secret"] if isinstance(value, Mapping) else value
+    name = f"secret {what}" if not isinstance(value, str) else "a key or token"
+    raise SecretError(
+        f"{name}: it has a line break or a NUL inside, and cannot be sent so",
+        hint="is it one line, as the server gave it, without anything before or after it?",
+        code="MMC645",
+    )
+
+
+BREAKS = frozenset("\r\n\0")
+"""Characters that no header can hold, and that no login or key has."""

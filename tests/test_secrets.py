@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mmc.errors import SecretError
-from mmc.secrets import REDACTOR, SecretRef, resolve
+from mmc.errors import SecretError, SourceError
+from mmc.io.filesystems import _revealed, filesystem
+from mmc.secrets import REDACTOR, SecretRef, resolve, resolve_line
+from mmc.types import JsonValue
 
 
 def test_a_reference_leads_to_a_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,3 +32,40 @@ def test_a_reference_that_leads_nowhere(tmp_path: Path, monkeypatch: pytest.Monk
         with pytest.raises(SecretError, match=words) as caught:
             resolve({"secret": reference})
         assert caught.value.code == "MMC645"
+
+
+@pytest.mark.parametrize("value", ["hunter22\n", "hunter22\r\n", "hunter22"])
+def test_line_breaks_at_the_end_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("MMC_TEST_SECRET", value)
+    (tmp_path / "secret").write_text(value, newline="")
+    for reference in ("env:MMC_TEST_SECRET", f"file:{tmp_path}/secret"):
+        assert resolve_line({"secret": reference}) == "hunter22"
+
+
+@pytest.mark.parametrize("value", ["hunter22\nhunter33", "hunter22\rhunter33"])
+def test_a_secret_of_two_lines_is_refused_where_it_is_sent(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """Of a store of files, a header of it, and a Milvus server."""
+    monkeypatch.setenv("MMC_TEST_SECRET", value)
+    secret: dict[str, JsonValue] = {"secret": "env:MMC_TEST_SECRET"}
+    places: tuple[dict[str, JsonValue], ...] = (
+        {"key": secret, "secret": "x"},
+        {"client_kwargs": {"headers": {"X-Key": secret}}},
+    )
+    for storage in places:
+        with pytest.raises(SecretError, match="line break") as caught:
+            filesystem("s3://bucket/a.parquet", storage)
+        assert caught.value.code == "MMC645" and "hunter" not in str(caught.value)
+    with pytest.raises(SecretError, match="env:MMC_TEST_SECRET: it has a line break"):
+        resolve_line(secret)
+    with pytest.raises(SourceError, match=r"storage\.client_kwargs\.headers\.X has a line break"):
+        filesystem("http://h/a.parquet", {"client_kwargs": {"headers": {"X": "a\nb"}}})
+
+
+def test_a_key_file_as_a_secret_keeps_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMC_TEST_SECRET", '{\n "type": "service_account"\n}\n')
+    revealed = _revealed({"secret": "env:MMC_TEST_SECRET"}, "storage.token")
+    assert revealed == '{\n "type": "service_account"\n}'

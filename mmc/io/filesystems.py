@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from mmc.errors import PluginMissing, SourceBusy, SourceError
 from mmc.io.failures import Trouble, failure, world_errors
-from mmc.secrets import resolve
+from mmc.secrets import BREAKS, resolve, resolve_line
 from mmc.types import JsonValue
 
 if TYPE_CHECKING:
@@ -80,7 +80,9 @@ def filesystem(url: str, storage: Mapping[str, JsonValue]) -> tuple[AbstractFile
         SecretError: a reference does not resolve.
         SourceError: no such kind of URL, or options that the file system does not take.
     """
-    options: dict[str, Any] = {key: _revealed(value) for key, value in storage.items()}
+    options: dict[str, Any] = {
+        key: _revealed(value, f"storage.{key}") for key, value in storage.items()
+    }
     protocol = url.partition("://")[0].rpartition("::")[2]
     try:
         if "::" in url:
@@ -179,13 +181,21 @@ def _chained(url: str, options: dict[str, Any]) -> tuple[AbstractFileSystem, str
     return made
 
 
-def _revealed(value: JsonValue) -> Any:
+def _revealed(value: JsonValue, place: str) -> Any:
     if isinstance(value, dict):
         if set(value) == {"secret"}:
-            return resolve(value)
-        return {key: _revealed(inner) for key, inner in value.items()}
+            text = resolve(value) or ""
+            # The text of a key file has lines of its own.
+            return text if text.lstrip().startswith(("{", "-----BEGIN ")) else resolve_line(value)
+        return {key: _revealed(inner, f"{place}.{key}") for key, inner in value.items()}
     if isinstance(value, list):
-        return [_revealed(inner) for inner in value]
+        return [_revealed(inner, place) for inner in value]
+    if isinstance(value, str) and BREAKS.intersection(value):
+        raise SourceError(
+            f"{place} has a line break or a NUL inside, and cannot be sent so",
+            hint="write it in one line",
+            code="MMC445",
+        )
     return value
 
 

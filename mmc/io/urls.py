@@ -25,6 +25,7 @@ from mmc.io.filesystems import (
     local_path,
     reading_failed,
 )
+from mmc.io.names import as_text, is_text
 from mmc.saving import sync_folder
 from mmc.types import JsonValue
 
@@ -44,6 +45,7 @@ __all__ = [
     "open_atomic",
     "open_blob",
     "read_text",
+    "refuse_bytes",
     "write_text",
 ]
 
@@ -85,7 +87,7 @@ def expand(paths: str | Sequence[str], storage: Storage = NO_STORAGE) -> list[st
     exists is taken literally, even with `[` in its name.
 
     Raises:
-        SourceError: one of the patterns finds nothing.
+        SourceError: one of the patterns finds nothing, or a name that is not UTF-8.
     """
     found: set[str] = set()
     for pattern in [paths] if isinstance(paths, str) else paths:
@@ -97,7 +99,19 @@ def expand(paths: str | Sequence[str], storage: Storage = NO_STORAGE) -> list[st
                 code="MMC430",
             )
         found.update(some)
+    for name in sorted(found):
+        refuse_bytes(name)
     return sorted(found)
+
+
+def refuse_bytes(name: str) -> None:
+    """Raises SourceError where the name of a file, or of a folder above it, is not UTF-8."""
+    if not is_text(name):
+        raise SourceError(
+            f"{as_text(name)}: this name is not UTF-8",
+            hint="rename the file, or the folder that it is in: plans and reports are UTF-8 text",
+            code="MMC431",
+        )
 
 
 def _local_matches(pattern: str) -> list[str]:

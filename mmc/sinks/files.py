@@ -26,6 +26,7 @@ from mmc.io.manifest import (
     dump,
     parse,
 )
+from mmc.io.names import as_text
 from mmc.io.stillthere import GONE, faults
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
@@ -331,7 +332,7 @@ class FilesFolder:
             damaged = bool(problems)
             known = {file.path for file in stored}
             problems += [
-                f"MMC715: {urls.join_url(self.url, path)}: the manifest does not record it"
+                f"MMC715: {urls.join_url(self.url, as_text(path))}: the manifest does not record it"
                 for path, _ in self._files_below(entry.directory)
                 if path not in known
             ]

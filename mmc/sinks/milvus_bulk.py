@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 
 from mmc.errors import TargetError
 from mmc.facts import TargetFacts
-from mmc.secrets import resolve
+from mmc.secrets import resolve_line
 from mmc.sinks.milvus.access import looking
 from mmc.sinks.milvus.bulk import BulkTarget, ImportCalls
 from mmc.sinks.milvus.connect import Address, Connection, address_of, connect
@@ -98,7 +98,7 @@ def _calls(connection: Connection, config: Config) -> ImportCalls:
     from mmc.sinks.milvus.restimport import RestImports
 
     token = config.get("token")
-    secret = resolve(token if isinstance(token, (str, Mapping)) else None) or ""
+    secret = resolve_line(token if isinstance(token, (str, Mapping)) else None) or ""
     return RestImports(
         connection.address,
         secret,

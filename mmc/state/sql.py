@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from mmc.errors import PluginMissing, StateBusy, StateDamaged, StateError
+from mmc.io.names import is_text
 from mmc.state.snapshot import snapshot, unwritable
 from mmc.state.tables import MYSQL, Name, Text, metadata, versions
 
@@ -235,6 +236,12 @@ def _hold_names_exactly(connection: sa.Connection) -> None:
 
 def _shown(url: str) -> str:
     """The URL without its password and its query, which may have one too."""
+    if not is_text(url):
+        raise StateError(
+            "the state URL is not UTF-8",
+            hint="put the store in a folder whose name is, or rename the folder",
+            code="MMC640",
+        )
     try:
         parsed = sa.make_url(url)
     except (ArgumentError, ValueError):

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from mmc.io.names import as_text
 from mmc.plan import codec
 from mmc.plan.model import Endpoint
 
@@ -27,7 +28,7 @@ def target_identity(target: Endpoint) -> str:
         database = database or parts.path.strip("/").partition("/")[0]
         database = "" if database == "default" else database
         address = f"{parts.scheme}://{parts.netloc}"
-    return " ".join(filter(None, (target.type, normal_address(address), database)))
+    return " ".join(filter(None, (target.type, as_text(normal_address(address)), database)))
 
 
 def target_key(target: Endpoint) -> str:

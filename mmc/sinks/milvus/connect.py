@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mmc.errors import PluginMissing, TargetAway, TargetBusy, TargetError
-from mmc.secrets import resolve
+from mmc.secrets import resolve_line
 from mmc.sinks.milvus.dialect import Dialect, Version, version_of
 from mmc.sinks.milvus.errors import NotAllowed, not_reached, translated
 from mmc.sinks.milvus.handshake import checked, speaks_tls
@@ -307,7 +307,7 @@ def connect(address: Address, config: Config, fence: Fence = unfenced) -> Iterat
     """
     _require("pymilvus")
     token = config.get("token")
-    secret = resolve(token if isinstance(token, (str, Mapping)) else None) or ""
+    secret = resolve_line(token if isinstance(token, (str, Mapping)) else None) or ""
     tls = tls_of(address.uri, config)
     if address.path is None:
         tls = tls and checked(tls, address.timeout)

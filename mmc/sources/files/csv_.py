@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -166,6 +167,19 @@ def _parsed(block: Block, names: Sequence[str], dialect: _Dialect, file: str) ->
         return "error"
 
     data = pa.py_buffer(block.data).slice(0, block.used)
+    if not _is_utf8(data):
+        # Before it is parsed: a row of the wrong length is handed over as text.
+        line = next(
+            (
+                block.line_of(start)
+                for start, end in zip(block.starts.tolist(), block.ends.tolist(), strict=True)
+                if not _is_utf8(pa.py_buffer(block.data).slice(start, end - start))
+            ),
+            block.line,
+        )
+        raise SourceError(
+            f"{file}:{line}: is not UTF-8", hint="the file must be UTF-8", code="MMC437"
+        )
     try:
         table = arrow_csv.read_csv(
             pa.BufferReader(data),
@@ -195,18 +209,8 @@ def _parsed(block: Block, names: Sequence[str], dialect: _Dialect, file: str) ->
                 hint="quote fields that hold the delimiter; check csv.delimiter",
                 code="MMC439",
             ) from None
-        line = next(
-            (
-                block.line_of(start)
-                for start, end in zip(block.starts.tolist(), block.ends.tolist(), strict=True)
-                if not _is_utf8(block.data[start:end])
-            ),
-            block.line,
-        )
         raise SourceError(
-            f"{file}:{line}: {str(error).splitlines()[0]}",
-            hint="the file must be UTF-8",
-            code="MMC437",
+            f"{file}:{block.line}: {str(error).splitlines()[0]}", code="MMC437"
         ) from None
     if table.num_rows != len(block.starts):
         raise SourceError(
@@ -219,10 +223,12 @@ def _parsed(block: Block, names: Sequence[str], dialect: _Dialect, file: str) ->
     return batches[0]
 
 
-def _is_utf8(data: bytes) -> bool:
+def _is_utf8(data: pa.Buffer) -> bool:
+    bounds = pa.py_buffer(struct.pack("=2q", 0, data.size))
+    text = pa.Array.from_buffers(pa.large_string(), 1, [None, bounds, data])
     try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
+        text.validate(full=True)
+    except pa.ArrowInvalid:
         return False
     return True
 

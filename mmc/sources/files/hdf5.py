@@ -36,23 +36,32 @@ class Dataset:
         self.row_bytes = item * (self.width or 1)
 
     def read(self, start: int, count: int) -> AnyArray:
-        try:
+        with _readable(f"{self._place}: rows {start:,}..{start + count:,}"):
             if self._text:
                 return np.asarray(self._dataset.asstr()[start : start + count], dtype=object)
-            values = self._dataset[start : start + count]
-        except UnicodeDecodeError as error:
-            raise SourceError(
-                f"{self._place}: a text in rows {start:,}..{start + count:,} is not UTF-8: "
-                f"{error.reason}",
-                code="MMC438",
-            ) from None
-        except OSError as error:
-            raise SourceError(
-                f"{self._place}: rows {start:,}..{start + count:,} cannot be read: {error}",
-                hint="the file is damaged, or compressed by a filter that is not installed",
-                code="MMC440",
-            ) from None
-        return np.asarray(values, dtype=self.dtype)
+            return np.asarray(self._dataset[start : start + count], dtype=self.dtype)
+
+
+@contextlib.contextmanager
+def _readable(place: str) -> Iterator[None]:
+    """Around every call of h5py: it raises what comes to hand when a file is damaged. Raises
+    SourceError.
+    """
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{place}: a text is not UTF-8: {error.reason}", code="MMC438") from None
+    except _DAMAGED as error:
+        told = str(error).partition("\n")[0] or type(error).__name__
+        raise SourceError(
+            f"{place}: cannot be read: {told}",
+            hint="the file is no HDF5 file, is damaged, or is compressed by a filter that is not"
+            " installed",
+            code="MMC440",
+        ) from None
+
+
+_DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, MemoryError)
 
 
 def look(files: Sequence[str], options: Options) -> Look:
@@ -76,16 +85,11 @@ def _open(file: str, options: Options) -> Iterator[Part]:
         ) from None
     with contextlib.ExitStack() as stack:
         blob = stack.enter_context(options.files.open(file))
-        try:
+        with _readable(file):
             opened = str(local_path(file)) if is_local(file) else BlobFile(blob)
             handle = stack.enter_context(h5py.File(opened, "r"))
-        except OSError as error:
-            raise SourceError(
-                f"{file}: is no HDF5 file, or damaged: {error}",
-                hint="copy the file again",
-                code="MMC440",
-            ) from None
-        yield _part(file, handle)
+            part = _part(file, handle)
+        yield part
 
 
 def _part(file: str, handle: Any) -> Part:
@@ -96,7 +100,7 @@ def _part(file: str, handle: Any) -> Part:
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
-            if item.ndim in (1, 2) and 0 not in item.shape[1:]:
+            if item.shape is not None and item.ndim in (1, 2) and 0 not in item.shape[1:]:
                 found[name] = item
             else:
                 skipped.append(f"{name} {item.shape}")

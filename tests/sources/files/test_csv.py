@@ -199,3 +199,17 @@ def test_files_that_disagree_and_headers(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("id\n1\n", encoding="utf-16")
     with pytest.raises(SourceError, match="is UTF-16"):
         look(config(tmp_path / "b.csv"))
+
+
+@pytest.mark.parametrize(
+    ("row", "line"), [(b"1,\xff,3,4", 3), (b"1,\xff", 3), (b'1,"a\n\xfe",3', 3)]
+)
+def test_a_row_that_is_not_utf8_and_too_long(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], row: bytes, line: int
+) -> None:
+    """It is handed over as text by the parser, which would print an error of its own."""
+    (tmp_path / "x.csv").write_bytes(b"a,b,c\n1,2,3\n" + row + b"\n4,5,6\n")
+    with pytest.raises(SourceError, match=rf"x\.csv:{line}: is not UTF-8") as caught:
+        look(config(tmp_path / "x.csv"))
+    assert caught.value.code == "MMC437"
+    assert capfd.readouterr() == ("", "")

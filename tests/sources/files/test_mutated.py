@@ -1,0 +1,119 @@
+"""Files with bytes changed at random: read, or refused with a place. Never a traceback.
+
+The HDF5 file has no text of variable length: where the heap of those is damaged, the HDF5 library
+itself may loop for ever, and nothing in the same process can end that.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mmc.errors import MmcError
+from tests.sources.files.reading import config, look, read
+
+ROWS = 60
+
+
+def _hdf5(path: Path) -> None:
+    chance = np.random.default_rng(3)
+    vectors = chance.standard_normal((ROWS, 4)).astype(np.float32)
+    with h5py.File(path, "w") as file:
+        file["id"] = np.arange(ROWS)
+        file["deep/vectors"] = vectors
+        file.create_dataset("deep/packed", data=vectors, compression="gzip", chunks=(16, 4))
+        file["flag"] = np.arange(ROWS) % 2 == 0
+        file["fixed"] = np.array([b"ab%d" % row for row in range(ROWS)])
+        file.attrs["distance"] = np.bytes_("angular")
+
+
+def _parquet(path: Path) -> None:
+    table = pa.table({"id": range(ROWS), "t": [f"t{row}" for row in range(ROWS)]})
+    pq.write_table(table, path, row_group_size=20)
+
+
+def _npy(path: Path) -> None:
+    np.save(path, np.arange(ROWS * 4, dtype=np.float32).reshape(ROWS, 4))
+
+
+def _csv(path: Path) -> None:
+    lines = ["id,text,n", *(f'{row},"t\u00e9xt, {row}",{row * 7}' for row in range(ROWS))]
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _jsonl(path: Path) -> None:
+    rows = ({"id": row, "v": [row, 0.5], "o": {"a": "\u00e9"}} for row in range(ROWS))
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+
+
+def _fvecs(path: Path) -> None:
+    path.write_bytes(b"".join(struct.pack("<i4f", 4, *[row] * 4) for row in range(ROWS)))
+
+
+FILES: Mapping[str, tuple[Callable[[Path], None], int]] = {
+    "x.h5": (_hdf5, 300),
+    "x.parquet": (_parquet, 40),
+    "x.npy": (_npy, 40),
+    "x.csv": (_csv, 40),
+    "x.jsonl": (_jsonl, 40),
+    "x.fvecs": (_fvecs, 40),
+}
+"""How each is made, and how many are tried in a short run."""
+
+
+def _mutated(data: bytes, chance: random.Random) -> bytes:
+    changed = bytearray(data)
+    for _ in range(chance.choice((1, 1, 2, 4, 16))):
+        at = chance.randrange(len(changed))
+        match chance.randrange(5):
+            case 0:
+                changed[at] ^= 1 << chance.randrange(8)
+            case 1:
+                changed[at] = chance.choice((0, 0xFF, 0x80, 0x7F, chance.randrange(256)))
+            case 2:
+                changed[at : at + 8] = struct.pack("<q", chance.choice((-1, 0, 1 << 40, 1 << 62)))
+            case 3:
+                del changed[at : at + chance.choice((1, 7, 64))]
+            case _:
+                changed[at:at] = chance.randbytes(chance.choice((1, 8)))
+        changed = changed or bytearray(b"\0")
+    return bytes(changed[: chance.randrange(len(changed))] if chance.random() < 0.1 else changed)
+
+
+def _try(folder: Path, name: str, seed: int, number: int) -> int:
+    """Reads mutated files; gives how many were refused."""
+    make, _ = FILES[name]
+    make(folder / name)
+    data, chance, refused = (folder / name).read_bytes(), random.Random(seed), 0
+    for round_ in range(number):
+        (folder / name).write_bytes(_mutated(data, chance))
+        try:
+            options = config(folder / name)
+            read(options, look(options), batch_rows=25)
+        except MmcError as error:
+            assert folder.name in str(error) or name in str(error)
+            refused += 1
+        except Exception as error:
+            raise AssertionError(f"seed {seed}, round {round_}: {error!r}") from error
+    return refused
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_mutated_files_are_read_or_refused(tmp_path: Path, name: str) -> None:
+    assert _try(tmp_path, name, 1, FILES[name][1]) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 104))
+@pytest.mark.parametrize("name", FILES)
+def test_many_mutated_files_are_read_or_refused(tmp_path: Path, name: str, seed: int) -> None:
+    assert _try(tmp_path, name, seed, 1_000) > 0
