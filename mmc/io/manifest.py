@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from mmc.io.names import is_text
 from mmc.paths import stays_below
 from mmc.types import Collection, Index
 
@@ -17,6 +18,7 @@ FORMAT = "mmc-manifest"
 VERSION = 1
 """A reader refuses a newer one."""
 NAME = "manifest.json"
+FORMATS = frozenset({"parquet", "numpy", "json"})
 
 
 class ManifestError(ValueError):
@@ -155,6 +157,8 @@ def parse(text: str) -> Manifest:
             f"format version {version!r}; this mmc reads version {VERSION}",
             "use the mmc that wrote it, or a newer one",
         )
+    if "\\ud" in text.lower() and not is_text(json.dumps(body, ensure_ascii=False)):
+        raise ManifestError("it has half of a surrogate pair, which is no text")
     try:
         made: Manifest = _adapter().validate_python(body)
     except ValidationError as error:
@@ -169,6 +173,8 @@ def _check(manifest: Manifest) -> None:
     names = {entry.name for entry in manifest.collections}
     for entry in manifest.collections:
         _check_path(entry.directory)
+        if entry.format not in FORMATS:
+            raise ManifestError(f"collection {entry.name} has the unknown format {entry.format!r}")
         found = sum(part.rows for part in manifest.parts(entry.name))
         if found != entry.rows:
             raise ManifestError(

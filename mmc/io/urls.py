@@ -169,7 +169,10 @@ def _relative(name: str, folder: str) -> str:
 def exists(url: str, storage: Storage = NO_STORAGE) -> bool:
     """Whether there is a file or folder of that name. Raises SourceError."""
     if is_local(url):
-        return local_path(url).exists()
+        try:
+            return local_path(url).exists()
+        except (OSError, ValueError) as error:  # a name that no file can have
+            raise reading_failed(url, error) from None
     system, path = filesystem(url, storage)
     try:
         return bool(system.exists(path))

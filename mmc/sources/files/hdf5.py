@@ -98,7 +98,10 @@ def _part(file: str, handle: Any) -> Part:
     found: dict[str, Any] = {}
     skipped: list[str] = []
 
-    def visit(name: str, item: Any) -> None:
+    def visit(name: str | bytes, item: Any) -> None:
+        if isinstance(name, bytes):  # so h5py gives one that is not UTF-8
+            shown = name.decode("utf-8", "backslashreplace")
+            raise SourceError(f"{file}: the name {shown} is not UTF-8", code="MMC440")
         if isinstance(item, h5py.Dataset):
             if item.shape is not None and item.ndim in (1, 2) and 0 not in item.shape[1:]:
                 found[name] = item

@@ -61,6 +61,13 @@ def test_damaged_and_empty(tmp_path: Path) -> None:
         look(config(tmp_path / "x.h5"))
 
 
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file[b"caf\xe9"] = np.arange(3)
+    with pytest.raises(SourceError, match=r"the name caf\\xe9 is not UTF-8"):
+        look(config(tmp_path / "x.h5"))
+
+
 def test_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.h5").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "h5py", None)
