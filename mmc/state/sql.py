@@ -48,6 +48,8 @@ _AWAY = frozenset({1040, 1053, 1152, 1205, 1213, 1927, 2002, 2003, 2006, 2013, 2
 """Errors of MySQL and its clients: too many connections, shutting down, cut off, a lock that was
 not given, not reachable, gone.
 """
+
+
 class Access(StrEnum):
     """What a store is opened for. MAKE: also one that is not there yet. What only reads must not
     make one, for a mistyped URL would look like a store without runs, and needs no permission to

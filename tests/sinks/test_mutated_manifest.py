@@ -1,5 +1,5 @@
-"""Manifests with a few values changed at random, as a source and as what a files target finds: read,
-or refused. Never a traceback, and nothing outside of the folder is written, read or removed.
+"""Manifests with a few values changed at random, as a source and as what a files target finds:
+read, or refused. Never a traceback, and nothing outside of the folder is written, read or removed.
 """
 
 from __future__ import annotations
