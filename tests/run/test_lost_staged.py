@@ -57,6 +57,7 @@ def test_only_what_is_still_to_be_imported(
         ledger = Ledger(store.database, run.run, step.id, holder)
         for split in imported:
             ledger.intend(split, [split])
+            ledger.submitted(split, "7")
             ledger.completed(split, 2)
         attempt: Any = SimpleNamespace(
             plan=plan,
