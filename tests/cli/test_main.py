@@ -76,14 +76,14 @@ ARROW = {"numpy", "pyarrow"}
     [
         ("validate spec.yaml where.yaml milvus.yaml", set()),
         ("plan spec.yaml", ARROW),
-        ("plan where.yaml", {*ARROW, "duckdb"}),
+        ("plan where.yaml", ARROW),
         ("plan milvus.yaml", ARROW),
         ("inspect spec.yaml", ARROW),
         ("preview spec.yaml", ARROW),
         ("show plan.json", set()),
         ("plugins", set()),
         ("apply plan.json", {*ARROW, "sqlalchemy"}),
-        ("apply where.yaml --yes", {*ARROW, "duckdb", "sqlalchemy"}),
+        ("apply where.yaml --yes", {*ARROW, "sqlalchemy"}),
         ("status --state sqlite:///there.db", {"sqlalchemy"}),
     ],
 )
