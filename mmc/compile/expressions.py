@@ -90,5 +90,5 @@ def _too_much(limit: Limit) -> Problem:
         )
     return Problem(
         f"this takes over {sqlprocess.MEMORY >> 20} MiB of memory, or is nested too deeply",
-        "repeat, pad, split or list less",
+        "repeat, pad, split or list less; or raise `ulimit -v` where it is low",
     )

@@ -98,7 +98,8 @@ class RowExpressions:
     def _too_much(self, what: str) -> ExpressionFailed:
         return ExpressionFailed(
             f"{self._shown()} would {what}",
-            hint="repeat, pad, split or list less in `expr` and `where`, and plan again",
+            hint="repeat, pad, split or list less in `expr` and `where`, and plan again; or raise"
+            " `ulimit -v` where it is low",
             code="MMC592",
         )
 
