@@ -27,6 +27,23 @@ CASES = sorted(
 SQL = ["repeat(id, 3)", "1 +", "repeat('x', 1000000)", "random()", "(" * 2000, "\0", "id; SELECT 1"]
 
 
+FOUND = [
+    # Facts know of a way to import, and the spec gives no place for the files.
+    (
+        "bulk_into_2_3",
+        "{version: 1, source: {type: milvus1, data: milvus/db/tables}, target: {type: milvus,"
+        " uri: 'http://localhost:19530'}, load: {route: bulk}}",
+    ),
+    (
+        "nullable_arrays_by_import",
+        "{version: 1, source: {type: files, path: rows.parquet}, target: {type: milvus, uri:"
+        " 'http://localhost:19530'}, collections: [{from: rows, fields: [{from: tenant, type:"
+        " varchar(64)}, {from: tags, type: array<int64>(8)}]}]}",
+    ),
+]
+"""What was found by changing more of them: a case, whose facts are used, and a spec."""
+
+
 def _pass(file: Path, facts: Facts) -> bool:
     """Whether the spec of a file has a plan; raises nothing but what is a fault of mmc."""
     loaded = load_spec(file, env={"HOME": "/root"})
@@ -70,6 +87,13 @@ def _try(case: Path, folder: Path, seed: int, number: int) -> int:
 
 def test_mutated_specs_are_planned_or_refused(tmp_path: Path) -> None:
     assert 5 < sum(_try(case, tmp_path, 1, 5) for case in CASES) < 200
+
+
+@pytest.mark.parametrize(("case", "text"), FOUND)
+def test_what_was_found(case: str, text: str, tmp_path: Path) -> None:
+    file = tmp_path / "spec.yaml"
+    file.write_text(text)
+    _pass(file, read_case(CASES[0].parent / case))
 
 
 @pytest.mark.slow
