@@ -81,7 +81,9 @@ class RowExpressions:
             except Exceeded as error:
                 if error.limit is Limit.TIME:
                     raise self._too_long(0) from None
-                raise self._too_much("take too much memory to be read") from None
+                raise self._too_much(
+                    "take too much memory to be read, or is nested too deeply"
+                ) from None
             self._names = known, names
         return batch.select(list(names or known[:1]))
 

@@ -260,7 +260,7 @@ def _answer(request: Request, engine: Engine) -> Any:
                 found = engine.evaluate(batch, expressions, where, types)
                 size = sum(column.nbytes for column in found.columns)
                 return found if size <= RESULT else Limit.MEMORY
-    except (MemoryError, duckdb.OutOfMemoryException, pa.ArrowMemoryError):
+    except (MemoryError, RecursionError, duckdb.OutOfMemoryException, pa.ArrowMemoryError):
         return Limit.MEMORY
     except NotAllowed as problem:
         return Refused(problem.message, problem.hint)

@@ -176,8 +176,16 @@ def test_columns_used() -> None:
     assert SQL.columns("nothing", COLUMNS) == ()
 
 
-def test_what_takes_too_much_memory_is_said() -> None:
-    text = f"list_transform(range(1000000), lambda x: '{'x' * 5000}')::varchar"
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"list_transform(range(1000000), lambda x: '{'x' * 5000}')::varchar",
+        f"CAST(NULL AS {'STRUCT(a ' * 500}INT{')' * 500})::varchar",
+        "CAST(NULL AS STRUCT(a INT[1000][1000][1000]))::varchar",
+    ],
+    ids=["long", "deep", "wide"],
+)
+def test_what_takes_too_much_memory_is_said(text: str) -> None:
     found = Expressions().type(text, COLUMNS)
     assert isinstance(found, Problem) and "over 768 MiB of memory" in found.message
 
