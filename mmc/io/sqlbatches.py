@@ -19,7 +19,7 @@ ROWS = 4096
 """Rows of a part: twice what the engine takes at a time."""
 SECONDS = 30.0
 """Longest time for a batch."""
-TOTAL = 384 << 20
+TOTAL = 256 << 20
 """Most bytes that the expressions may make of one batch."""
 
 
