@@ -88,6 +88,10 @@ def inspect(spec: Spec, *, emit: Emit | None = None) -> Facts:
     from mmc.run.inspect import inspect_source, reach_target
 
     model = spec.model
+    if any(entry.where or any(field.expr for field in entry.fields) for entry in model.collections):
+        from mmc.io import sqlprocess
+
+        sqlprocess.warm()  # it starts while the ends are looked at
     wanted = [entry.from_ for entry in model.collections if entry.from_ is not None]
     sample = Sample(model.sample.rows, model.sample.seed)
     source = inspect_source(spec.source, wanted, sample)

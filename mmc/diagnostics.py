@@ -321,6 +321,10 @@ CODES: dict[str, str] = {
     "MMC582": "part of the collection is not loaded",
     "MMC590": "alias leads to another collection",
     "MMC591": "collection has an alias",
+    "MMC592": "an expression takes too much memory",
+    "MMC593": "an expression takes too long",
+    "MMC594": "an expression or value of the plan cannot be used",
+    "MMC595": "more problems than are shown",
     # 6xx: run
     "MMC600": "null in a field that is not nullable",
     "MMC601": "outside the range of the type",

@@ -20,6 +20,7 @@ exception.
      slower
      |         +-- TargetAway  no server answers, or the connection broke
      +-- RowsRejected           rows.on_error: fail, or more than max_errors       exit 1
+     +-- ExpressionFailed       SQL takes too much memory or time, or may not run  exit 1
      +-- PlanStale              facts differ from the plan's                       exit 4
      +-- StateError             the state store cannot be opened, or is of a newer mmc  exit 1
      |    +-- StateDamaged      a value in it is not as mmc writes it              exit 1
@@ -134,6 +135,10 @@ class TargetAway(TargetBusy):
 
 
 class RowsRejected(MmcError):
+    pass
+
+
+class ExpressionFailed(MmcError):
     pass
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mmc.diagnostics import Diagnostic
+from mmc.errors import SourceChanged
 from mmc.types import Collection, Field, Index, JsonValue
 
 
@@ -82,6 +83,28 @@ class SourceField:
     source_type: str = ""
 
 
+class Locator(dict[str, JsonValue]):
+    """What a plan says of the place of a piece. Asking for what it does not say, or not as a
+    number, raises SourceChanged: a plan may have been changed by hand.
+    """
+
+    def __missing__(self, key: str) -> JsonValue:
+        raise SourceChanged(
+            f"the plan does not say the `{key}` of a piece of the source",
+            hint="plan again: the plan was changed, or made by another mmc",
+        )
+
+    def number(self, key: str) -> int:
+        value = self[key]
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise SourceChanged(
+                f"the plan says {value!r} for the `{key}` of a piece of the source, and it is a"
+                " number",
+                hint="plan again: the plan was changed, or made by another mmc",
+            )
+        return value
+
+
 @dataclass(frozen=True, slots=True)
 class Extent:
     """A re-readable piece of a source: a file's rows, a row group, a run of inverted lists, a byte
@@ -106,6 +129,11 @@ class Extent:
     bytes: int
     cuttable: bool = False
     partition: str = ""
+
+    @property
+    def place(self) -> Locator:
+        """The locator by its keys."""
+        return Locator(self.locator)
 
 
 @dataclass(frozen=True, slots=True)

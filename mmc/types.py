@@ -201,11 +201,20 @@ def _bound(value: int | None, least: int, most: int, missing: str) -> None:
         raise TypeSyntaxError(f"{value} is outside {least}..{most}", missing)
 
 
+MAX_COMPARED = 2_000
+"""Most known words that a wrong one is compared with."""
+
+
 def nearest(word: str, known: Iterator[str] | tuple[str, ...] | list[str]) -> str | None:
-    """The known word closest to `word`, or None when nothing is close."""
+    """The known word closest to `word`, or None when nothing is close, or there are too many to
+    compare each wrong word with each.
+    """
     import difflib
 
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    words = list(known)
+    if len(words) > MAX_COMPARED:
+        return None
+    found = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     return found[0] if found else None
 
 

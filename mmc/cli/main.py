@@ -157,6 +157,10 @@ def run(args: list[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return 1
+    except MemoryError:
+        click.echo("error: there is not enough memory", err=True)
+        click.echo("  = hint: raise `ulimit -v`, or give load.workers: 1 in the spec", err=True)
+        return 1
     except (click.Abort, KeyboardInterrupt):
         return 128 + signal.SIGINT
     return code if isinstance(code, int) else 0

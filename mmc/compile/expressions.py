@@ -1,99 +1,94 @@
 """Checks SQL expressions and conditions of a spec over an empty table, and finds the type they
 give.
 
-Pure: nothing is read or written. The only module of `compile` that asks the SQL engine.
+Pure in what it answers: the engine runs in a process of its own, which may take so much memory and
+time and no more. The only module of `compile` that asks it.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-import pyarrow as pa
+from mmc.io import sqlprocess
+from mmc.io.sqlprocess import Exceeded, Limit, TypeOf
+from mmc.io.sqltyping import Problem, Typed
 
-from mmc.io.arrow import arrow_text, data_type
-from mmc.io.sql import Engine, readable_type
-from mmc.io.sqltree import NotAllowed, columns_of, parse
-from mmc.types import ArrowType
+__all__ = ["Expressions", "Problem"]
 
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why an expression cannot be planned. `position` is an index into its text, when known."""
-
-    message: str
-    hint: str = ""
-    position: int | None = None
+SECONDS = 10.0
+"""Longest time for one expression."""
+ALL_SECONDS, EACH_SECONDS = 20.0, 0.1
+"""Longest time for all: so much, and so much more for each."""
 
 
-def expression_type(expr: str, columns: Mapping[str, str]) -> str | Problem:
-    """The type that an expression gives, as `ArrowType` text.
+class Expressions:
+    """The expressions of one spec. Each is asked for once, and all of them have a time together."""
 
-    Args:
-        columns: source columns and their `ArrowType` texts.
-    """
-    found = _evaluate(expr, columns)
-    if isinstance(found, Problem):
+    def __init__(self) -> None:
+        self._left = ALL_SECONDS
+        self._known: dict[tuple[str, tuple[tuple[str, str], ...]], Typed | Problem] = {}
+
+    def type(self, expr: str, columns: Mapping[str, str]) -> str | Problem:
+        """The type that an expression gives, as `ArrowType` text.
+
+        Args:
+            columns: source columns and their `ArrowType` texts.
+        """
+        found = self._find(expr, columns)
+        if isinstance(found, Problem):
+            return found
+        if found.unusable:
+            return Problem(
+                f"the expression gives {found.unusable}", "wrap it in CAST(... AS <type>)"
+            )
+        return found.arrow
+
+    def condition(self, where: str, columns: Mapping[str, str]) -> Problem | None:
+        """Why a row filter cannot be planned; None when it can."""
+        found = self._find(where, columns)
+        if isinstance(found, Problem):
+            return found
+        if found.arrow != "bool":
+            return Problem(
+                f"a condition is true or false, this gives {found.arrow}",
+                "compare it, such as `price > 0`",
+            )
+        return None
+
+    def columns(self, expr: str, columns: Mapping[str, str]) -> tuple[str, ...]:
+        """The source columns that an expression reads, in source order; none when it has a
+        problem.
+        """
+        found = self._find(expr, columns)
+        return () if isinstance(found, Problem) else found.columns
+
+    def _find(self, text: str, columns: Mapping[str, str]) -> Typed | Problem:
+        key = text, tuple(columns.items())
+        if key not in self._known:
+            self._known[key] = self._ask(text, columns)
+        return self._known[key]
+
+    def _ask(self, text: str, columns: Mapping[str, str]) -> Typed | Problem:
+        self._left += EACH_SECONDS
+        if self._left <= EACH_SECONDS:
+            return Problem("not looked at, because the expressions before it took too long")
+        began = time.monotonic()
+        try:
+            found: Typed | Problem = sqlprocess.ask(TypeOf(text, columns), min(SECONDS, self._left))
+        except Exceeded as error:
+            return _too_much(error.limit)
+        finally:
+            self._left -= time.monotonic() - began
         return found
-    if pa.types.is_dictionary(found):
-        found = found.value_type
-    text = arrow_text(found)
-    if reason := _unusable(found):
-        return Problem(f"the expression gives {reason}", "wrap it in CAST(... AS <type>)")
-    return text
 
 
-def check_condition(where: str, columns: Mapping[str, str]) -> Problem | None:
-    """Why a row filter cannot be planned; None when it can."""
-    found = _evaluate(where, columns)
-    if isinstance(found, Problem):
-        return found
-    if not pa.types.is_boolean(found):
+def _too_much(limit: Limit) -> Problem:
+    if limit is Limit.TIME:
         return Problem(
-            f"a condition is true or false, this gives {arrow_text(found)}",
-            "compare it, such as `price > 0`",
+            f"the value of this was not known within {SECONDS:.0f} s", "compute less in it"
         )
-    return None
-
-
-def columns_used(expr: str, columns: Mapping[str, str]) -> tuple[str, ...]:
-    """The source columns that an expression reads, in source order; none when it has a problem."""
-    try:
-        return columns_of([parse(expr)], list(columns))
-    except NotAllowed:
-        return ()
-
-
-def _evaluate(text: str, columns: Mapping[str, str]) -> pa.DataType | Problem:
-    try:
-        used = columns_of([parse(text)], list(columns))
-    except NotAllowed as problem:
-        return Problem(problem.message, problem.hint, problem.position)
-    import duckdb
-
-    try:
-        fields = [(name, readable_type(data_type(ArrowType.parse(columns[name])))) for name in used]
-        # Without columns the value is one for all rows, so one row shows whether it fails.
-        rows: list[dict[str, object]] = [] if used else [{}]
-        batch = pa.RecordBatch.from_pylist(rows, schema=pa.schema(fields or [("", pa.null())]))
-        found = Engine().evaluate(batch, [text])
-    except (duckdb.Error, ValueError) as error:
-        first, *rest = str(error).split("\n")
-        hint = next((line for line in rest if line.startswith("Did you mean")), "")
-        return Problem(first, hint)
-    if found.failures:
-        return Problem(f"this fails for every row: {found.failures[0].reason}")
-    return found.columns[0].type
-
-
-def _unusable(type_: pa.DataType) -> str:
-    """Name of a type that no cast takes, or ""."""
-    if pa.types.is_null(type_):
-        return "null in every row"
-    if pa.types.is_interval(type_):
-        return "an interval"
-    if pa.types.is_struct(type_) and not type_.num_fields:
-        return "nothing"
-    if pa.types.is_union(type_):
-        return "a union"
-    return ""
+    return Problem(
+        f"this takes over {sqlprocess.MEMORY >> 20} MiB of memory, or is nested too deeply",
+        "repeat, pad, split or list less; or raise `ulimit -v` where it is low",
+    )

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from mmc.casts.kinds import TEXT
 from mmc.compile.draft import CollectionDraft, Draft, FieldDraft, Path
-from mmc.compile.expressions import Problem, check_condition, columns_used, expression_type
+from mmc.compile.expressions import Expressions, Problem
 from mmc.compile.resolve import milvus_name
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import SourceField
@@ -21,12 +21,15 @@ from mmc.types import DYNAMIC_FIELD, nearest
 
 def map_fields(draft: Draft) -> Draft:
     findings: list[Diagnostic] = []
-    collections = tuple(_map_one(draft, collection, findings) for collection in draft.collections)
+    sql = Expressions()
+    collections = tuple(
+        _map_one(draft, collection, sql, findings) for collection in draft.collections
+    )
     return replace(draft, collections=collections).say(findings)
 
 
 def _map_one(
-    draft: Draft, collection: CollectionDraft, findings: list[Diagnostic]
+    draft: Draft, collection: CollectionDraft, sql: Expressions, findings: list[Diagnostic]
 ) -> CollectionDraft:
     spec, source = collection.spec, collection.source
     columns = {field.name: field for field in source.fields}
@@ -55,7 +58,7 @@ def _map_one(
             )
             replaced.setdefault(column, []).append(field)
             continue
-        made_field = _made(draft, at, entry, types, findings)
+        made_field = _made(draft, at, entry, types, sql, findings)
         if made_field is not None:
             made.append(made_field)
     own_key = any(entry.primary_key or entry.auto_id for entry in spec.fields)
@@ -89,10 +92,10 @@ def _map_one(
     _refuse_twice(draft, fields, findings)
     where = spec.where or ""
     if where:
-        problem = check_condition(where, types)
+        problem = sql.condition(where, types)
         if problem is not None:
             findings.append(_problem(draft, (*collection.at, "where"), problem, "MMC336"))
-    used = _used(fields, rest, where, types, bad=any(f.is_error for f in findings))
+    used = _used(fields, rest, where, types, sql, bad=any(f.is_error for f in findings))
     return replace(
         collection,
         fields=tuple(fields),
@@ -117,6 +120,7 @@ def _made(
     at: Path,
     entry: FieldSpec,
     types: dict[str, str],
+    sql: Expressions,
     findings: list[Diagnostic],
 ) -> FieldDraft | None:
     """A field from an expression, a constant, or the target's own counter."""
@@ -126,7 +130,7 @@ def _made(
     if entry.expr is None:
         null = entry.constant is None
         return FieldDraft(to, at, entry, is_constant=True, constant=entry.constant, nullable=null)
-    found = expression_type(entry.expr, types)
+    found = sql.type(entry.expr, types)
     if isinstance(found, Problem):
         findings.append(_problem(draft, (*at, "expr"), found, "MMC335"))
         return None
@@ -211,6 +215,7 @@ def _used(
     rest: list[RestColumn],
     where: str,
     types: dict[str, str],
+    sql: Expressions,
     *,
     bad: bool,
 ) -> set[str]:
@@ -220,5 +225,5 @@ def _used(
         return used
     for expression in [where, *(field.expr for field in fields)]:
         if expression:
-            used |= set(columns_used(expression, types))
+            used |= set(sql.columns(expression, types))
     return used

@@ -49,8 +49,10 @@ def choose_route(draft: Draft) -> Draft:
                 ("target",),
             )
         )
-    if target.no_import is not None:
+    if target.no_import is not None or load.staging is None:
+        # Saved facts may know of a way that this spec does not give.
         draft = replace(draft, facts=replace(draft.facts, bulk=None))
+    if target.no_import is not None:
         findings += _no_import(draft, target.no_import)
     elif load.route == "bulk" and draft.facts.bulk is None and not able.whole_files:
         findings.append(_no_bulk(draft, target))

@@ -99,6 +99,8 @@ def _copy(step: CopySplits) -> Iterator[tuple[str, str]]:
         yield step.id, "the collection has no primary key, or more than one"
     if any(name not in names for name in mapped) or len(set(mapped)) != len(mapped):
         yield step.id, "the mappings are not those of the collection's fields"
+    elif missing := sorted(set(names) - set(mapped)):
+        yield step.id, f"nothing says what field {missing[0]!r} is made of"
     for mapping in step.mappings:
         yield from _mapping(step, mapping)
     for column in step.rest:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from mmc.casts import Refused, choose
+from mmc.errors import ExpressionFailed
 from mmc.io.arrow import arrow_type, canonical_type
 from mmc.plan.model import Mapping
 from mmc.run.kernels import convert
@@ -39,13 +40,21 @@ def column(mapping: Mapping) -> Column:
     """Compiles a mapping.
 
     Raises:
-        ValueError: a constant or default does not fit the field, or the field cannot be normalised.
+        ExpressionFailed: a constant or default does not fit the field, or the field cannot be
+            normalised.
     """
     target = mapping.field.type
-    if mapping.normalize and target.kind not in _NORMALIZED:
-        raise ValueError(f"{target} cannot be normalised")
-    constant = one_value(mapping.constant, target) if mapping.is_constant else None
-    default = None if mapping.default is None else one_value(mapping.default, target)
+    try:
+        if mapping.normalize and target.kind not in _NORMALIZED:
+            raise ValueError(f"{target} cannot be normalised")
+        constant = one_value(mapping.constant, target) if mapping.is_constant else None
+        default = None if mapping.default is None else one_value(mapping.default, target)
+    except ValueError as error:
+        raise ExpressionFailed(
+            f"{mapping.field.name}: {error}",
+            hint="plan again: the plan was changed, or made by another mmc",
+            code="MMC594",
+        ) from None
 
     def make(array: pa.Array | None, rows: int) -> Casted:
         if constant is not None:

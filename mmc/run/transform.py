@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from mmc.errors import SourceChanged
 from mmc.io.arrow import Flaw, arrow_text, canonical_schema, data_type, flaws_of, origin_of
-from mmc.io.sql import Engine, Evaluated
+from mmc.io.sql import Evaluated
+from mmc.io.sqlbatches import RowExpressions
 from mmc.plan.model import CopySplits, Mapping
 from mmc.run.columns import Column, column
 from mmc.run.kernels.faults import EXPRESSION, FLAW, Fault, Positions
@@ -71,7 +72,11 @@ class Transform:
         if self._rest is not None:
             self._announced |= {column.source: column.arrow for column in step.rest}
         self._json_bytes = step.json_bytes
-        self._engine = Engine() if self._where or self._expressions else None
+        self._sql = (
+            RowExpressions(self._expressions, self._where, self._types)
+            if self._where or self._expressions
+            else None
+        )
         self._checked: pa.Schema | None = None
 
     def __call__(self, batch: pa.RecordBatch) -> Transformed:
@@ -79,6 +84,7 @@ class Transform:
 
         Raises:
             SourceChanged: a column is missing or has not the type that the plan says.
+            ExpressionFailed: the SQL takes too much memory or time.
         """
         self._check(batch)
         evaluated = self._evaluate(batch)
@@ -108,9 +114,7 @@ class Transform:
         self._checked = batch.schema
 
     def _evaluate(self, batch: pa.RecordBatch) -> Evaluated:
-        if self._engine is None:
-            return Evaluated(None, ())
-        return self._engine.evaluate(batch, self._expressions, self._where, self._types)
+        return Evaluated(None, ()) if self._sql is None else self._sql.evaluate(batch)
 
     def _columns(
         self, batch: pa.RecordBatch, evaluated: Evaluated, rows: int
@@ -181,7 +185,7 @@ class Transform:
 
     def _uses(self, column: str) -> bool:
         """Whether a flaw in a source column makes a row bad here: SQL may look at any of them."""
-        return self._engine is not None or column in self._announced
+        return self._sql is not None or column in self._announced
 
     def _field_of(self, column: str) -> str:
         fields = (mapping.field.name for mapping, _ in self._mappings if mapping.source == column)

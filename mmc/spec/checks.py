@@ -41,7 +41,12 @@ from mmc.types import (
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A spec under check: `source` and `target` are None when their own models refused them."""
+    """A spec under check.
+
+    Attributes:
+        source, target: None when their own models refused them.
+        broken: parts that were refused before, and all that they are parts of.
+    """
 
     model: SpecModel
     source: BaseModel | None
@@ -52,7 +57,7 @@ class Draft:
         """Whether something at or below the path was refused, so that what is missing there is no
         news.
         """
-        return any(broken[: len(path)] == path for broken in self.broken)
+        return path in self.broken
 
     def fields(self) -> Iterator[tuple[Path, FieldSpec, CollectionSpec]]:
         for i, collection in enumerate(self.model.collections):

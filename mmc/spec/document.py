@@ -114,6 +114,7 @@ class _Builder:
         self.found: list[Diagnostic] = []
         self.broken: set[Path] = set()
         self.aliased = 0
+        self.too_many = False
 
     def refuse(
         self,
@@ -162,7 +163,8 @@ class _Builder:
     def expand(self, node: Node, path: Path, *, inside_alias: bool) -> JsonValue:
         target = self.targets.get(node.start)
         if target is None or self.aliased > MAX_ALIASED or len(path) > MAX_DEPTH:
-            if target is not None and not any(d.code == "MMC112" for d in self.found):
+            if target is not None and not self.too_many:
+                self.too_many = True
                 message = f"aliases add more than {MAX_ALIASED:,} values"
                 self.refuse(
                     "MMC112", message, node, path, hint="write the values out, or use fewer"

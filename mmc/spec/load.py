@@ -34,6 +34,9 @@ from mmc.types import JsonValue
 FindModel: TypeAlias = Callable[[str, str], type[BaseModel] | None]
 """(kind, type) -> the model of a plug-in's endpoint; kind is "source" or "target"."""
 
+MAX_SHOWN = 1_000
+"""Most diagnostics of one spec."""
+
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -136,7 +139,7 @@ def parse_spec(
     spec = check.run()
     found = [*document.diagnostics, *rendered.diagnostics, *map(check.place, check.found)]
     diagnostics = _finish(_leveled(found, check.levels), check.secrets)
-    return Loaded(None if any(d.is_error for d in diagnostics) else spec, diagnostics)
+    return Loaded(None if any(d.is_error for d in diagnostics) else spec, _bounded(diagnostics))
 
 
 def _leveled(diagnostics: Iterable[Diagnostic], levels: Mapping[str, str]) -> Iterator[Diagnostic]:
@@ -156,6 +159,28 @@ def _finish(diagnostics: Iterable[Diagnostic], secret_lines: set[int]) -> tuple[
     return tuple(
         sorted(shown, key=lambda d: (d.span.line, d.span.column) if d.span else (1 << 40, 0))
     )
+
+
+def _bounded(diagnostics: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+    """As many as a person reads, errors before others, and how many there are more."""
+    if len(diagnostics) <= MAX_SHOWN:
+        return diagnostics
+    places = sorted(range(len(diagnostics)), key=lambda at: not diagnostics[at].is_error)
+    kept = [diagnostics[at] for at in sorted(places[:MAX_SHOWN])]
+    left = [diagnostics[at] for at in places[MAX_SHOWN:]]
+    errors = sum(1 for diagnostic in left if diagnostic.is_error)
+    more = Diagnostic(
+        "MMC595",
+        f"at least {len(left):,} more problems, {errors:,} of them errors",
+        Severity.ERROR if errors else Severity.NOTE,
+        hint="mend those above, and check again",
+    )
+    return (*kept, more)
+
+
+def _with_parents(paths: Iterable[Path]) -> frozenset[Path]:
+    """The paths and all above them."""
+    return frozenset(path[:length] for path in paths for length in range(len(path) + 1))
 
 
 class _Check:
@@ -179,6 +204,8 @@ class _Check:
         known = sources is SOURCES and targets is TARGETS
         schema = strict() if known else generate(templates=False, sources=sources, targets=targets)
         self.take(structure.check(data, schema))
+        if len(self.found) >= structure.MOST:
+            return None
         pruned = structure.prune(data, sorted(self.culprits, key=len, reverse=True))
         assert isinstance(pruned, dict)
         model = self.build(SpecModel, {"version": 1, **pruned, "source": None, "target": None}, ())
@@ -187,7 +214,7 @@ class _Check:
         if not isinstance(model, SpecModel):
             return None
         self.levels = model.lint
-        draft = Draft(model, source, target, frozenset(self.broken))
+        draft = Draft(model, source, target, _with_parents(self.broken))
         self.take([finding for check in CHECKS for finding in check(draft)])
         if source is None or target is None or self.failed():
             return None

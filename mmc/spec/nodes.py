@@ -18,6 +18,8 @@ from mmc.spec.patterns import SECRET_KEY, SECRET_LINE, SECRET_REF, URL_CREDENTIA
 if TYPE_CHECKING:
     from ruamel.yaml.error import YAMLError
 
+MAX_LINE = 2_000
+"""Longest line that is shown: a spec may be one line, and every finding holds its own."""
 MAX_DEPTH = 48
 """Deepest nesting of lists and mappings."""
 
@@ -34,6 +36,8 @@ class Lines:
     file: str
     starts: list[int] = field(init=False)
     hidden: set[int] = field(default_factory=set)
+    looked_at: dict[int, tuple[str, bool]] = field(default_factory=dict)
+    """Line -> its text, and whether it may be shown by its look: a line may have many spans."""
 
     def __post_init__(self) -> None:
         self.starts = [0, *(match.end() for match in re.finditer(r"\r\n|\n|\r", self.text))]
@@ -50,18 +54,22 @@ class Lines:
     def hide(self, start: int, end: int) -> None:
         self.hidden.update(range(self.line_of(start), self.line_of(max(start, end - 1)) + 1))
 
+    def look_at(self, number: int) -> tuple[str, bool]:
+        if number not in self.looked_at:
+            text = self.line(number)
+            short = len(text) <= MAX_LINE
+            harmless = short and not SECRET_LINE.search(text) and not URL_CREDENTIALS.search(text)
+            self.looked_at[number] = text, harmless
+        return self.looked_at[number]
+
     def span(self, start: int, end: int) -> Span:
         """The span of text[start:end], cut at the end of its first line."""
         start = min(start, len(self.text))
         number = self.line_of(start)
-        text = self.line(number)
+        text, harmless = self.look_at(number)
         column = min(start - self.starts[number], len(text))
         stop = min(end - self.starts[number], len(text.rstrip()))
-        shown = (
-            number not in self.hidden
-            and not SECRET_LINE.search(text)
-            and not URL_CREDENTIALS.search(text)
-        )
+        shown = harmless and number not in self.hidden
         return Span(
             self.file, number + 1, column + 1, max(stop, column + 1) + 1, text if shown else ""
         )

@@ -78,6 +78,8 @@ def _head(text: str, width: int) -> str:
 
 
 def _width(text: str) -> int:
+    if text.isascii():
+        return len(text)
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in text
@@ -89,6 +91,8 @@ def _clean(text: str) -> str:
     terminal.
     """
     text = text.replace("\t", " " * TAB)
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(
         c if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else "?" for c in text
     )

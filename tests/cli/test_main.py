@@ -76,14 +76,14 @@ ARROW = {"numpy", "pyarrow"}
     [
         ("validate spec.yaml where.yaml milvus.yaml", set()),
         ("plan spec.yaml", ARROW),
-        ("plan where.yaml", {*ARROW, "duckdb"}),
+        ("plan where.yaml", ARROW),
         ("plan milvus.yaml", ARROW),
         ("inspect spec.yaml", ARROW),
         ("preview spec.yaml", ARROW),
         ("show plan.json", set()),
         ("plugins", set()),
         ("apply plan.json", {*ARROW, "sqlalchemy"}),
-        ("apply where.yaml --yes", {*ARROW, "duckdb", "sqlalchemy"}),
+        ("apply where.yaml --yes", {*ARROW, "sqlalchemy"}),
         ("status --state sqlite:///there.db", {"sqlalchemy"}),
     ],
 )
@@ -431,3 +431,14 @@ def test_fmt_check_and_stdin(folder: Path, capsys: pytest.CaptureFixture[str]) -
         text=True,
     )
     assert done.returncode == 0 and "version: 1" in done.stdout
+
+
+def test_a_command_without_memory_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("mmc.api.check_spec", fail)
+    assert run(["validate", str(Path(__file__))]) == 1
+    assert capsys.readouterr().err.startswith("error: there is not enough memory")

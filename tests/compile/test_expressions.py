@@ -5,7 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from mmc.compile.expressions import Problem, check_condition, columns_used, expression_type
+from mmc.compile import expressions
+from mmc.compile.expressions import Expressions, Problem
 from mmc.io.arrow import data_type
 from mmc.io.sql import Engine
 from mmc.types import ArrowType
@@ -26,6 +27,9 @@ COLUMNS = {
     "_id": "string",
     "größe": "int32",
 }
+
+
+SQL = Expressions()
 
 
 @pytest.mark.parametrize(
@@ -65,7 +69,7 @@ COLUMNS = {
     ],
 )
 def test_the_type_of_an_expression(text: str, type_: str) -> None:
-    assert expression_type(text, COLUMNS) == type_
+    assert SQL.type(text, COLUMNS) == type_
 
 
 @pytest.mark.parametrize("text", ["id + 1", "half", "v", "tag", "seen", "part", "m", "amount"])
@@ -75,7 +79,7 @@ def test_the_type_at_run_time_is_the_one_announced(text: str) -> None:
         type_ = data_type(ArrowType.parse(arrow))
         fields[name] = pa.dictionary(pa.int8(), type_) if name == "tag" else type_
     batch = pa.RecordBatch.from_pylist([{}, {}], schema=pa.schema(fields))
-    announced = expression_type(text, COLUMNS)
+    announced = SQL.type(text, COLUMNS)
     assert isinstance(announced, str)
     wanted = data_type(ArrowType.parse(announced))
     (column,) = Engine().evaluate(batch, [text]).columns
@@ -136,7 +140,7 @@ def test_the_type_at_run_time_is_the_one_announced(text: str) -> None:
 def test_what_is_no_expression_over_one_row(
     text: str, message: str, hint: str, position: int | None
 ) -> None:
-    found = expression_type(text, COLUMNS)
+    found = SQL.type(text, COLUMNS)
     assert isinstance(found, Problem), found
     assert message in found.message and hint in found.hint
     if position is not None:
@@ -145,28 +149,61 @@ def test_what_is_no_expression_over_one_row(
 
 def test_columns_that_differ_in_case_only() -> None:
     columns = {"A": "int64", "a": "string", "bB": "int64", "Bb": "int64"}
-    assert expression_type("a", columns) == "string"
-    assert expression_type("A", columns) == "int64"
-    both = expression_type('"A" || "a"', columns)
+    assert SQL.type("a", columns) == "string"
+    assert SQL.type("A", columns) == "int64"
+    both = SQL.type('"A" || "a"', columns)
     assert isinstance(both, Problem) and "differ in case only" in both.message
-    unsure = expression_type("bb", columns)
+    unsure = SQL.type("bb", columns)
     assert isinstance(unsure, Problem) and "`bB`, `Bb`" in unsure.message
 
 
 def test_conditions() -> None:
-    assert check_condition("price > 0 AND title = 'x'", COLUMNS) is None
-    assert check_condition("TRUE", COLUMNS) is None
-    number = check_condition("price", COLUMNS)
+    assert SQL.condition("price > 0 AND title = 'x'", COLUMNS) is None
+    assert SQL.condition("TRUE", COLUMNS) is None
+    number = SQL.condition("price", COLUMNS)
     assert number is not None and "this gives double" in number.message
-    unknown = check_condition("prise > 0", COLUMNS)
+    unknown = SQL.condition("prise > 0", COLUMNS)
     assert unknown is not None and "`price`" in unknown.hint
-    text = check_condition("price > 'x", COLUMNS)
+    text = SQL.condition("price > 'x", COLUMNS)
     assert text is not None and text.message.startswith("not SQL")
 
 
 def test_columns_used() -> None:
-    assert columns_used("title || id || part.x", COLUMNS) == ("id", "Title", "part")
-    assert columns_used("list_transform(list, lambda id: id + 1)", COLUMNS) == ("list",)
-    assert columns_used("list_transform(list, lambda x: x + id)", COLUMNS) == ("id", "list")
-    assert columns_used("1 + 1", COLUMNS) == ()
-    assert columns_used("nothing", COLUMNS) == ()
+    assert SQL.columns("title || id || part.x", COLUMNS) == ("id", "Title", "part")
+    assert SQL.columns("list_transform(list, lambda id: id + 1)", COLUMNS) == ("list",)
+    assert SQL.columns("list_transform(list, lambda x: x + id)", COLUMNS) == ("id", "list")
+    assert SQL.columns("1 + 1", COLUMNS) == ()
+    assert SQL.columns("nothing", COLUMNS) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"list_transform(range(1000000), lambda x: '{'x' * 5000}')::varchar",
+        f"CAST(NULL AS {'STRUCT(a ' * 500}INT{')' * 500})::varchar",
+        "CAST(NULL AS STRUCT(a INT[1000][1000][1000]))::varchar",
+    ],
+    ids=["long", "deep", "wide"],
+)
+def test_what_takes_too_much_memory_is_said(text: str) -> None:
+    found = Expressions().type(text, COLUMNS)
+    assert isinstance(found, Problem) and "over 768 MiB of memory" in found.message
+
+
+def test_what_takes_too_long_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert SQL.type("id", COLUMNS) == "int64"  # the process is there
+    monkeypatch.setattr(expressions, "SECONDS", 0.2)
+    minutes = (
+        f"list_transform(range(1000000), lambda x: levenshtein('{'x' * 1000}', '{'y' * 999}'))"
+    )
+    found = Expressions().type(minutes, COLUMNS)
+    assert isinstance(found, Problem) and "was not known within" in found.message
+    monkeypatch.undo()
+    assert SQL.type("id + 3", COLUMNS) == "int64"  # by another process
+
+
+def test_all_expressions_have_a_time_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expressions, "ALL_SECONDS", 0.0)
+    monkeypatch.setattr(expressions, "EACH_SECONDS", 0.0)
+    found = Expressions().type("id", COLUMNS)
+    assert isinstance(found, Problem) and "not looked at" in found.message

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,49 +16,15 @@ import pytest
 from mmc.errors import SpecInvalid
 from mmc.plan import codec
 from mmc.plan.tree import plan_lines
+from tests.mutations import change
 
 PLANS = sorted((Path(__file__).parents[1] / "cases" / "compile").glob("*/plan.json"))
-VALUES: list[Any] = [
-    *(None, True, 0, -1, 2**70, 1.5, -0.0, "", "../x", "\x1b[2J", "a" * 300, [], {}, [None], [[]]),
-    *(
-        "\ud800",
-        "\0",
-        "int64",
-        "float_vector(0)",
-        "float_vector(99999999999)",
-        "list<",
-        "NaN",
-        "\u202e",
-    ),
-]
-
-
-def _paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    if at:
-        yield at
-    if isinstance(value, dict):
-        for key in value:
-            yield from _paths(value[key], (*at, key))
-    elif isinstance(value, list):
-        for number in range(min(len(value), 4)):
-            yield from _paths(value[number], (*at, number))
 
 
 def _mutated(text: str, key: str, chance: random.Random) -> tuple[str, list[Any]]:
     """The text with one or two values changed or left out, and sealed anew; and where."""
     body = json.loads(text)
-    places = [chance.choice(list(_paths(body[key]))) for _ in range(chance.choice((1, 1, 2)))]
-    for *before, last in places:
-        value = body[key]
-        try:
-            for step in before:
-                value = value[step]
-            if isinstance(value, dict) and chance.random() < 0.15:
-                value.pop(last, None)
-            else:
-                value[last] = chance.choice(VALUES)
-        except (KeyError, IndexError, TypeError):
-            continue  # the first change took the place of the second away
+    places = change(body[key], chance)
     with suppress(UnicodeEncodeError):
         body["digest"] = codec.digest(body[key])
     return json.dumps(body), places

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmc.casts import Refused, choose
-from mmc.errors import SourceChanged
+from mmc.errors import ExpressionFailed, SourceChanged
 from mmc.io.arrow import Origin, arrow_text, canonical_schema, with_origin
 from mmc.plan.model import CopySplits, Mapping, RestColumn
 from mmc.run.transform import Transform, Transformed
@@ -217,7 +217,7 @@ def test_a_value_that_does_not_fit_gets_no_default() -> None:
 def test_a_constant_that_does_not_fit_is_refused_before_any_row() -> None:
     for type_, value in (("int8", 300), ("varchar(1)", "é"), ("int64", "x"), ("bool", 1)):
         field = Field("k", FieldType.parse(type_))
-        with pytest.raises(ValueError, match="does not go into"):
+        with pytest.raises(ExpressionFailed, match="does not go into"):
             Transform(step(Mapping(field, is_constant=True, constant=value)))
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from mmc.diagnostics import Span
 from mmc.errors import PluginMissing
 from mmc.spec.endpoints import FilesSource, MilvusTarget
-from mmc.spec.load import Loaded, Spec, load_spec, parse_spec
+from mmc.spec.load import MAX_SHOWN, Loaded, Spec, load_spec, parse_spec
 from mmc.spec.models import Model, Secret
 
 SMALL = """\
@@ -365,3 +365,35 @@ def test_what_is_no_secret_in_storage(storage: dict[str, Any]) -> None:
     }
     loaded = parse_spec(json.dumps(spec))
     assert loaded.spec is not None, loaded.diagnostics
+
+
+HEAD = "version: 1\nsource: {type: files, path: a.parquet}\ntarget: {type: files, url: out/}\n"
+
+
+def test_a_thousand_problems_are_shown_errors_first_and_the_others_counted() -> None:
+    fields = "".join(f"      - {{to: f{n}, index: {{type: HNWS{n}}}}}\n" for n in range(1100))
+    wrong = "".join(f"      - {{to: g{n}, tpye: int64}}\n" for n in range(1100))
+    found = parse_spec(f"{HEAD}collections:\n  - fields:\n{fields}{wrong}").diagnostics
+    assert len(found) == MAX_SHOWN + 1
+    assert {one.code for one in found[:-1]} == {"MMC201"}
+    assert found[-1].code == "MMC595" and found[-1].is_error
+    assert found[-1].message == "at least 1,200 more problems, 100 of them errors"
+
+
+def test_a_thousand_warnings_do_not_make_a_spec_wrong() -> None:
+    fields = "".join(f"      - {{to: f{n}, index: {{type: HNWS{n}}}}}\n" for n in range(1100))
+    loaded = parse_spec(f"{HEAD}collections:\n  - fields:\n{fields}")
+    assert loaded.spec is not None and len(loaded.diagnostics) == MAX_SHOWN + 1
+    assert not loaded.diagnostics[-1].is_error
+
+
+def test_of_more_structural_errors_than_are_looked_for_a_number_is_said() -> None:
+    loaded = parse_spec(f"{HEAD}collections: [{'1, ' * 12_000}1]")
+    assert loaded.spec is None and len(loaded.diagnostics) == MAX_SHOWN + 1
+    assert "at least 9,000 more" in loaded.diagnostics[-1].message
+
+
+def test_a_line_longer_than_a_person_reads_is_not_carried_along() -> None:
+    long = f"collections: [{', '.join(['{tpye: 1}'] * 300)}]"
+    found = parse_spec(f"{HEAD}{long}\nrset: 1\n").diagnostics
+    assert {one.span.text for one in found if one.span} == {"", "rset: 1"}

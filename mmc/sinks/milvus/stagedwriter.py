@@ -44,8 +44,8 @@ class InPlaceWriter:
     def __init__(
         self, place: StagingPlace, step: CopySplits, split: Split, dialect: Dialect
     ) -> None:
-        (self._path,) = {str(dict(piece.locator)["path"]) for piece in split.pieces}
-        self._sha256 = str(dict(split.pieces[0].locator).get("sha256", ""))
+        (self._path,) = {str(piece.place["path"]) for piece in split.pieces}
+        self._sha256 = str(split.pieces[0].place.get("sha256", ""))
         assert step.layout is not None
         self._format = step.layout.format
         self._place, self._collection, self._dialect = place, step.collection, dialect

@@ -54,7 +54,7 @@ def _pieces(path: str, plan: Plan) -> list[tuple[Mapping[str, object], int]]:
     made: list[tuple[Mapping[str, object], int]] = []
     for copy in plan.copies:
         for piece in (piece for split in copy.splits for piece in split.pieces):
-            locator = dict(piece.locator)
+            locator = piece.place
             if locator.get("method") != SEQ_NO:
                 raise _refused(path, "does not read by sequence numbers, so it has no end")
             made.append((locator, piece.stop))

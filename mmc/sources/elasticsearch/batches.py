@@ -32,7 +32,7 @@ def batches_of(
         SourceBusy: it cannot be read now, or an answer is cut off, or another's: sequence numbers
             rise, so that a page which a cache gives twice is not counted for the one it replaces.
     """
-    locator = dict(piece.locator)
+    locator = piece.place
     place = Place.of(locator)
     known = {column.path: column for column in columns_of(locator)}
     wanted = [known[name] for name in names]

@@ -28,7 +28,7 @@ def read_piece(
         if table.data_url:
             data = stack.enter_context(open_blob(table.data_url, storage))
         reader = Reader(table, index, data, vectors="vector" in columns, batch_rows=batch_rows)
-        locator = dict(piece.locator)
+        locator = piece.place
         if piece.unit == "list":
             blocks = reader.lists(piece.start, piece.stop)
         elif isinstance(table.store, Ivf):

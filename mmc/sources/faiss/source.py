@@ -72,10 +72,10 @@ class FaissSource:
         """See `mmc.spi.Source.read`."""
         options = Options.of(config)
         for piece in split.pieces:
-            opened = open_files(options, dict(piece.locator))
+            opened = open_files(options, piece.place)
             yield from read_piece(opened, piece, columns, batch_rows)
             # Again at the end: what was read while the file was replaced is a mixture.
-            open_files(options, dict(piece.locator))
+            open_files(options, piece.place)
 
 
 def _vector_type(table: Table) -> FieldType:

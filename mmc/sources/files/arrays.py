@@ -183,7 +183,7 @@ def read_part(
             hint="make a new plan",
             code="MMC432",
         )
-    number = number_of(dict(extent.locator), "number")
+    number = number_of(extent.place, "number")
     row_bytes = sum(part.columns[name].row_bytes for name in names) or 8
     window = max(1, _WINDOW // row_bytes // batch_rows) * batch_rows
     for start in range(extent.start, extent.stop, window):

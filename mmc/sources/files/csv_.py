@@ -136,8 +136,8 @@ def _infer(names: Sequence[str], windows: Sequence[Extent], options: Options) ->
     for window, wanted in choose(windows, options.sample, _LEAST_SAMPLE):
         left = wanted
         for block in _blocks(window, options):
-            dialect = _dialect(text_of(dict(window.locator), "path"), options)
-            table = _parsed(block, names, dialect, text_of(dict(window.locator), "path"))
+            dialect = _dialect(text_of(window.place, "path"), options)
+            table = _parsed(block, names, dialect, text_of(window.place, "path"))
             for name in names:
                 texts[name].extend(table[name][:left].drop_null().to_pylist())
             left -= min(left, table.num_rows)
@@ -147,7 +147,7 @@ def _infer(names: Sequence[str], windows: Sequence[Extent], options: Options) ->
 
 
 def _blocks(extent: Extent, options: Options) -> Iterator[Block]:
-    locator = dict(extent.locator)
+    locator = extent.place
     file = text_of(locator, "path")
     dialect = _dialect(file, options)
     scan = quoted_lines(dialect.delimiter, dialect.quote)
@@ -236,7 +236,7 @@ def _is_utf8(data: pa.Buffer) -> bool:
 def read(
     extent: Extent, columns: Sequence[str], batch_rows: int, options: Options
 ) -> Iterator[Rows]:
-    locator = dict(extent.locator)
+    locator = extent.place
     file = text_of(locator, "path")
     known = {column.name: column for column in read_columns(text_of(locator, "types"))}
     wanted = [known[name] for name in pick(columns, list(known), file)]

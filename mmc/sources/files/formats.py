@@ -9,8 +9,8 @@ from typing import Protocol, cast
 
 import pyarrow as pa
 
-from mmc.errors import SourceError
-from mmc.facts import Extent
+from mmc.errors import SourceChanged, SourceError
+from mmc.facts import Extent, Locator
 from mmc.io.arrow import Origin
 from mmc.io.opened import Opened
 from mmc.spi import Sample
@@ -108,7 +108,11 @@ _EXTENSIONS = {
 
 
 def format_module(name: str) -> Format:
-    """The module of a format; imported only now, for some need optional libraries."""
+    """The module of a format; imported only now, for some need optional libraries. Raises
+    SourceChanged: a plan names another.
+    """
+    if name not in _MODULES:
+        raise SourceChanged(f"the plan names the file format {name!r}", hint="plan again")
     return cast(Format, importlib.import_module(f"mmc.sources.files.{_MODULES[name]}"))
 
 
@@ -151,7 +155,7 @@ def _by_name(file: str) -> str:
 
 def with_locator(extent: Extent, key: str, value: JsonValue) -> Extent:
     """The extent with one more thing that `read` needs to know."""
-    return replace(extent, locator=tuple(sorted({**dict(extent.locator), key: value}.items())))
+    return replace(extent, locator=tuple(sorted({**extent.place, key: value}.items())))
 
 
 CLEARLY_VECTOR = 8
@@ -218,13 +222,11 @@ def slices(
         yield offset, [array.slice(offset, batch_rows) for array in arrays]
 
 
-def text_of(locator: Mapping[str, JsonValue], key: str) -> str:
-    """A text in a locator. Raises KeyError: the plan is not one of this source."""
+def text_of(locator: Locator, key: str) -> str:
+    """A text in a locator. Raises SourceChanged: the plan does not say it."""
     return str(locator[key])
 
 
-def number_of(locator: Mapping[str, JsonValue], key: str) -> int:
-    """An integer in a locator."""
-    value = locator[key]
-    assert isinstance(value, int)
-    return value
+def number_of(locator: Locator, key: str) -> int:
+    """An integer in a locator, from 0. Raises SourceChanged: the plan does not say it."""
+    return locator.number(key)

@@ -149,7 +149,7 @@ def _kind(value: Any) -> str:
 
 
 def _blocks(extent: Extent, options: Options) -> Iterator[tuple[Blob, Block]]:
-    locator = dict(extent.locator)
+    locator = extent.place
     scan = _SCANS[text_of(locator, "kind")]
     line = number_of(locator, "line")
     with options.files.open(text_of(locator, "path")) as blob:
@@ -160,7 +160,7 @@ def _blocks(extent: Extent, options: Options) -> Iterator[tuple[Blob, Block]]:
 def read(
     extent: Extent, columns: Sequence[str], batch_rows: int, options: Options
 ) -> Iterator[Rows]:
-    locator = dict(extent.locator)
+    locator = extent.place
     file = text_of(locator, "path")
     known = {column.name: column for column in read_columns(text_of(locator, "types"))}
     wanted = [known[name] for name in pick(columns, list(known), file)]

@@ -72,7 +72,7 @@ def read_manifest(
         raise SourceChanged(f"{url}: collection {collection} is not there any more", code="MMC533")
     parts = {part.path: part for part in manifest.parts(collection)}
     for piece in split.pieces:
-        locator = dict(piece.locator)
+        locator = piece.place
         path = str(locator["path"])
         part = parts.get(path)
         if part is None or _identity(part) != locator["sha256"]:
@@ -250,7 +250,7 @@ def _observe(
     schema = canonical_schema(entry.schema)
     seen = {name: Observed(schema.field(name).type) for name in names}
     for window, wanted in choose(_windows(extents), sample):
-        place = _beside(url, str(dict(window.locator)["path"]))
+        place = _beside(url, str(window.place["path"]))
         stop = window.start + wanted
         for batch in layout.read_rows(
             entry.format, place, storage, entry.schema, names, window.start, stop, _WINDOW_ROWS
@@ -265,7 +265,7 @@ def _windows(extents: Sequence[Extent]) -> list[Extent]:
     windows = []
     for extent in extents:
         step = max(_WINDOW_ROWS, -(-(extent.rows or 0) // 8))
-        if dict(extent.locator)["format"] != "numpy":
+        if extent.place["format"] != "numpy":
             step = max(extent.rows or 0, 1)
         for start in range(extent.start, extent.stop, step):
             stop = min(start + step, extent.stop)

@@ -205,7 +205,7 @@ def _rank(file: str, options: Options) -> int:
 def read(
     extent: Extent, columns: Sequence[str], batch_rows: int, options: Options
 ) -> Iterator[Rows]:
-    locator = dict(extent.locator)
+    locator: Locator = dict(extent.place)
     if "path" not in locator:
         wanted = {f"path:{name}" for name in columns}
         known = {key: value for key, value in locator.items() if key.startswith("path:")}

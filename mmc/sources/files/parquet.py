@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mmc.errors import SourceError
+from mmc.errors import SourceChanged, SourceError
 from mmc.facts import Extent
 from mmc.io.arrow import Origin, arrow_text
 from mmc.io.blobs import BlobFile
@@ -144,10 +144,12 @@ def _agreed(
 def read(
     extent: Extent, columns: Sequence[str], batch_rows: int, options: Options
 ) -> Iterator[Rows]:
-    locator = dict(extent.locator)
+    locator = extent.place
     file = text_of(locator, "path")
     first, group = number_of(locator, "first"), number_of(locator, "group")
     with _open(file, options) as parquet:
+        if not 0 <= group < parquet.metadata.num_row_groups:
+            raise SourceChanged(f"{file}: there is no row group {group}", hint="plan again")
         names = pick(columns, parquet.schema_arrow.names, file)
         row = sum(parquet.metadata.row_group(place).num_rows for place in range(group))
         for count, arrays in _decoded(parquet, group, names, extent.stop - row, batch_rows, file):

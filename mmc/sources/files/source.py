@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 
 from mmc.errors import SourceChanged, SourceError
-from mmc.facts import Extent, SourceCollection, SourceFacts, SourceField
+from mmc.facts import Extent, Locator, SourceCollection, SourceFacts, SourceField
 from mmc.io.arrow import arrow_text, with_origin
 from mmc.io.opened import Opened
 from mmc.io.urls import expand, is_local, local_path
@@ -90,7 +90,7 @@ class FilesSource:
         storage, csv = _mapping(config.get("storage")), _mapping(config.get("csv"))
         opened = Opened(storage)
         for piece in split.pieces:
-            locator = dict(piece.locator)
+            locator = piece.place
             _check_unchanged(locator, opened)
             options = Options(text_of(locator, "format"), opened, csv, Sample())
             yield from _batches(piece, locator, columns, batch_rows, options)
@@ -170,7 +170,7 @@ def _collection(
 
 def _marked(extent: Extent, kind: str, seen: Mapping[str, str]) -> Extent:
     """The extent with its format, and beside each path the fingerprint of the file."""
-    pairs = dict(extent.locator)
+    pairs = extent.place
     for key, value in extent.locator:
         if key == "path" or key.startswith("path:"):
             pairs[key.replace("path", "fingerprint", 1)] = seen[str(value)]
@@ -229,7 +229,7 @@ def _row_number_name(taken: Iterable[str]) -> str:
     return f"row_number_{number}"
 
 
-def _check_unchanged(locator: Mapping[str, JsonValue], opened: Opened) -> None:
+def _check_unchanged(locator: Locator, opened: Opened) -> None:
     for key, value in locator.items():
         if key == "path" or key.startswith("path:"):
             planned = locator[key.replace("path", "fingerprint", 1)]
@@ -249,7 +249,7 @@ def _check_unchanged(locator: Mapping[str, JsonValue], opened: Opened) -> None:
 
 def _batches(
     piece: Extent,
-    locator: Mapping[str, JsonValue],
+    locator: Locator,
     columns: Sequence[str],
     batch_rows: int,
     options: Options,
@@ -283,5 +283,6 @@ def _batch(
     return with_origin(batch, rows.origin)
 
 
-def _place(locator: Mapping[str, JsonValue]) -> str:
-    return next(str(value) for key, value in sorted(locator.items()) if key.startswith("path"))
+def _place(locator: Locator) -> str:
+    paths = (str(value) for key, value in sorted(locator.items()) if key.startswith("path"))
+    return next(paths, "the source")

@@ -82,7 +82,7 @@ def look(files: Sequence[str], options: Options) -> Look:
 def read(
     extent: Extent, columns: Sequence[str], batch_rows: int, options: Options
 ) -> Iterator[Rows]:
-    with _open(text_of(dict(extent.locator), "path"), options) as part:
+    with _open(text_of(extent.place, "path"), options) as part:
         yield from read_part(part, extent, columns, batch_rows)
 
 

@@ -145,7 +145,7 @@ class Piece:
 
     @classmethod
     def of(cls, extent: Extent) -> Piece:
-        locator = dict(extent.locator)
+        locator = extent.place
         records: Any = locator.get("records") or ()
         return cls(
             FieldType.parse(str(locator["vector"])),
