@@ -27,6 +27,8 @@ from mmc.plan.model import (
 )
 from mmc.types import ArrowType, TypeSyntaxError
 
+MOST_WORKERS = 256
+"""As `load.workers` of a spec admits."""
 FORMATS = frozenset({"parquet", "numpy", "json"})
 WRITES = frozenset({"insert", "upsert", "file", "in_place"})
 _SPLIT = re.compile(r"[0-9]{5,18}")
@@ -35,8 +37,8 @@ _KEY = re.compile(r"(?:[0-9a-f]{16,64})?")
 
 def unsound(plan: Plan) -> Iterator[tuple[str, str]]:
     """What is wrong in a plan: (place, reason), such as ("copy.a: layout", "...")."""
-    if plan.workers < 1:
-        yield "workers", f"{plan.workers} is less than 1"
+    if not 1 <= plan.workers <= MOST_WORKERS:
+        yield "workers", f"{plan.workers} is not between 1 and {MOST_WORKERS}"
     copies = {copy.id: copy for copy in plan.copies}
     seen: set[str] = set()
     for step in plan.steps:
@@ -93,6 +95,9 @@ def _copy(step: CopySplits) -> Iterator[tuple[str, str]]:
             yield step.id, f"two splits are {split.id}"
         ids.add(split.id)
         yield from _split(step.id, split)
+    planned = [split.rows for split in step.splits]
+    if step.rows is not None and None not in planned and sum(filter(None, planned)) != step.rows:
+        yield step.id, f"its splits have {sum(filter(None, planned)):,} rows of {step.rows:,}"
     names = [field.name for field in step.collection.fields]
     mapped = [mapping.field.name for mapping in step.mappings]
     if sum(field.primary_key for field in step.collection.fields) != 1:

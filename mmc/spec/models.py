@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from mmc.plan.ddl import Loss
 from mmc.plan.model import Mode, OnDrift, OnError
+from mmc.plan.sound import MOST_WORKERS
 from mmc.spec.sizes import bytes_of
 from mmc.types import DENSE_VECTORS, FieldType, Metric, TypeKind, TypeSyntaxError, nearest_hint
 
@@ -233,7 +234,7 @@ class LoadSpec(Model):
     """Where files wait for a bulk import. Without it, rows are inserted."""
     batch_bytes: Annotated[int | None, Field(ge=1 << 10, le=1 << 26)] = None
     """Most bytes in one batch. Default: 8 MiB."""
-    workers: Annotated[int | None, Field(ge=1, le=256)] = None
+    workers: Annotated[int | None, Field(ge=1, le=MOST_WORKERS)] = None
     """Threads or processes that copy splits side by side. Default: 2; always 1 for an embedded
     target.
     """
