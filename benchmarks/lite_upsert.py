@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mmc.io.arrow import canonical_schema
+from mmc.arrow.schema import canonical_schema
 from mmc.plan.model import CopySplits, CreateCollection, Mode, Split
 from mmc.sinks.milvus.schema import to_schema
 from mmc.sinks.milvus_insert import MilvusInsertSink

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from mmc.io.arrow import canonical_schema
-from mmc.io.npypart import NumpyPart
+from mmc.arrow.schema import canonical_schema
+from mmc.layouts.npypart import NumpyPart
 from mmc.types import Collection, Field, FieldType
 
 BATCH_BYTES = 8 << 20

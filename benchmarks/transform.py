@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from mmc.arrow.schema import arrow_type
 from mmc.casts import Refused, choose
-from mmc.io.arrow import arrow_type
 from mmc.plan.model import CopySplits, Mapping, RestColumn
 from mmc.run.transform import Transform
 from mmc.types import Collection, Field, FieldType

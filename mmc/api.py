@@ -89,7 +89,7 @@ def inspect(spec: Spec, *, emit: Emit | None = None) -> Facts:
 
     model = spec.model
     if any(entry.where or any(field.expr for field in entry.fields) for entry in model.collections):
-        from mmc.io import sqlprocess
+        from mmc.sql import process as sqlprocess
 
         sqlprocess.warm()  # it starts while the ends are looked at
     wanted = [entry.from_ for entry in model.collections if entry.from_ is not None]
@@ -138,11 +138,11 @@ def init_spec(
             code="MMC222",
         )
     from mmc.facts import Facts
-    from mmc.io.names import is_text
-    from mmc.io.urls import refuse_bytes
     from mmc.registry import types
     from mmc.run.locate import locate
     from mmc.spec.minimal import checked, minimal
+    from mmc.storage.names import is_text
+    from mmc.storage.urls import refuse_bytes
     from mmc.views.initial import write_spec
 
     refuse_bytes(location)

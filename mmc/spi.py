@@ -8,7 +8,7 @@ Entry point groups: `mmc.sources` (name: the type in a spec) and `mmc.sinks` (na
 type>.<route>`). Batches on the way *out of a source* have whatever Arrow schema its facts
 announced; batches on the way *into a sink*
 (and back out of `read_back`) have the canonical schema of the collection,
-`mmc.io.arrow.canonical_schema`.
+`mmc.arrow.schema.canonical_schema`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from mmc.facts import SourceFacts, TargetCollection, TargetFacts
+from mmc.layouts.files import FileRecord
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
@@ -53,16 +54,6 @@ class Sample:
     seed: int = 7
 
 
-@dataclass(frozen=True, slots=True)
-class FileRecord:
-    """One file that a split wrote. `path` is relative to the target's URL; `sha256` in hex."""
-
-    path: str
-    bytes: int
-    sha256: str
-    rows: int
-
-
 class Source(Protocol):
     """A system that rows come from."""
 
@@ -83,8 +74,8 @@ class Source(Protocol):
         `columns`.
 
         `schema.metadata` of each batch carries the place of its first row
-        (`mmc.io.arrow.with_origin`), so that a bad row can be named. Reading the same split again
-        yields the same rows. Memory is bounded by a few batches.
+        (`mmc.arrow.schema.with_origin`), so that a bad row can be named. Reading the same split
+        again yields the same rows. Memory is bounded by a few batches.
 
         Raises:
             SourceChanged: the content is not what the fingerprint of the plan says.

@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel
 
+from mmc.arrow.schema import Origin, canonical_schema, with_origin
 from mmc.casts import Cast, choose
 from mmc.errors import (
     SourceBusy,
@@ -44,7 +45,7 @@ from mmc.facts import (
     TargetCollection,
     TargetFacts,
 )
-from mmc.io.arrow import Origin, canonical_schema, with_origin
+from mmc.layouts.files import FileRecord
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.drift import seen_source, seen_target
 from mmc.plan.model import (
@@ -75,7 +76,6 @@ from mmc.spi import (
     NOT_COUNTED,
     Claim,
     Fence,
-    FileRecord,
     Look,
     Progress,
     Sample,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mmc.errors import SecretError, SourceError
-from mmc.io.filesystems import _revealed, filesystem
 from mmc.secrets import REDACTOR, SecretRef, resolve, resolve_line
+from mmc.storage.filesystems import _revealed, filesystem
 from mmc.types import JsonValue
 
 

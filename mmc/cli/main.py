@@ -17,7 +17,7 @@ from types import TracebackType
 
 import click
 
-from mmc.io import lazypandas
+from mmc.arrow import lazypandas
 from mmc.secrets import REDACTOR
 
 COMMANDS = {

@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from mmc.io import sqlprocess
-from mmc.io.sqlprocess import Exceeded, Limit, TypeOf
-from mmc.io.sqltyping import Problem, Typed
+from mmc.sql import process as sqlprocess
+from mmc.sql.process import Exceeded, Limit, TypeOf
+from mmc.sql.typing_ import Problem, Typed
 
 __all__ = ["Expressions", "Problem"]
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from mmc.errors import StateDamaged, StateError
 from mmc.events import Emit
+from mmc.layouts.staging import StagingPlace
 from mmc.plan.model import RemoveStaged
 from mmc.run.records import splits_of
-from mmc.run.staging import StagingPlace
 from mmc.state.lease import Lease
 from mmc.state.store import Run, Store
 

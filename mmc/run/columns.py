@@ -10,9 +10,9 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
+from mmc.arrow.schema import arrow_type, canonical_type
 from mmc.casts import Refused, choose
 from mmc.errors import ExpressionFailed
-from mmc.io.arrow import arrow_type, canonical_type
 from mmc.plan.model import Mapping
 from mmc.run.kernels import convert
 from mmc.run.kernels.dense import build, from_bfloat16

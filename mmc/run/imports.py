@@ -15,12 +15,13 @@ from typing import Final
 
 from mmc.errors import TargetBusy
 from mmc.events import Emit, ImportAsked, ImportDone, ImportProgress, ImportStalled, Retrying
+from mmc.layouts.files import FileRecord
 from mmc.plan.model import CopySplits, ImportFiles
 from mmc.run import importfaults as faults
 from mmc.run.importfaults import GONE as GONE
 from mmc.run.pace import call
 from mmc.run.standstill import Standstill
-from mmc.spi import FileGroup, FileRecord, Importer, ImportTask, TaskState
+from mmc.spi import FileGroup, Importer, ImportTask, TaskState
 from mmc.state.ledger import ImportRecord, ImportStatus, Ledger
 from mmc.state.store import SplitRecord
 

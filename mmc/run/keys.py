@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from mmc.arrow.schema import canonical_schema
 from mmc.errors import DuplicateKeys, Stopped
 from mmc.events import Emit, VerifyProgress
-from mmc.io.arrow import canonical_schema
 from mmc.plan.model import CopySplits, Endpoint
 from mmc.run.pace import call
 from mmc.run.split import read_again

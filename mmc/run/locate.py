@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from mmc import registry
 from mmc.errors import MmcError, PluginMissing
-from mmc.io.filesystems import is_local, local_path
+from mmc.storage.filesystems import is_local, local_path
 from mmc.types import JsonValue
 
 Locate: TypeAlias = Callable[[str], tuple[dict[str, JsonValue], bool]]

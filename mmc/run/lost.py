@@ -10,14 +10,15 @@ from functools import partial
 
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.events import Diagnosed
+from mmc.layouts.files import FileRecord
+from mmc.layouts.staging import StagingPlace
 from mmc.plan.model import CopySplits, ImportFiles, Verify, WriteManifest
 from mmc.plan.tree import many
 from mmc.run.attempt import Attempt
 from mmc.run.claims import claim_of
 from mmc.run.inspect import route_of
-from mmc.run.staging import StagingPlace
 from mmc.run.targets import OpenTargets
-from mmc.spi import FileRecord, KeepsFiles
+from mmc.spi import KeepsFiles
 from mmc.state.ledger import ImportStatus, Ledger
 from mmc.state.store import SplitRecord, StepRecord
 from mmc.state.unfinished import begin_again

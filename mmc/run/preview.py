@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from mmc.io.arrow import canonical_schema
+from mmc.arrow.schema import canonical_schema
 from mmc.plan.model import CopySplits, Plan
 from mmc.registry import source
 from mmc.run.transform import Transform

@@ -22,7 +22,7 @@ class BadRow:
     """A row that does not fit.
 
     Attributes:
-        path, row, unit: its place in the source, as `mmc.io.arrow.Origin` counts.
+        path, row, unit: its place in the source, as `mmc.arrow.schema.Origin` counts.
         code: of MMC6xx; `reason` says it in words, without the row's values.
         field: the target field that refused it; "where" for a condition that failed.
         values: source values, fit for JSON: NaN as "NaN", bytes as base64, long vectors cut, with

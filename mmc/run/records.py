@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from mmc.errors import RunIncomplete
-from mmc.io import layout
+from mmc.layouts import layout
 from mmc.plan.model import CopySplits, ImportFiles, Plan, Split
 from mmc.state.ledger import ImportRecord, ImportStatus, Ledger
 from mmc.state.rows import CONTENT, damaged_split

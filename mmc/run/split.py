@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, cast
 from mmc import registry
 from mmc.errors import RowsRejected, RunIncomplete, SourceChanged
 from mmc.events import Emit, Quarantined, SplitProgress
+from mmc.layouts.files import FileRecord
 from mmc.plan.model import CopySplits, Endpoint, OnError, RowPolicy, Split
 from mmc.run.pace import Rate, call
 from mmc.run.quarantine import BadRow, Quarantine
 from mmc.run.stop import SplitStopped
 from mmc.run.transform import Transform
-from mmc.spi import FileRecord, Target
+from mmc.spi import Target
 from mmc.types import DYNAMIC_FIELD
 from mmc.verify.digest import Digest
 

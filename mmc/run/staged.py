@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import cast
 
+from mmc.layouts.staging import StagingPlace
 from mmc.plan.ddl import DropCollection
 from mmc.plan.model import CopySplits, ImportFiles, RemoveStaged
 from mmc.run.attempt import Attempt
@@ -15,7 +16,6 @@ from mmc.run.imports import Imports
 from mmc.run.labels import label_of
 from mmc.run.proof import copy_of, rows_before
 from mmc.run.records import splits_of, unfinished_end, unimported
-from mmc.run.staging import StagingPlace
 from mmc.run.targets import OpenTargets
 from mmc.spi import Importer
 from mmc.state.ledger import Ledger

@@ -13,10 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from mmc.arrow.schema import Flaw, arrow_text, canonical_schema, data_type, flaws_of, origin_of
 from mmc.errors import SourceChanged
-from mmc.io.arrow import Flaw, arrow_text, canonical_schema, data_type, flaws_of, origin_of
-from mmc.io.sql import Evaluated
-from mmc.io.sqlbatches import RowExpressions
 from mmc.plan.model import CopySplits, Mapping
 from mmc.run.columns import Column, column
 from mmc.run.kernels.faults import EXPRESSION, FLAW, Fault, Positions
@@ -24,6 +22,8 @@ from mmc.run.kernels.jsontext import too_long
 from mmc.run.quarantine import BadRow
 from mmc.run.rest import Rest
 from mmc.run.values import plain_values
+from mmc.sql.batches import RowExpressions
+from mmc.sql.engine import Evaluated
 from mmc.types import DYNAMIC_FIELD, TypeKind
 
 __all__ = ["BadRow", "Transform", "Transformed"]

@@ -11,9 +11,8 @@ from typing import Any
 
 from mmc.errors import TargetError, TargetUntouched, refused_untouched
 from mmc.facts import Capabilities, TargetCollection, TargetFacts
-from mmc.io import layout, urls
-from mmc.io.links import refuse_links
-from mmc.io.manifest import (
+from mmc.layouts import layout
+from mmc.layouts.manifest import (
     NAME,
     Manifest,
     ManifestEntry,
@@ -47,6 +46,8 @@ from mmc.spi import (
     unfenced,
     unheard,
 )
+from mmc.storage import urls
+from mmc.storage.links import refuse_links
 from mmc.types import ELEMENTS, TypeKind
 
 VERSION = "1"

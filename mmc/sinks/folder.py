@@ -12,12 +12,14 @@ import pyarrow.compute as pc
 
 from mmc.errors import SourceError, TargetBusy, TargetError
 from mmc.facts import TargetCollection
-from mmc.io import layout, urls
-from mmc.io.manifest import NAME, Manifest, ManifestEntry, ManifestError, parse
-from mmc.io.names import as_text
-from mmc.io.stillthere import GONE, faults
+from mmc.layouts import layout
+from mmc.layouts.files import FileRecord
+from mmc.layouts.manifest import NAME, Manifest, ManifestEntry, ManifestError, parse
 from mmc.plan.model import CopySplits, WriteManifest
-from mmc.spi import NOT_COUNTED, Config, Fence, FileRecord, Look, unfenced
+from mmc.spi import NOT_COUNTED, Config, Fence, Look, unfenced
+from mmc.storage import urls
+from mmc.storage.names import as_text
+from mmc.storage.stillthere import GONE, faults
 from mmc.types import Collection
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mmc.errors import SourceError, TargetBusy, TargetError
-from mmc.io import urls
+from mmc.storage import urls
 from mmc.types import JsonValue
 
 _PREFIX = "written-by-"

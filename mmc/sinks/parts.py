@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from mmc.io import layout, urls
-from mmc.io.links import refuse_links
+from mmc.layouts import layout
+from mmc.layouts.files import FileRecord
 from mmc.plan.model import CopySplits, Split
-from mmc.spi import Fence, FileRecord, unfenced
+from mmc.spi import Fence, unfenced
+from mmc.storage import urls
+from mmc.storage.links import refuse_links
 
 
 class PartSplitWriter:

@@ -18,10 +18,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from mmc.errors import SpecInvalid, StateDamaged
 from mmc.events import Verified
+from mmc.layouts.files import FileRecord
 from mmc.paths import stays_below
 from mmc.plan import codec
 from mmc.plan.model import Plan
-from mmc.spi import FileRecord
 from mmc.types import JsonValue
 
 E = TypeVar("E", bound=StrEnum)

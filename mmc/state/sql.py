@@ -24,9 +24,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from mmc.errors import PluginMissing, StateBusy, StateDamaged, StateError
-from mmc.io.names import is_text
 from mmc.state.snapshot import snapshot, unwritable
 from mmc.state.tables import MYSQL, Name, Text, metadata, versions
+from mmc.storage.names import is_text
 
 STORE_VERSION = 4
 """Of the tables. A store of a newer version is refused, one of an older version altered: version 2

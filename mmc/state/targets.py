@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from mmc.io.names import as_text
 from mmc.plan import codec
 from mmc.plan.model import Endpoint
+from mmc.storage.names import as_text
 
 
 def target_identity(target: Endpoint) -> str:

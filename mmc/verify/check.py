@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mmc.arrow.schema import canonical_schema
 from mmc.errors import Stopped
 from mmc.events import Emit, Verified, VerifyProgress
-from mmc.io.arrow import canonical_schema
 from mmc.plan.model import CopySplits, CreateCollection, Mode, Split, Verify
 from mmc.plan.tree import many
 from mmc.spi import Look, Target

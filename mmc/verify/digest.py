@@ -1,4 +1,4 @@
-"""Order-free content digest of a multiset of rows, over canonical batches (`mmc.io.arrow`).
+"""Order-free content digest of a multiset of rows, over canonical batches (`mmc.arrow.schema`).
 
 Computed on what was sent and again on what is read back; knows neither source nor target. Each row
 becomes two independent 64-bit hashes over all its columns, bound to their names and types; rows are
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mmc.io.arrow import arrow_text, canonical_schema, is_json
+from mmc.arrow.schema import arrow_text, canonical_schema, is_json
 from mmc.types import Collection
 from mmc.verify.jsonform import canonical_documents
 from mmc.verify.lanes import LANES, Hashes, hash_values, mix

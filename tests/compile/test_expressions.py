@@ -5,10 +5,10 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from mmc.arrow.schema import data_type
 from mmc.compile import expressions
 from mmc.compile.expressions import Expressions, Problem
-from mmc.io.arrow import data_type
-from mmc.io.sql import Engine
+from mmc.sql.engine import Engine
 from mmc.types import ArrowType
 
 COLUMNS = {

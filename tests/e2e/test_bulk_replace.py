@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mmc.cli.main import run
-from mmc.run.staging import NO_ROWS
+from mmc.layouts.staging import NO_ROWS
 from tests.e2e.mmc_command import mmc
 from tests.e2e.test_bulk import ROWS, _filled, _spec, _verified
 from tests.servers.milvus_server import MilvusServer

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mmc.io.urls import open_atomic
+from mmc.storage.urls import open_atomic
 from tests.servers.elasticsearch.node import ElasticsearchNode
 from tests.servers.elasticsearch.rest import bulk
 from tests.servers.gcs import gcs_bucket
@@ -32,10 +32,10 @@ EXTRAS = "all,oss"
 TEST_TOOLS = ("pytest", "hypothesis", "packaging", "psutil")
 TESTS = (
     "tests/compile",
-    "tests/io/test_jsonrows.py",
-    "tests/io/test_npy.py",
-    "tests/io/test_parquet.py",
-    "tests/io/test_sql.py",
+    "tests/layouts/test_jsonrows.py",
+    "tests/layouts/test_npy.py",
+    "tests/layouts/test_parquet.py",
+    "tests/sql/test_engine.py",
     "tests/run/test_casts.py",
     "tests/run/test_casts_nested.py",
     "tests/run/test_transform.py",

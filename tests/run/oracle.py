@@ -13,8 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from mmc.arrow.schema import arrow_type, canonical_type
 from mmc.casts import Refused, choose
-from mmc.io.arrow import arrow_type, canonical_type
 from mmc.run.kernels import convert
 from mmc.types import FieldType
 

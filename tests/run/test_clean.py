@@ -14,7 +14,8 @@ from mmc import api
 from mmc.cli.main import run as command
 from mmc.errors import LeaseHeld, StateError
 from mmc.events import Diagnosed, Event
-from mmc.io import layout
+from mmc.layouts import layout
+from mmc.layouts.files import FileRecord
 from mmc.plan.model import (
     CopySplits,
     CreateCollection,
@@ -27,7 +28,6 @@ from mmc.plan.model import (
     Step,
 )
 from mmc.run.clean import clean_run, forget_run
-from mmc.spi import FileRecord
 from mmc.state.lease import Lease, holders
 from mmc.state.store import RunStatus, SplitRecord, Store
 from mmc.state.tables import splits

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from mmc.io.arrow import Flaw, Origin, flaws_of, with_flaws, with_origin
+from mmc.arrow.schema import Flaw, Origin, flaws_of, with_flaws, with_origin
 from mmc.plan.model import CopySplits, Mapping, RestColumn
 from mmc.run.transform import Transform
 from mmc.types import DYNAMIC_FIELD, Collection, Field, FieldType

@@ -23,11 +23,12 @@ from mmc.events import (
     ImportStalled,
     Retrying,
 )
+from mmc.layouts.files import FileRecord
 from mmc.plan.model import CopySplits, ImportFiles, Split, Staging
 from mmc.run import imports as module
 from mmc.run.imports import Imports
 from mmc.run.stop import StopFlag
-from mmc.spi import FileGroup, FileRecord, ImportTask, TaskState
+from mmc.spi import FileGroup, ImportTask, TaskState
 from mmc.state.ledger import ImportRecord, ImportStatus, Ledger
 from mmc.state.sql import Database
 from mmc.state.store import SplitRecord

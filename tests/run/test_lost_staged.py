@@ -15,9 +15,9 @@ import pytest
 from mmc import api
 from mmc.errors import MmcError
 from mmc.events import Diagnosed, Event, SplitDone
+from mmc.layouts.files import FileRecord
 from mmc.plan.model import ImportFiles
 from mmc.run.lost import begin_lost_again
-from mmc.spi import FileRecord
 from mmc.state.lease import Lease
 from mmc.state.ledger import Ledger
 from mmc.state.store import SplitRecord, Store

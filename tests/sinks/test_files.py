@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmc.errors import TargetError
-from mmc.io import urls
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     BuildIndex,
@@ -34,8 +33,9 @@ from mmc.plan.model import (
 )
 from mmc.sinks.files import FilesFolder, FilesSink
 from mmc.spi import Claim, WrittenSplit
+from mmc.storage import urls
 from mmc.types import Collection, Index, Metric
-from tests.io.batches import assert_same, columns_of, field, rows_of
+from tests.layouts.batches import assert_same, columns_of, field, rows_of
 
 SCHEMA = Collection(
     "docs",

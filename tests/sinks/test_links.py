@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from mmc.errors import TargetError
+from mmc.layouts.staging import StagingPlace
 from mmc.plan.model import CopySplits, Layout, Mode, Staging
-from mmc.run.staging import StagingPlace
 from mmc.sinks.files import FilesFolder
 from mmc.sinks.parts import PartSplitWriter
 from mmc.spi import Claim
-from tests.io.batches import rows_of
+from tests.layouts.batches import rows_of
 from tests.sinks.test_files import (
     DROP,
     SCHEMA,

@@ -22,7 +22,7 @@ from mmc.plan.model import Mode, Split
 from mmc.sinks.files import FilesFolder, FilesSink
 from mmc.sources.files import FilesSource
 from mmc.spi import Claim, Sample
-from tests.io.batches import columns_of, rows_of
+from tests.layouts.batches import columns_of, rows_of
 from tests.plan.test_mutated import VALUES, _paths
 from tests.sinks.test_files import (
     DROP,

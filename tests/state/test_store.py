@@ -18,8 +18,8 @@ from sqlalchemy.schema import CreateTable
 
 from mmc.errors import LeaseLost, PluginMissing, StateError
 from mmc.events import Verified
+from mmc.layouts.files import FileRecord
 from mmc.plan import codec
-from mmc.spi import FileRecord
 from mmc.state.lease import Lease
 from mmc.state.store import RunStatus, SplitRecord, Store
 from mmc.state.tables import metadata, versions

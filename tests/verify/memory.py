@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pyarrow as pa
 
+from mmc.arrow.schema import canonical_schema
 from mmc.facts import Extent, TargetCollection
-from mmc.io.arrow import canonical_schema
 from mmc.plan.model import CopySplits, CreateCollection, Mode, Split, Verify
 from mmc.spi import NOT_COUNTED, Look, Target
 from mmc.types import Collection, Field, FieldType

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmc.io.arrow import canonical_schema
+from mmc.arrow.schema import canonical_schema
 from mmc.types import Collection, Field, FieldType
 from mmc.verify.digest import BLOCK_ROWS, Digest, combine, row_hashes
 from mmc.verify.jsonform import canonical_json

@@ -37,8 +37,8 @@ END_SECONDS = 30.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PR_SET_PDEATHSIG = 1
 _COMMAND = (
-    "import sys; sys.path[:] = sys.argv[3:]; from mmc.io import lazypandas; lazypandas.install();"
-    " from mmc.run.executors.worker import main; main()"
+    "import sys; sys.path[:] = sys.argv[3:]; from mmc.arrow import lazypandas;"
+    " lazypandas.install(); from mmc.run.executors.worker import main; main()"
 )
 
 

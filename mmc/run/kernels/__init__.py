@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from mmc.arrow.schema import arrow_type
 from mmc.casts import Refused, element_cast
-from mmc.io.arrow import arrow_type
 from mmc.run.kernels import dense, jsontext, numbers, sparse, text, times, wkt
 from mmc.run.kernels.arrays import array_of, element_type, parse_array
 from mmc.run.kernels.faults import Casted, Fault, Kernel

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from mmc.io.arrow import canonical_type
+from mmc.arrow.schema import canonical_type
 from mmc.run.kernels.faults import (
     NOT_READABLE,
     NULL_ELEMENT,

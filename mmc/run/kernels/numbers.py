@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmc.io.arrow import canonical_type
+from mmc.arrow.schema import canonical_type
 from mmc.run.kernels.faults import (
     INEXACT,
     NOT_FINITE,

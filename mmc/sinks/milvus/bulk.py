@@ -13,6 +13,7 @@ from typing import NoReturn, Protocol
 import pyarrow as pa
 
 from mmc.errors import TargetBusy, TargetError, TargetUntouched
+from mmc.layouts.staging import StagingPlace
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
@@ -24,7 +25,6 @@ from mmc.plan.model import (
     Step,
     WriteManifest,
 )
-from mmc.run.staging import StagingPlace
 from mmc.sinks.milvus.access import check_access
 from mmc.sinks.milvus.built import await_indexes
 from mmc.sinks.milvus.connect import Connection

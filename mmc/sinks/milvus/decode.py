@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from mmc.arrow.schema import canonical_field, canonical_type
 from mmc.errors import TargetError
-from mmc.io.arrow import canonical_field, canonical_type
 from mmc.sinks.milvus.encode import ARRAY_SLOTS, SPARSE_PAIR
 from mmc.types import DYNAMIC_FIELD, Collection, Field, FieldType, TypeKind
 

@@ -7,14 +7,15 @@ from __future__ import annotations
 import pyarrow as pa
 
 from mmc.errors import SourceError, TargetError
-from mmc.io import layout, urls
-from mmc.io.hashed import sha256_of
+from mmc.layouts import layout
+from mmc.layouts.files import FileRecord
+from mmc.layouts.staging import StagingPlace
 from mmc.plan.model import CopySplits, Split
-from mmc.run.staging import StagingPlace
 from mmc.sinks.milvus.dialect import Dialect
 from mmc.sinks.milvus.refuse import refuse_unstorable
 from mmc.sinks.parts import PartSplitWriter
-from mmc.spi import FileRecord
+from mmc.storage import urls
+from mmc.storage.hashed import sha256_of
 from mmc.types import Collection
 
 

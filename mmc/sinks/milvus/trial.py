@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 
 from mmc.errors import TargetError
+from mmc.layouts.staging import StagingPlace
 from mmc.plan.model import CopySplits
-from mmc.run.staging import StagingPlace
 from mmc.sinks.milvus.reasons import Reason, reason_of
 from mmc.spi import ImportTask, TaskState
 

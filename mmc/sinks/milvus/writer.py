@@ -5,11 +5,11 @@ from __future__ import annotations
 import pyarrow as pa
 
 from mmc.errors import BatchTooLarge, TargetError, TargetThrottled
+from mmc.layouts.files import FileRecord
 from mmc.plan.model import CopySplits, Split
 from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.encode import encode
 from mmc.sinks.milvus.refuse import refuse_unstorable
-from mmc.spi import FileRecord
 
 
 class InsertWriter:

@@ -37,7 +37,7 @@ def read_until(paths: Sequence[str]) -> Read:
 
 
 def _plan(path: str) -> Plan:
-    from mmc.io.urls import open_blob
+    from mmc.storage.urls import open_blob
 
     try:
         with open_blob(path, {}) as blob:

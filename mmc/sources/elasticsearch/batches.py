@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
+from mmc.arrow.schema import Flaw, Origin, with_flaws, with_origin
 from mmc.facts import Extent
-from mmc.io.arrow import Flaw, Origin, with_flaws, with_origin
 from mmc.sources.elasticsearch.column import Kind
 from mmc.sources.elasticsearch.connect import Connection
 from mmc.sources.elasticsearch.decode import Page

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import simdjson
 
-from mmc.io.arrow import data_type
+from mmc.arrow.schema import data_type
 from mmc.sources.elasticsearch.column import Column, Kind
 from mmc.sources.elasticsearch.dates import instant, instants
 from mmc.sources.elasticsearch.documents import LISTS, DigitsLost, Several, Written, plain

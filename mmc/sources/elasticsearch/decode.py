@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import simdjson
 
-from mmc.io.arrow import Flaw
+from mmc.arrow.schema import Flaw
 from mmc.sources.elasticsearch.builders import Misfit, build
 from mmc.sources.elasticsearch.column import METADATA, Column, Kind
 from mmc.sources.elasticsearch.documents import DigitsLost, Reader, Written, members, plain

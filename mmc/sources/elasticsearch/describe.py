@@ -8,9 +8,9 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mmc.arrow.evidence import of_column
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Evidence, Extent, SourceCollection, SourceField
-from mmc.io.evidence import of_column
 from mmc.plan.tree import many
 from mmc.sources.elasticsearch.after import Read
 from mmc.sources.elasticsearch.batches import parsed

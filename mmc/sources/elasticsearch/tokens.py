@@ -59,7 +59,7 @@ def read_tokens(path: str) -> TokenTable | None:
     """
     if not path:
         return None
-    from mmc.io.urls import open_blob
+    from mmc.storage.urls import open_blob
 
     try:
         with open_blob(path, {}) as blob:
@@ -83,7 +83,7 @@ def read_tokens(path: str) -> TokenTable | None:
 
 def known_tokens(path: str) -> TokenTable:
     """As `read_tokens`; an empty table where there is no file."""
-    from mmc.io.urls import exists
+    from mmc.storage.urls import exists
 
     return (read_tokens(path) if exists(path) else None) or TokenTable(path, {})
 
@@ -94,7 +94,7 @@ def write_tokens(table: TokenTable) -> None:
     Raises:
         TargetError: it cannot be written; then what was there still is.
     """
-    from mmc.io.atomic import open_atomic
+    from mmc.storage.atomic import open_atomic
 
     ordered = sorted(table.numbers.items(), key=lambda pair: pair[1])
     lines = [f" {json.dumps(token, ensure_ascii=False)}: {number}" for token, number in ordered]

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from mmc.arrow.schema import Origin, with_origin
 from mmc.facts import Extent
-from mmc.io.arrow import Origin, with_origin
-from mmc.io.urls import open_blob
 from mmc.sources.faiss.files import Opened
 from mmc.sources.faiss.nodes import Ivf
 from mmc.sources.faiss.read import Block, Reader
 from mmc.sources.faiss.table import Table
+from mmc.storage.urls import open_blob
 
 if TYPE_CHECKING:
     import pyarrow as pa

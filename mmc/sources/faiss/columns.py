@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mmc.arrow.evidence import of_column, sampled_evidence
+from mmc.arrow.schema import arrow_text
 from mmc.facts import Evidence, Extent, SourceField
-from mmc.io.arrow import arrow_text
-from mmc.io.evidence import of_column, sampled_evidence
 from mmc.sources.faiss.batches import read_piece
 from mmc.sources.faiss.extents import list_extents
 from mmc.sources.faiss.files import Opened

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmc.errors import SourceError
-from mmc.io.urls import Blob
+from mmc.storage.urls import Blob
 
 _AHEAD = 1 << 16
 """Bytes fetched at once: headers lie close together, and a remote request is dear."""

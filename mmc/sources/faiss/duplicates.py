@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mmc.errors import SourceError
-from mmc.io.urls import Blob
 from mmc.sources.faiss.nodes import Ivf
+from mmc.storage.urls import Blob
 
 if TYPE_CHECKING:
     import numpy as np

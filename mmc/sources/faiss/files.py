@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmc.errors import SourceChanged
-from mmc.io.urls import fingerprint
 from mmc.sources.faiss.join import SideTable, load_side
 from mmc.sources.faiss.table import Table, load_table
 from mmc.spi import Config
+from mmc.storage.urls import fingerprint
 from mmc.types import JsonValue
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mmc.errors import SourceError
-from mmc.io.urls import Blob, is_local
 from mmc.sources.faiss.cursor import Span
+from mmc.storage.urls import Blob, is_local
 
 if TYPE_CHECKING:
     import numpy as np

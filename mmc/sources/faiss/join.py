@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mmc.errors import SourceError
-from mmc.io.urls import open_blob
+from mmc.storage.urls import open_blob
 from mmc.types import JsonValue
 
 if TYPE_CHECKING:

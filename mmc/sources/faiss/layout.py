@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mmc.errors import SourceError
-from mmc.io.urls import Blob
 from mmc.sources.faiss import quantizers
 from mmc.sources.faiss.cursor import Cursor, Span
 from mmc.sources.faiss.graphs import read_hnsw, read_nsg
@@ -30,6 +29,7 @@ from mmc.sources.faiss.nodes import (
     PreTransform,
     Refine,
 )
+from mmc.storage.urls import Blob
 from mmc.types import JsonValue
 
 _DEPTH = 12

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mmc.errors import SourceError
-from mmc.io.urls import exists, is_local, join_url, local_path, open_blob
 from mmc.sources.faiss.cursor import Cursor
 from mmc.sources.faiss.nodes import Lists
+from mmc.storage.urls import exists, is_local, join_url, local_path, open_blob
 from mmc.types import JsonValue
 
 if TYPE_CHECKING:

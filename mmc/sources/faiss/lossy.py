@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mmc.errors import PluginMissing, SourceError
-from mmc.io.urls import Blob
 from mmc.sources.faiss.kinds import CLASSES
 from mmc.sources.faiss.nodes import (
     Coarse,
@@ -28,6 +27,7 @@ from mmc.sources.faiss.nodes import (
     PreTransform,
 )
 from mmc.sources.faiss.table import Table
+from mmc.storage.urls import Blob
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mmc.io.urls import Blob, is_local
 from mmc.sources.faiss.ids import Ids
 from mmc.sources.faiss.lossy import Decoder
 from mmc.sources.faiss.nodes import Coded, Flat, Ivf, Lists, Packed
 from mmc.sources.faiss.table import Table
+from mmc.storage.urls import Blob, is_local
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import assert_never
 
 from mmc.errors import SourceError
-from mmc.io.urls import open_blob
 from mmc.sources.faiss.cursor import Span
 from mmc.sources.faiss.duplicates import Duplicates, load_duplicates
 from mmc.sources.faiss.kinds import CLASSES
@@ -29,6 +28,7 @@ from mmc.sources.faiss.nodes import (
     PreTransform,
     Refine,
 )
+from mmc.storage.urls import open_blob
 from mmc.types import JsonValue
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mmc.arrow.schema import Origin, arrow_text
 from mmc.errors import SourceError
 from mmc.facts import Extent
-from mmc.io.arrow import Origin, arrow_text
 from mmc.sources.files.formats import Column, Look, Rows, number_of, pick, slices
 from mmc.types import JsonValue
 

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from mmc.arrow.schema import Origin, arrow_text
 from mmc.errors import SourceError
 from mmc.facts import Extent
-from mmc.io.arrow import Origin, arrow_text
-from mmc.io.blobs import Blob
 from mmc.sources.files.csvtypes import convert, infer
 from mmc.sources.files.formats import (
     Column,
@@ -34,6 +33,7 @@ from mmc.sources.files.jsontypes import Misfit
 from mmc.sources.files.records import BLOCK, Block, blocks, quoted_lines, survey
 from mmc.sources.files.sample import choose
 from mmc.sources.files.typetext import read_columns, typed_look
+from mmc.storage.blobs import Blob
 
 _LEAST_SAMPLE = 1_000
 

@@ -9,11 +9,11 @@ from typing import Protocol, cast
 
 import pyarrow as pa
 
+from mmc.arrow.schema import Origin
 from mmc.errors import SourceChanged, SourceError
 from mmc.facts import Extent, Locator
-from mmc.io.arrow import Origin
-from mmc.io.opened import Opened
 from mmc.spi import Sample
+from mmc.storage.opened import Opened
 from mmc.types import MAX_DIM, JsonValue, nearest
 
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from mmc.errors import PluginMissing, SourceError
 from mmc.facts import Extent
-from mmc.io.blobs import BlobFile
-from mmc.io.urls import is_local, local_path
 from mmc.sources.files.arrays import AnyArray, ArrayColumn, Part, look_parts, read_part
 from mmc.sources.files.formats import Look, Options, Rows, text_of
+from mmc.storage.blobs import BlobFile
+from mmc.storage.urls import is_local, local_path
 
 
 class Dataset:

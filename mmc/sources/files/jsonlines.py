@@ -15,15 +15,15 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from mmc.arrow.schema import Origin, arrow_text
 from mmc.errors import SourceError
 from mmc.facts import Extent
-from mmc.io.arrow import Origin, arrow_text
-from mmc.io.blobs import Blob
 from mmc.sources.files.formats import Column, Look, Options, Rows, number_of, pick, slices, text_of
 from mmc.sources.files.jsontypes import Misfit, build, infer
 from mmc.sources.files.records import BLOCK, Block, Scan, blocks, elements, lines, survey
 from mmc.sources.files.sample import choose
 from mmc.sources.files.typetext import read_columns, typed_look
+from mmc.storage.blobs import Blob
 from mmc.types import nearest
 
 _LEAST_SAMPLE = 1_000

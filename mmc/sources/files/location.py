@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mmc.io.filesystems import is_local, local_path
 from mmc.sources.files.formats import has_known_name
+from mmc.storage.filesystems import is_local, local_path
 from mmc.types import JsonValue
 
 MANIFEST = "manifest.json"

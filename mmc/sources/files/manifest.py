@@ -1,6 +1,7 @@
 """The manifest of a files target as a source: collections with their types, indexes and checksums.
 
-Reads what `mmc.io.layout` wrote, but knows no sink. The split that begins a part checks its sha256.
+Reads what `mmc.layouts.layout` wrote, but knows no sink. The split that begins a part checks its
+sha256.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from mmc.arrow.schema import Origin, arrow_text, canonical_schema, with_origin
 from mmc.errors import SourceChanged, SourceError
 from mmc.facts import Extent, SourceCollection, SourceFacts, SourceField
-from mmc.io import layout, urls
-from mmc.io.arrow import Origin, arrow_text, canonical_schema, with_origin
-from mmc.io.hashed import sha256_of
-from mmc.io.manifest import Manifest, ManifestEntry, ManifestError, ManifestPart, parse
+from mmc.layouts import layout
+from mmc.layouts.manifest import Manifest, ManifestEntry, ManifestError, ManifestPart, parse
 from mmc.plan.model import Split
 from mmc.sources.files.sample import Observed, choose
 from mmc.spi import Config, Sample
+from mmc.storage import urls
+from mmc.storage.hashed import sha256_of
 from mmc.types import DYNAMIC_FIELD, Collection, Index, JsonValue, nearest
 
 _WINDOW_ROWS = 4096

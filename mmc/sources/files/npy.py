@@ -17,7 +17,6 @@ import numpy as np
 
 from mmc.errors import SourceError
 from mmc.facts import Extent
-from mmc.io.blobs import Blob, BlobFile
 from mmc.sources.files.arrays import (
     AnyArray,
     ArrayColumn,
@@ -28,6 +27,7 @@ from mmc.sources.files.arrays import (
     read_part,
 )
 from mmc.sources.files.formats import Look, Options, Rows
+from mmc.storage.blobs import Blob, BlobFile
 
 _HEADER_LIMIT = 1 << 16
 _LOCAL_HEADER = 30

@@ -12,12 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mmc.arrow.schema import Origin, arrow_text
 from mmc.errors import SourceChanged, SourceError
 from mmc.facts import Extent
-from mmc.io.arrow import Origin, arrow_text
-from mmc.io.blobs import BlobFile
-from mmc.io.filesystems import reading_failed
-from mmc.io.urls import is_local, local_path
 from mmc.sources.files.formats import (
     Column,
     Look,
@@ -29,6 +26,9 @@ from mmc.sources.files.formats import (
     slices,
     text_of,
 )
+from mmc.storage.blobs import BlobFile
+from mmc.storage.filesystems import reading_failed
+from mmc.storage.urls import is_local, local_path
 
 _CUT_ABOVE = 256 << 20
 """Row groups above this many bytes may be cut; reading a later part decodes the earlier one too."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from mmc.errors import SourceError
 from mmc.facts import Extent
-from mmc.io.blobs import Blob
+from mmc.storage.blobs import Blob
 from mmc.types import JsonValue
 
 Places: TypeAlias = npt.NDArray[np.int64]

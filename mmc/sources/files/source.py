@@ -13,11 +13,9 @@ from pathlib import PurePosixPath
 
 import pyarrow as pa
 
+from mmc.arrow.schema import arrow_text, with_origin
 from mmc.errors import SourceChanged, SourceError
 from mmc.facts import Extent, Locator, SourceCollection, SourceFacts, SourceField
-from mmc.io.arrow import arrow_text, with_origin
-from mmc.io.opened import Opened
-from mmc.io.urls import expand, is_local, local_path
 from mmc.plan.model import Split
 from mmc.sources.files.formats import (
     Column,
@@ -35,6 +33,8 @@ from mmc.sources.files.formats import (
 from mmc.sources.files.sample import Observed, observe
 from mmc.spec.endpoints import FilesSource as FilesConfig
 from mmc.spi import Config, Sample
+from mmc.storage.opened import Opened
+from mmc.storage.urls import expand, is_local, local_path
 from mmc.types import FieldType, JsonValue, nearest
 
 _KEYS = ("id", "_id", "pk", "key")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from mmc.arrow.schema import arrow_text
 from mmc.facts import Extent
-from mmc.io.arrow import arrow_text
 from mmc.sources.files.formats import Column, Look, with_locator
 from mmc.types import ArrowType
 

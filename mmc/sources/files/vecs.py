@@ -14,9 +14,9 @@ import numpy as np
 
 from mmc.errors import SourceError
 from mmc.facts import Extent
-from mmc.io.blobs import Blob
 from mmc.sources.files.arrays import AnyArray, Part, look_parts, read_part
 from mmc.sources.files.formats import Look, Options, Rows, text_of
+from mmc.storage.blobs import Blob
 from mmc.types import MAX_DIM
 
 _DTYPES: dict[str, np.dtype[Any]] = {

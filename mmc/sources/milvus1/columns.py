@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from mmc.arrow.evidence import sampled_evidence
 from mmc.facts import Evidence, Extent, SourceField
-from mmc.io.evidence import sampled_evidence
 from mmc.sources.milvus1.indexes import Mapped
 from mmc.sources.milvus1.live import LiveCollection
 from mmc.sources.milvus1.options import Options

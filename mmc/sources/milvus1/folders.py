@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmc.errors import SourceError
-from mmc.io.filesystems import is_local, join_url, local_path
-from mmc.io.urls import exists
 from mmc.sources.milvus1.live import LiveCollection, LiveSegment
 from mmc.sources.milvus1.segment import ids_url, vectors_url
+from mmc.storage.filesystems import is_local, join_url, local_path
+from mmc.storage.urls import exists
 from mmc.types import JsonValue
 
 _NEAR = ("tables", "db/tables", "..")

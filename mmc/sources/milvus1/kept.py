@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from mmc.errors import SourceError
-from mmc.io.filesystems import join_url
-from mmc.io.urls import Blob, open_blob
+from mmc.storage.filesystems import join_url
+from mmc.storage.urls import Blob, open_blob
 from mmc.types import JsonValue
 
 if TYPE_CHECKING:

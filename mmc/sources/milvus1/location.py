@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mmc.io.filesystems import is_local, join_url, local_path
 from mmc.sources.milvus1.folders import above
+from mmc.storage.filesystems import is_local, join_url, local_path
 from mmc.types import JsonValue
 
 _DATABASES = (".sqlite", ".sqlite3")

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mmc.diagnostics import Diagnostic, Severity
-from mmc.io.urls import open_blob
 from mmc.sources.milvus1.live import LiveCollection, LivePartition
 from mmc.sources.milvus1.logfile import (
     OFFSET_MASK,
@@ -23,6 +22,7 @@ from mmc.sources.milvus1.logfile import (
     read_applied,
     read_records,
 )
+from mmc.storage.urls import open_blob
 from mmc.types import JsonValue
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from enum import IntEnum
 
 from mmc.diagnostics import Diagnostic
 from mmc.errors import SourceError
-from mmc.io.urls import Blob, join_url, list_files, open_blob
+from mmc.storage.urls import Blob, join_url, list_files, open_blob
 from mmc.types import JsonValue
 
 OFFSET_MASK = (1 << 32) - 1

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from mmc.diagnostics import Diagnostic
 from mmc.errors import SourceError
-from mmc.io.urls import is_local, local_path, read_text
 from mmc.sources.milvus1.catalogue import Catalogue
 from mmc.sources.milvus1.live import live_collections
 from mmc.sources.milvus1.metadb import read_catalogue
@@ -20,6 +19,7 @@ from mmc.sources.milvus1.metasqlite import open_sqlite
 from mmc.sources.milvus1.options import Options
 from mmc.spec.patterns import URL_CREDENTIALS
 from mmc.spi import Config
+from mmc.storage.urls import is_local, local_path, read_text
 from mmc.types import JsonValue
 
 _FORMS = (

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import SourceBusy, SourceError
-from mmc.io.urls import exists, fingerprint, is_local, local_path, open_blob
 from mmc.sources.milvus1.metadb import SQLITE_OR_MYSQL, Row
+from mmc.storage.urls import exists, fingerprint, is_local, local_path, open_blob
 from mmc.types import JsonValue
 
 ATTEMPTS = 5

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mmc.io.filesystems import is_local, join_url, local_path
 from mmc.sources.milvus1.folders import above
 from mmc.spi import Config
+from mmc.storage.filesystems import is_local, join_url, local_path
 from mmc.types import JsonValue
 
 

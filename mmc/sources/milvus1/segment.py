@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mmc.errors import SourceError
-from mmc.io.filesystems import join_url
-from mmc.io.urls import fingerprint, open_blob
 from mmc.sources.milvus1.kept import HEADER, deletes_url, load_kept, payload
 from mmc.sources.milvus1.live import LiveSegment
+from mmc.storage.filesystems import join_url
+from mmc.storage.urls import fingerprint, open_blob
 from mmc.types import JsonValue
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import SourceError
 from mmc.facts import SourceFacts
-from mmc.io.urls import exists
 from mmc.plan.model import Split
 from mmc.sources.milvus1.build import build_collection
 from mmc.sources.milvus1.catalogue import Catalogue
@@ -20,6 +19,7 @@ from mmc.sources.milvus1.options import Options
 from mmc.sources.milvus1.read import read_piece
 from mmc.spec.endpoints import Milvus1Source as Milvus1Config
 from mmc.spi import Config, Sample
+from mmc.storage.urls import exists
 from mmc.types import nearest
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mmc.io.arrow import canonical_schema
+from mmc.arrow.schema import canonical_schema
 from mmc.sinks.milvus.insert import InsertTarget
 from mmc.types import DYNAMIC_FIELD, Collection, Field, FieldType
 from tests.servers.milvus_lite import a_split, copy_step

@@ -13,11 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from mmc.arrow.schema import canonical_schema
 from mmc.errors import TargetBusy, TargetError
 from mmc.facts import Extent
-from mmc.io.arrow import canonical_schema
-from mmc.io.filesystems import filesystem
-from mmc.io.manifest import Manifest, dump
+from mmc.layouts.files import FileRecord
+from mmc.layouts.manifest import Manifest, dump
+from mmc.layouts.staging import StagingPlace
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
@@ -27,13 +28,13 @@ from mmc.plan.model import (
     Split,
     Staging,
 )
-from mmc.run.staging import StagingPlace
 from mmc.sinks.milvus import built
 from mmc.sinks.milvus.built import Built
 from mmc.sinks.milvus.bulk import BulkTarget
 from mmc.sinks.milvus.grpcimport import VERDICT_SECONDS, GrpcImports
 from mmc.sinks.milvus_bulk import MilvusBulkSink
-from mmc.spi import Config, FileGroup, FileRecord, ImportTask, TaskState
+from mmc.spi import Config, FileGroup, ImportTask, TaskState
+from mmc.storage.filesystems import filesystem
 from mmc.types import Collection, Index, Metric
 from mmc.verify.digest import Digest
 from tests.servers.milvus_lite import copy_step, create_step

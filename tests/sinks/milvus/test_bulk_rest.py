@@ -16,7 +16,6 @@ import pytest
 
 from mmc.errors import StateBusy, TargetAway, TargetBusy, TargetError, TargetThrottled
 from mmc.facts import Extent
-from mmc.io.urls import exists, write_text
 from mmc.plan.model import CopySplits, Layout, Split, Staging
 from mmc.sinks.milvus.bulk import BulkTarget
 from mmc.sinks.milvus.connect import Address, address_of
@@ -25,6 +24,7 @@ from mmc.sinks.milvus.errors import NotAllowed
 from mmc.sinks.milvus.restimport import RestImports, _with_port
 from mmc.spi import FileGroup, ImportTask, TaskState, unfenced
 from mmc.state.lease import fenced
+from mmc.storage.urls import exists, write_text
 from tests.servers.import_double import VERSIONS, ImportDouble, Request, import_double
 from tests.servers.milvus_lite import copy_step
 from tests.servers.s3 import Bucket, s3_bucket

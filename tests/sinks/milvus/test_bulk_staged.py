@@ -10,15 +10,15 @@ import pytest
 
 from mmc.errors import TargetError
 from mmc.facts import Extent
-from mmc.io import urls
-from mmc.io.hashed import sha256_of
+from mmc.layouts.staging import StagingPlace, server_path
 from mmc.plan.model import CopySplits, Layout, Split, Staging
-from mmc.run.staging import StagingPlace, server_path
 from mmc.sinks.milvus.bulk import _ours
 from mmc.sinks.milvus.dialect import version_of
 from mmc.sinks.milvus.stagedwriter import InPlaceWriter
 from mmc.sinks.parts import PartSplitWriter
 from mmc.spi import ImportTask, TaskState
+from mmc.storage import urls
+from mmc.storage.hashed import sha256_of
 from mmc.types import Collection
 from tests.servers.milvus_lite import copy_step
 from tests.servers.s3 import Bucket, s3_bucket

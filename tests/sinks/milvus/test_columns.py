@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from pymilvus.grpc_gen import schema_pb2
 
+from mmc.arrow.schema import canonical_schema
 from mmc.errors import TargetError
-from mmc.io.arrow import canonical_schema
 from mmc.sinks.milvus.decode import decode, unpacked
 from mmc.sinks.milvus.dialect import LITE, SERVERS
 from mmc.sinks.milvus.encode import encode, packed

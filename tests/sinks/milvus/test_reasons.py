@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mmc.run.staging import StagingPlace
+from mmc.layouts.staging import StagingPlace
 from mmc.sinks.milvus.bulk import _ours
 from mmc.sinks.milvus.reasons import Reason, reason_of
 from mmc.spi import ImportTask, TaskState

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from mmc.arrow.schema import canonical_schema
 from mmc.compile.indexfit import misfit, with_defaults
 from mmc.compile.indexparams import wrong_params
 from mmc.errors import Stopped, TargetError
-from mmc.io.arrow import canonical_schema
 from mmc.plan.model import AwaitIndexes, BuildIndex, LoadCollection, Mode
 from mmc.sinks.milvus.dialect import version_of
 from mmc.sinks.milvus.insert import InsertTarget

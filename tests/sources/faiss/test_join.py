@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 
+from mmc.arrow.schema import arrow_text
 from mmc.errors import SourceChanged, SourceError
 from mmc.facts import SourceFacts
-from mmc.io.arrow import arrow_text
 from mmc.plan.codec import canonical, from_json
 from mmc.sources.faiss import FaissSource
 from tests.sources.faiss.build import SAMPLE, config, factory, look, read, save, split_of, vectors

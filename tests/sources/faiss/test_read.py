@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from mmc.arrow.schema import Origin, origin_of
 from mmc.errors import SourceChanged, SourceError
 from mmc.facts import Extent
-from mmc.io.arrow import Origin, origin_of
 from mmc.plan.codec import canonical
 from mmc.plan.model import Split
 from mmc.sources.faiss import FaissSource, extents, ids

@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from mmc.arrow.schema import origin_of
 from mmc.facts import Extent, SourceCollection, SourceField
-from mmc.io.arrow import origin_of
 from mmc.plan.codec import from_json, to_json
 from mmc.plan.model import Split
 from mmc.sources.files import FilesSource

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmc.arrow.schema import origin_of
 from mmc.errors import SourceError
-from mmc.io.arrow import origin_of
 from mmc.plan.model import Split
 from mmc.sources.files import records
 from mmc.sources.files.jsontypes import Misfit, build

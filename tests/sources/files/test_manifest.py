@@ -11,15 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mmc.arrow.schema import arrow_text, canonical_schema, origin_of
 from mmc.errors import SourceChanged, SourceError
 from mmc.facts import SourceCollection
-from mmc.io.arrow import arrow_text, canonical_schema, origin_of
 from mmc.plan.model import Split
 from mmc.sources.files import FilesSource
 from mmc.sources.files.manifest import inspect_manifest, read_manifest
 from mmc.spi import Sample
 from mmc.types import Collection
-from tests.io.batches import (
+from tests.layouts.batches import (
     DENSE,
     FULL,
     assert_same,

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmc.errors import SourceError
-from mmc.io.urls import open_blob
 from mmc.sources.files.records import Scan, blocks, elements, lines, quoted_lines
+from mmc.storage.urls import open_blob
 
 AWKWARD = st.text(st.sampled_from('ab",;\\\n\r{}[]: é𝄞'), max_size=12)
 

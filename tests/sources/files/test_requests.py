@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mmc.io.urls import join_url, open_atomic
 from mmc.plan.model import Split
 from mmc.spi import Sample
-from tests.io.stores import STARTS, folder
+from mmc.storage.urls import join_url, open_atomic
 from tests.servers.s3 import Bucket
 from tests.sources.files.reading import SOURCE
+from tests.storage.stores import STARTS, folder
 
 __all__ = ["folder"]
 

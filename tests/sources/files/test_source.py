@@ -18,10 +18,10 @@ import pytest
 
 from mmc.errors import SourceChanged, SourceError
 from mmc.facts import Extent
-from mmc.io.urls import join_url, open_atomic
 from mmc.plan.codec import canonical
 from mmc.sources.files.sample import choose
 from mmc.spi import Sample
+from mmc.storage.urls import join_url, open_atomic
 from mmc.types import JsonValue
 from tests.servers.s3 import Bucket, s3_bucket
 from tests.sources.files.reading import SOURCE, config, cut, field, look, read

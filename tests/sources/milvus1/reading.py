@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from mmc.arrow.schema import origin_of
 from mmc.compile.splits import split_extents
 from mmc.facts import SourceCollection, SourceFacts
-from mmc.io.arrow import origin_of
 from mmc.sources.milvus1 import Milvus1Source
 from mmc.spec.endpoints import Milvus1Source as Config
 from mmc.spi import Sample

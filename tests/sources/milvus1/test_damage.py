@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import mmc.sources.milvus1.read as module
+from mmc.arrow.schema import origin_of
 from mmc.errors import SourceChanged
 from mmc.facts import SourceCollection
-from mmc.io.arrow import origin_of
 from mmc.plan.model import Split
 from mmc.sources.milvus1 import Milvus1Source
 from tests.milvus1 import damage

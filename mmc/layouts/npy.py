@@ -1,0 +1,175 @@
+"""NumPy layout, headers and reading: a part is a folder with one `<field>.npy` a field.
+
+Format: numpy.lib.format version 1.0, C order. Milvus takes exact dtypes, and texts as `|S` (UTF-8)
+or `<U`. Writing is in `npypart`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from mmc.arrow.schema import canonical_schema, canonical_type
+from mmc.errors import SourceError, TargetError
+from mmc.layouts.vectors import vectors_from
+from mmc.storage.blobs import Blob, open_blob
+from mmc.storage.filesystems import join_url
+from mmc.types import DYNAMIC_FIELD, Collection, FieldType, JsonValue, TypeKind
+
+HEADER_BYTES = 128
+"""Of the files written here: room for any shape, so that the row count can be put in at the end."""
+_MAGIC = b"\x93NUMPY"
+_CHUNK_BYTES = 32 << 20
+
+_DTYPES: dict[TypeKind, str] = {
+    TypeKind.BOOL: "|b1",
+    TypeKind.INT8: "|i1",
+    TypeKind.INT16: "<i2",
+    TypeKind.INT32: "<i4",
+    TypeKind.INT64: "<i8",
+    TypeKind.FLOAT: "<f4",
+    TypeKind.DOUBLE: "<f8",
+    TypeKind.FLOAT_VECTOR: "<f4",
+    TypeKind.INT8_VECTOR: "|i1",
+    TypeKind.FLOAT16_VECTOR: "|u1",
+    TypeKind.BFLOAT16_VECTOR: "|u1",
+    TypeKind.BINARY_VECTOR: "|u1",
+}
+TEXTS = frozenset({TypeKind.VARCHAR, TypeKind.JSON})
+
+
+def dtype_of(type_: FieldType) -> tuple[str, int]:
+    """The `descr` of a fixed-width type and its items a row (0: the file is one-dimensional).
+
+    fp16 and bf16 vectors are raw little-endian bytes, `|u1` of shape (rows, 2 * dim).
+
+    Raises:
+        TargetError: NumPy files cannot hold the type (arrays, sparse vectors).
+    """
+    if type_.kind not in _DTYPES:
+        raise TargetError(
+            f"a NumPy import cannot hold {type_}",
+            hint="use format: parquet or format: json",
+            code="MMC534",
+        )
+    descr = _DTYPES[type_.kind]
+    if not type_.is_vector:
+        return descr, 0
+    return descr, type_.bytes_per_vector // np.dtype(descr).itemsize
+
+
+def header(descr: str, rows: int, width: int) -> bytes:
+    """A version 1.0 header of `HEADER_BYTES` bytes, C order; `width` 0 is one-dimensional."""
+    shape = f"({rows}, {width})" if width else f"({rows},)"
+    text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}"
+    body = text.encode().ljust(HEADER_BYTES - 11) + b"\n"
+    return _MAGIC + b"\x01\x00" + (HEADER_BYTES - 10).to_bytes(2, "little") + body
+
+
+@dataclass(frozen=True, slots=True)
+class Npy:
+    """What the header of a `.npy` says; `offset` is where the values begin."""
+
+    descr: str
+    shape: tuple[int, ...]
+    offset: int
+
+    @property
+    def rows(self) -> int:
+        return self.shape[0]
+
+    @property
+    def row_bytes(self) -> int:
+        width = self.shape[1] if len(self.shape) > 1 else 1
+        return np.dtype(self.descr).itemsize * width
+
+
+def read_header(blob: Blob) -> Npy:
+    """The header of a file in this layout. Raises SourceError."""
+    head = blob.read_at(0, min(blob.size, HEADER_BYTES))
+    try:
+        if head[:6] != _MAGIC or head[6] != 1:
+            raise ValueError("no NumPy file of version 1")
+        offset = 10 + int.from_bytes(head[8:10], "little")
+        found = ast.literal_eval(blob.read_at(10, offset - 10).decode("latin1"))
+        made = Npy(found["descr"], tuple(found["shape"]), offset)
+        if found["fortran_order"]:
+            raise ValueError("in Fortran order, which Milvus reads as C order")
+        expected = offset + made.rows * made.row_bytes
+        if expected != blob.size:
+            raise ValueError(f"{blob.size:,} bytes, but its header says {expected:,}")
+    except (ValueError, SyntaxError, KeyError, TypeError, IndexError) as error:
+        raise SourceError(f"{blob.url}: {error}", code="MMC536") from None
+    return made
+
+
+def count_rows(folder: str, fields: Sequence[str], storage: Mapping[str, JsonValue]) -> int:
+    """Rows of a part, by headers and sizes. Raises SourceError when its files differ."""
+    counts: dict[int, str] = {}
+    for name in fields:
+        with open_blob(join_url(folder, f"{name}.npy"), storage) as blob:
+            counts.setdefault(read_header(blob).rows, name)
+    if len(counts) > 1:
+        said = ", ".join(f"{name}.npy {rows:,}" for rows, name in counts.items())
+        raise SourceError(f"{folder}: row counts differ: {said}", code="MMC536")
+    return next(iter(counts), 0)
+
+
+def read_rows(
+    folder: str,
+    storage: Mapping[str, JsonValue],
+    collection: Collection,
+    columns: Sequence[str],
+    start: int,
+    stop: int,
+    batch_rows: int,
+) -> Iterator[pa.RecordBatch]:
+    """Rows start..stop-1 of a part as canonical batches of `columns`, of 32 MiB at most.
+
+    Raises:
+        SourceError: unreadable, cut short, or not of this layout.
+    """
+    full = canonical_schema(collection)
+    schema = pa.schema([full.field(name) for name in columns])
+    types = {f.name: f.type for f in collection.fields} | {DYNAMIC_FIELD: FieldType(TypeKind.JSON)}
+    with ExitStack() as stack:
+        opened = []
+        for name in columns:
+            blob = stack.enter_context(open_blob(join_url(folder, f"{name}.npy"), storage))
+            found = read_header(blob)
+            _check_layout(blob, found, types[name])
+            opened.append((blob, found, types[name]))
+        wide = sum(found.row_bytes for _, found, _ in opened)
+        step = max(min(batch_rows, _CHUNK_BYTES // max(wide, 1)), 1)
+        for first in range(start, stop, step):
+            rows = min(step, stop - first)
+            arrays = [_column(blob, found, type_, first, rows) for blob, found, type_ in opened]
+            yield pa.record_batch(arrays, schema=schema)
+
+
+def _check_layout(blob: Blob, found: Npy, type_: FieldType) -> None:
+    kind = np.dtype(found.descr).kind
+    if type_.kind in TEXTS:
+        good = kind in "SU" and len(found.shape) == 1
+    else:
+        descr, width = dtype_of(type_)
+        good = found.descr == descr and found.shape[1:] == ((width,) if width else ())
+    if not good:
+        raise SourceError(
+            f"{blob.url}: {found.descr} of shape {found.shape} is not the layout of {type_}",
+            code="MMC536",
+        )
+
+
+def _column(blob: Blob, found: Npy, type_: FieldType, first: int, rows: int) -> pa.Array:
+    data = blob.read_at(found.offset + first * found.row_bytes, rows * found.row_bytes)
+    if type_.is_vector:
+        return vectors_from(pa.py_buffer(data), rows, canonical_type(type_), None)
+    values = np.frombuffer(data, dtype=found.descr)
+    made = pa.array(values)
+    return made.cast(pa.string()) if type_.kind in TEXTS else made

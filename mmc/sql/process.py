@@ -1,0 +1,270 @@
+"""The process that SQL expressions run in, with a limit on memory and one on time.
+
+Both what a plan asks (types) and what an apply asks (values) goes there: a function may take all
+memory of a machine inside one call, where neither the engine's own limit nor its interrupt helps.
+Started as a fresh interpreter when the first expression is met, one a thread that asks, and kept
+for the next; a request that takes too much ends it. It ends with the process that started it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mmc.errors import WorkerLost
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mmc.sql.engine import Engine
+
+MEMORY = 768 << 20
+"""Bytes of memory that a request may take, beside those that the process has when it begins."""
+RESULT = 64 << 20
+"""Bytes of the largest answer."""
+START_SECONDS = 120.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_COMMAND = (
+    "import sys; sys.path[:] = sys.argv[3:]; from mmc.arrow import lazypandas;"
+    " lazypandas.install(); from mmc.sql.process import main; main()"
+)
+_SMALL = {"OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+"""Threads and pools that reserve addresses would count as memory that is taken."""
+
+
+class Limit(StrEnum):
+    """What a request took too much of."""
+
+    MEMORY = "memory"
+    TIME = "time"
+
+
+class Exceeded(Exception):
+    """A request took more than it may; its process is gone, or goes."""
+
+    def __init__(self, limit: Limit) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The statement cannot be run, whatever the rows."""
+
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TypeOf:
+    """Asks for the type of an expression. The answer is Typed or Problem of `mmc.sql.typing_`."""
+
+    text: str
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnsOf:
+    """Asks which columns are read. The answer is a tuple of names, or Refused."""
+
+    texts: tuple[str, ...]
+    known: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluate:
+    """Asks for values. The answer is Evaluated of `mmc.sql.engine`, or Refused."""
+
+    batch: pa.RecordBatch
+    expressions: Sequence[str]
+    where: str
+    types: Sequence[pa.DataType]
+
+
+Request: TypeAlias = TypeOf | ColumnsOf | Evaluate
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: BaseException
+
+
+class _Process:
+    """The side that asks. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self._pipe, theirs = Pipe()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _COMMAND, str(theirs.fileno()), str(os.getpid()), *sys.path],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, **_SMALL},
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            theirs.close()
+        self._ready = False
+
+    def ask(self, request: Request, seconds: float) -> Any:
+        """Raises Exceeded, after which the process is of no use; WorkerLost: it cannot be
+        started.
+        """
+        if not self._ready:
+            try:
+                self._ready = self._pipe.poll(START_SECONDS) and self._pipe.recv()
+            except (EOFError, OSError):
+                self._ready = False
+            if not self._ready:
+                self.end()
+                raise WorkerLost(
+                    "the process that evaluates SQL does not start",
+                    hint="does `python -c 'import duckdb, pyarrow'` run?",
+                    code="MMC654",
+                )
+        try:
+            self._pipe.send(request)
+            answer = self._pipe.recv() if self._pipe.poll(seconds) else Limit.TIME
+        except (EOFError, OSError):
+            answer = Limit.MEMORY
+        if isinstance(answer, Limit):
+            self.end()
+            raise Exceeded(answer)
+        if isinstance(answer, _Failed):
+            raise answer.error
+        return answer
+
+    def end(self) -> None:
+        self._pipe.close()
+        self._process.kill()
+        self._process.wait()
+
+
+_idle: list[_Process] = []
+_lock = threading.Lock()
+
+
+def warm() -> None:
+    """Has a process start while something else is done."""
+    with _lock:
+        if not _idle:
+            _idle.append(_Process())
+
+
+def ask(request: Request, seconds: float) -> Any:
+    """Asks a process, and starts one when none is idle.
+
+    Raises:
+        Exceeded: the answer takes more memory, or more than so many seconds.
+        WorkerLost: no process can be started.
+    """
+    with _lock:
+        process = _idle.pop() if _idle else None
+    process = process or _Process()
+    try:
+        answer = process.ask(request, seconds)
+    except (Exceeded, WorkerLost):
+        raise
+    except BaseException:
+        process.end()  # it may be in the middle of an answer
+        raise
+    with _lock:
+        _idle.append(process)
+    return answer
+
+
+def _end_all() -> None:
+    with _lock:
+        while _idle:
+            _idle.pop().end()
+
+
+atexit.register(_end_all)
+os.register_at_fork(after_in_child=_idle.clear)
+
+
+def main() -> None:
+    """The process. Arguments: the pipe's file number and the id of the process that asks."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    threading.Thread(target=_watch, args=(int(sys.argv[2]),), daemon=True).start()
+    pipe = Connection(int(sys.argv[1]))
+    from mmc.sql.engine import Engine
+    from mmc.sql.tree import parse
+
+    engine = Engine()
+    parse("1")
+    _limit_memory()
+    pipe.send(True)
+    while True:
+        try:
+            request = pipe.recv()
+        except EOFError:
+            os._exit(0)
+        answer = _answer(request, engine)
+        pipe.send(answer)
+
+
+def _watch(parent: int) -> None:
+    """Ends this process soon after the one that started it, also in the middle of a statement."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def _limit_memory() -> None:
+    """Where the system has no such limit or does not say what is taken, time alone is bounded."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        taken = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
+        most = taken + MEMORY
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        if hard != resource.RLIM_INFINITY:
+            most = min(most, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    except (OSError, ValueError):
+        return
+
+
+def _answer(request: Request, engine: Engine) -> Any:
+    import duckdb
+    import pyarrow as pa
+
+    from mmc.sql.tree import NotAllowed, columns_of, parse
+    from mmc.sql.typing_ import type_of
+
+    try:
+        match request:
+            case TypeOf(text, columns):
+                return type_of(text, columns, engine)
+            case ColumnsOf(texts, known):
+                return columns_of([parse(text) for text in texts], known)
+            case Evaluate(batch, expressions, where, types):
+                found = engine.evaluate(batch, expressions, where, types)
+                size = sum(column.nbytes for column in found.columns)
+                return found if size <= RESULT else Limit.MEMORY
+    except (MemoryError, RecursionError, duckdb.OutOfMemoryException, pa.ArrowMemoryError):
+        return Limit.MEMORY
+    except NotAllowed as problem:
+        return Refused(problem.message, problem.hint)
+    except (duckdb.Error, pa.ArrowException) as error:
+        return Refused(str(error).split("\n", 1)[0])
+    except BaseException as error:  # noqa: BLE001 - raised again where it was asked
+        return _Failed(error)
