@@ -13,7 +13,7 @@ import pyarrow as pa
 from mmc.arrow.schema import arrow_type
 from mmc.casts import Refused, choose
 from mmc.plan.model import CopySplits, Mapping, RestColumn
-from mmc.run.transform import Transform
+from mmc.transform.transform import Transform
 from mmc.types import Collection, Field, FieldType
 
 DIM = 768

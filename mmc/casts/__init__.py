@@ -1,6 +1,6 @@
 """The one table of casts between Arrow types and Milvus types. Pure: neither pyarrow nor numpy.
 
-`compile` asks `choose` and `infer` and writes a name of CASTS into the plan; `mmc.run.kernels`
+`compile` asks `choose` and `infer` and writes a name of CASTS into the plan; `mmc.transform.kernels`
 has one kernel a name.
 """
 

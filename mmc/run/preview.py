@@ -9,7 +9,7 @@ import pyarrow as pa
 from mmc.arrow.schema import canonical_schema
 from mmc.plan.model import CopySplits, Plan
 from mmc.registry import source
-from mmc.run.transform import Transform
+from mmc.transform.transform import Transform
 
 
 def preview_rows(plan: Plan, rows: int) -> Sequence[tuple[str, pa.Table]]:

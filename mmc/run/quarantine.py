@@ -9,33 +9,13 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
 from mmc.errors import TargetError
 from mmc.saving import new_file
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row that does not fit.
-
-    Attributes:
-        path, row, unit: its place in the source, as `mmc.arrow.schema.Origin` counts.
-        code: of MMC6xx; `reason` says it in words, without the row's values.
-        field: the target field that refused it; "where" for a condition that failed.
-        values: source values, fit for JSON: NaN as "NaN", bytes as base64, long vectors cut, with
-            their length.
-    """
-
-    path: str
-    row: int
-    unit: str
-    code: str
-    field: str
-    reason: str
-    values: dict[str, object]
+from mmc.transform.badrow import BadRow
 
 
 class Quarantine:

@@ -21,10 +21,11 @@ from mmc.events import Emit, Quarantined, SplitProgress
 from mmc.layouts.files import FileRecord
 from mmc.plan.model import CopySplits, Endpoint, OnError, RowPolicy, Split
 from mmc.run.pace import Rate, call
-from mmc.run.quarantine import BadRow, Quarantine
+from mmc.run.quarantine import Quarantine
 from mmc.run.stop import SplitStopped
-from mmc.run.transform import Transform
 from mmc.spi import Target
+from mmc.transform.badrow import BadRow
+from mmc.transform.transform import Transform
 from mmc.types import DYNAMIC_FIELD
 from mmc.verify.digest import Digest
 

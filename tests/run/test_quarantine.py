@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mmc.run.quarantine import BadRow, Quarantine
+from mmc.run.quarantine import Quarantine
+from mmc.transform.badrow import BadRow
 
 
 def bad(row: int, reason: str = "null", **values: object) -> BadRow:

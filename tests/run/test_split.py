@@ -17,7 +17,7 @@ from mmc.run import split as split_module
 from mmc.run.pace import Rate
 from mmc.run.split import SplitResult, columns_for, copy_split
 from mmc.run.stop import SplitStopped
-from mmc.run.transform import Transform, Transformed
+from mmc.transform.transform import Transform, Transformed
 from mmc.types import Collection
 from mmc.verify.digest import Digest
 from tests.fakes import FakeTarget, fault, rows_of

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from mmc.arrow.schema import arrow_type
 from mmc.casts import Refused, element_cast
-from mmc.run.kernels import dense, jsontext, numbers, sparse, text, times, wkt
-from mmc.run.kernels.arrays import array_of, element_type, parse_array
-from mmc.run.kernels.faults import Casted, Fault, Kernel
+from mmc.transform.kernels import dense, jsontext, numbers, sparse, text, times, wkt
+from mmc.transform.kernels.arrays import array_of, element_type, parse_array
+from mmc.transform.kernels.faults import Casted, Fault, Kernel
 from mmc.types import DENSE_VECTORS, FieldType, TypeKind
 
 __all__ = ["KERNELS", "Casted", "Fault", "convert"]

@@ -17,7 +17,7 @@ from mmc.arrow.schema import Origin, arrow_text, canonical_schema, with_origin
 from mmc.casts import Refused, choose
 from mmc.errors import ExpressionFailed, SourceChanged
 from mmc.plan.model import CopySplits, Mapping, RestColumn
-from mmc.run.transform import Transform, Transformed
+from mmc.transform.transform import Transform, Transformed
 from mmc.types import ArrowType, Collection, Field, FieldType, JsonValue
 
 

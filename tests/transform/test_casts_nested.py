@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmc.run.kernels import convert
+from mmc.transform.kernels import convert
 from mmc.types import FieldType
-from tests.run.oracle import Bad, Oracle, check, column, exactly, hold, nearest
-from tests.run.test_casts import ARROW, FAST, floats, integers, lists, ranged
+from tests.transform.oracle import Bad, Oracle, check, column, exactly, hold, nearest
+from tests.transform.test_casts import ARROW, FAST, floats, integers, lists, ranged
 
 FORMAT = {"float_vector": "float", "float16_vector": "half", "bfloat16_vector": "bf16"}
 LIST_TYPES: dict[str, Callable[[pa.DataType], pa.DataType]] = {

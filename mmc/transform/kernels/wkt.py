@@ -15,8 +15,8 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from mmc.run.kernels.faults import NOT_READABLE, Casted, Fault
-from mmc.run.kernels.text import bounded
+from mmc.transform.kernels.faults import NOT_READABLE, Casted, Fault
+from mmc.transform.kernels.text import bounded
 from mmc.types import FieldType
 
 _DEPTHS = {

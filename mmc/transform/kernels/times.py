@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmc.run.kernels.faults import (
+from mmc.transform.kernels.faults import (
     INEXACT,
     NOT_READABLE,
     RANGE,
@@ -24,7 +24,7 @@ from mmc.run.kernels.faults import (
     present,
     without,
 )
-from mmc.run.kernels.text import bounded
+from mmc.transform.kernels.text import bounded
 from mmc.types import FieldType
 
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}

@@ -9,7 +9,7 @@ import orjson
 import pyarrow as pa
 
 from mmc.arrow.schema import canonical_type
-from mmc.run.kernels.faults import (
+from mmc.transform.kernels.faults import (
     NOT_READABLE,
     NULL_ELEMENT,
     OVER_CAPACITY,
@@ -18,7 +18,7 @@ from mmc.run.kernels.faults import (
     fault,
     present,
 )
-from mmc.run.kernels.rows import lists_of
+from mmc.transform.kernels.rows import lists_of
 from mmc.types import FLOATS, INTEGERS, FieldType, TypeKind
 
 

@@ -14,10 +14,10 @@ from mmc.arrow.schema import arrow_type, canonical_type
 from mmc.casts import Refused, choose
 from mmc.errors import ExpressionFailed
 from mmc.plan.model import Mapping
-from mmc.run.kernels import convert
-from mmc.run.kernels.dense import build, from_bfloat16
-from mmc.run.kernels.dense import convert as convert_matrix
-from mmc.run.kernels.faults import (
+from mmc.transform.kernels import convert
+from mmc.transform.kernels.dense import build, from_bfloat16
+from mmc.transform.kernels.dense import convert as convert_matrix
+from mmc.transform.kernels.faults import (
     NULL,
     ZERO_VECTOR,
     Casted,
@@ -27,7 +27,7 @@ from mmc.run.kernels.faults import (
     fault,
     present,
 )
-from mmc.run.kernels.rows import Matrix, matrix_of_bytes, matrix_of_lists
+from mmc.transform.kernels.rows import Matrix, matrix_of_bytes, matrix_of_lists
 from mmc.types import FLOATS, FieldType, JsonValue, TypeKind
 
 _NORMALIZED = frozenset({TypeKind.FLOAT_VECTOR, TypeKind.FLOAT16_VECTOR, TypeKind.BFLOAT16_VECTOR})

@@ -16,14 +16,14 @@ import pyarrow as pa
 from mmc.arrow.schema import Flaw, arrow_text, canonical_schema, data_type, flaws_of, origin_of
 from mmc.errors import SourceChanged
 from mmc.plan.model import CopySplits, Mapping
-from mmc.run.columns import Column, column
-from mmc.run.kernels.faults import EXPRESSION, FLAW, Fault, Positions
-from mmc.run.kernels.jsontext import too_long
-from mmc.run.quarantine import BadRow
-from mmc.run.rest import Rest
-from mmc.run.values import plain_values
 from mmc.sql.batches import RowExpressions
 from mmc.sql.engine import Evaluated
+from mmc.transform.badrow import BadRow
+from mmc.transform.columns import Column, column
+from mmc.transform.kernels.faults import EXPRESSION, FLAW, Fault, Positions
+from mmc.transform.kernels.jsontext import too_long
+from mmc.transform.rest import Rest
+from mmc.transform.values import plain_values
 from mmc.types import DYNAMIC_FIELD, TypeKind
 
 __all__ = ["BadRow", "Transform", "Transformed"]

@@ -16,7 +16,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmc.run.kernels.faults import (
+from mmc.transform.kernels.faults import (
     NOT_FINITE,
     NOT_JSON,
     NOT_UTF8,
@@ -28,8 +28,8 @@ from mmc.run.kernels.faults import (
     fault,
     without,
 )
-from mmc.run.kernels.rows import Lists, lists_of
-from mmc.run.kernels.times import iso_text
+from mmc.transform.kernels.rows import Lists, lists_of
+from mmc.transform.kernels.times import iso_text
 from mmc.types import FieldType
 
 _CONTROLS = r"[\x00-\x1f]"

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmc.arrow.schema import canonical_type
-from mmc.run.kernels.faults import (
+from mmc.transform.kernels.faults import (
     INEXACT,
     NOT_FINITE,
     NOT_READABLE,

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
-from mmc.run.kernels.faults import (
+from mmc.transform.kernels.faults import (
     INEXACT,
     NOT_FINITE,
     NOT_READABLE,
@@ -24,7 +24,7 @@ from mmc.run.kernels.faults import (
     fault,
     present,
 )
-from mmc.run.kernels.rows import Lists, lists_of
+from mmc.transform.kernels.rows import Lists, lists_of
 from mmc.types import FieldType
 
 _LIMIT = 2**32 - 1

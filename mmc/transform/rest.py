@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmc.plan.model import RestColumn
-from mmc.run.kernels.faults import NOT_JSON, Casted, Fault, fault
-from mmc.run.kernels.jsontext import braces, fragments, key_text, not_json
+from mmc.transform.kernels.faults import NOT_JSON, Casted, Fault, fault
+from mmc.transform.kernels.jsontext import braces, fragments, key_text, not_json
 from mmc.types import DYNAMIC_FIELD
 
 

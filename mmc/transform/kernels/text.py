@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmc.run.kernels.faults import (
+from mmc.transform.kernels.faults import (
     NOT_UTF8,
     TOO_LONG,
     Casted,

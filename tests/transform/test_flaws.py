@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from mmc.arrow.schema import Flaw, Origin, flaws_of, with_flaws, with_origin
 from mmc.plan.model import CopySplits, Mapping, RestColumn
-from mmc.run.transform import Transform
+from mmc.transform.transform import Transform
 from mmc.types import DYNAMIC_FIELD, Collection, Field, FieldType
 
 INT64 = FieldType.parse("int64")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
-from mmc.run.kernels.faults import (
+from mmc.transform.kernels.faults import (
     INEXACT,
     NOT_FINITE,
     NOT_READABLE,
@@ -27,8 +27,8 @@ from mmc.run.kernels.faults import (
     fault,
     present,
 )
-from mmc.run.kernels.numbers import same_integers
-from mmc.run.kernels.rows import Matrix, matrix_of_bytes, matrix_of_lists
+from mmc.transform.kernels.numbers import same_integers
+from mmc.transform.kernels.rows import Matrix, matrix_of_bytes, matrix_of_lists
 from mmc.types import FieldType, TypeKind
 
 _BLOCK = 1 << 16

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmc.run.columns import one_value
 from mmc.spec.values import misfit
+from mmc.transform.columns import one_value
 from mmc.types import FieldType, JsonValue
 
 TYPES = [

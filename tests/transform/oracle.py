@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from mmc.arrow.schema import arrow_type, canonical_type
 from mmc.casts import Refused, choose
-from mmc.run.kernels import convert
+from mmc.transform.kernels import convert
 from mmc.types import FieldType
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mmc.run.kernels.faults import (
+from mmc.transform.kernels.faults import (
     NULL_ELEMENT,
     WRONG_LENGTH,
     Fault,

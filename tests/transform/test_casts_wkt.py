@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from mmc.run.kernels import convert
-from mmc.run.kernels.faults import Casted
+from mmc.transform.kernels import convert
+from mmc.transform.kernels.faults import Casted
 from mmc.types import FieldType
 
 RING = [[0, 0], [2, 0], [2, 1.5], [0, 0]]

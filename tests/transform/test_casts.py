@@ -20,10 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmc.casts import CASTS
-from mmc.run.kernels import KERNELS, convert
-from mmc.run.kernels.faults import Casted
+from mmc.transform.kernels import KERNELS, convert
+from mmc.transform.kernels.faults import Casted
 from mmc.types import FieldType
-from tests.run.oracle import Bad, Oracle, check, exactly, hold, nearest
+from tests.transform.oracle import Bad, Oracle, check, exactly, hold, nearest
 
 FAST = settings(max_examples=25, deadline=None)
 INTEGERS = {f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)}
