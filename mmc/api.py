@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     from mmc.events import Emit
     from mmc.facts import Facts, SourceCollection, TokensNumbered
+    from mmc.init.write import InitialSpec
     from mmc.plan.model import Plan
     from mmc.run.stop import StopFlag
     from mmc.secrets import SecretRef
     from mmc.verify.report import Report
-    from mmc.views.initial import InitialSpec
 
 DIRECTORY = Path(".mmc")
 """Where quarantine files and reports go."""
@@ -138,12 +138,12 @@ def init_spec(
             code="MMC222",
         )
     from mmc.facts import Facts
+    from mmc.init.locate import locate
+    from mmc.init.minimal import checked, minimal
+    from mmc.init.write import write_spec
     from mmc.registry import types
-    from mmc.run.locate import locate
-    from mmc.spec.minimal import checked, minimal
     from mmc.storage.names import is_text
     from mmc.storage.urls import refuse_bytes
-    from mmc.views.initial import write_spec
 
     refuse_bytes(location)
     type_, options = locate(location, type)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mmc.errors import SpecInvalid
-from mmc.spec.minimal import checked, literal, minimal
+from mmc.init.minimal import checked, literal, minimal
 
 
 def no_plugin(kind: str, type: str) -> None:

@@ -17,18 +17,18 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from mmc.compile import compile_plan, run_passes
 from mmc.compile.draft import CollectionDraft, Draft, FieldDraft
-from mmc.compile.inferred import NO_FIELD, distinct, left_out
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import SpecInvalid
 from mmc.facts import Facts
+from mmc.init.evidence import about, why
+from mmc.init.inferred import NO_FIELD, distinct, left_out
+from mmc.init.minimal import checked, literal
+from mmc.init.yamltext import clean, comment, flow, inline, node
 from mmc.plan.tree import CHANGING
 from mmc.spec.format import WIDTH, format_spec
 from mmc.spec.load import FindModel, parse_spec
-from mmc.spec.minimal import checked, literal
 from mmc.spec.models import Secret
 from mmc.types import Index, JsonValue
-from mmc.views.evidence import about, why
-from mmc.views.yamltext import clean, comment, flow, inline, node
 
 _ENTRY = 6
 """Columns before the dash of a field."""

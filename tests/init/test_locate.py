@@ -9,7 +9,7 @@ import pytest
 
 from mmc import registry
 from mmc.errors import MmcError, PluginMissing
-from mmc.run.locate import locate
+from mmc.init.locate import locate
 
 
 @pytest.fixture(autouse=True)

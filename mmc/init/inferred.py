@@ -12,7 +12,7 @@ from mmc.compile.draft import Draft
 from mmc.compile.resolve import milvus_name
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import SourceCollection
-from mmc.spec.minimal import literal
+from mmc.init.minimal import literal
 from mmc.types import JsonValue
 
 NO_FIELD: Final = ("MMC342", "MMC343")

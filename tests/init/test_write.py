@@ -16,14 +16,14 @@ from mmc.compile import compile_plan
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import SpecInvalid
 from mmc.facts import Facts, SourceCollection, SourceField
+from mmc.init.minimal import checked
+from mmc.init.write import InitialSpec, write_spec
 from mmc.plan import codec
 from mmc.plan.model import Plan
 from mmc.spec.document import parse
 from mmc.spec.format import format_spec
 from mmc.spec.load import parse_spec
-from mmc.spec.minimal import checked
 from mmc.types import Index, JsonValue
-from mmc.views.initial import InitialSpec, write_spec
 from tests.compile.facttable import read_case
 
 CASES = Path(__file__).parents[1] / "cases"
