@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from mmc.facts import Facts, SourceCollection, TokensNumbered
     from mmc.init.write import InitialSpec
     from mmc.plan.model import Plan
+    from mmc.report.report import Report
     from mmc.run.stop import StopFlag
     from mmc.secrets import SecretRef
-    from mmc.verify.report import Report
 
 DIRECTORY = Path(".mmc")
 """Where quarantine files and reports go."""
@@ -299,9 +299,9 @@ def apply_plan(
         PlanStale, LeaseHeld, LeaseLost, UnfinishedRun, RowsRejected, SourceError, TargetError,
         Stopped.
     """
+    from mmc.report.report import make_report
     from mmc.run.interpreter import apply_plan as apply_
     from mmc.state.store import Store
-    from mmc.verify.report import make_report
 
     with Store.open(state) as store:
         done = apply_(plan, store=store, emit=emit or _silent, directory=directory, stop=stop)
@@ -359,10 +359,10 @@ def verify_plan(
     Raises:
         StateError: the plan was not applied with this state store; and what `apply_plan` raises.
     """
+    from mmc.report.counts import report_of
+    from mmc.report.report import make_report
     from mmc.run.interpreter import verify_plan as verify_
-    from mmc.run.report import report_of
     from mmc.state.store import Access, Store
-    from mmc.verify.report import make_report
 
     with Store.open(state, Access.READ) as store:
         verdicts = verify_(plan, store=store, emit=emit or _silent, stop=stop)

@@ -12,8 +12,8 @@ from mmc.errors import StateDamaged, StateError
 from mmc.events import Emit
 from mmc.layouts.staging import StagingPlace
 from mmc.plan.model import RemoveStaged
-from mmc.run.records import splits_of
 from mmc.state.lease import Lease
+from mmc.state.records import splits_of
 from mmc.state.store import Run, Store
 
 

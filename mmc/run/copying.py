@@ -11,13 +11,13 @@ from dataclasses import replace
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.events import Diagnosed, SplitDone, SplitStarted
 from mmc.plan.model import CopySplits, Split
+from mmc.report.counts import rows_left
 from mmc.run.attempt import Attempt
 from mmc.run.executors.local import LocalExecutor
 from mmc.run.executors.task import Finished, Task
-from mmc.run.records import splits_of, unaccounted, uncopied, unfinished_end
-from mmc.run.report import rows_left
 from mmc.run.split import too_many_errors
 from mmc.spi import WrittenSplit
+from mmc.state.records import splits_of, unaccounted, uncopied, unfinished_end
 from mmc.state.store import SplitRecord
 
 

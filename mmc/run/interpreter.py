@@ -43,6 +43,7 @@ from mmc.plan.model import (
     Verify,
     WriteManifest,
 )
+from mmc.report.counts import RunReport, report_of
 from mmc.run import preflight
 from mmc.run.attempt import Attempt
 from mmc.run.claims import claim_of, release_all
@@ -66,8 +67,6 @@ from mmc.run.proof import (
 )
 from mmc.run.proof import verify_plan as verify_plan
 from mmc.run.recorder import Recorder
-from mmc.run.records import refuse_incomplete
-from mmc.run.report import RunReport, report_of
 from mmc.run.staged import StagedCopies
 from mmc.run.stop import StopFlag, ending_of
 from mmc.run.targets import OpenTargets
@@ -75,6 +74,7 @@ from mmc.secrets import REDACTOR
 from mmc.spi import Claim, Guarded, Target
 from mmc.state.eventlog import EventLog
 from mmc.state.lease import Lease
+from mmc.state.records import refuse_incomplete
 from mmc.state.store import RunStatus, SplitRecord, Store
 from mmc.state.unfinished import restart_unwritten, take_back
 from mmc.types import JsonValue

@@ -15,10 +15,10 @@ from mmc.plan.model import CheckKeys, CopySplits, CreateCollection, Plan, Split,
 from mmc.run.labels import label_of
 from mmc.run.pace import call
 from mmc.run.preflight import refuse_elsewhere
-from mmc.run.records import splits_of
 from mmc.run.split import read_again
 from mmc.run.stop import StopFlag, ending_of
 from mmc.run.targets import OpenTargets
+from mmc.state.records import splits_of
 from mmc.state.store import SplitRecord, StepRecord, Store
 from mmc.verify.check import DoneSplit, Replaced, verify_step
 from mmc.verify.planned import planned

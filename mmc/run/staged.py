@@ -15,10 +15,10 @@ from mmc.run.copying import Copying
 from mmc.run.imports import Imports
 from mmc.run.labels import label_of
 from mmc.run.proof import copy_of, rows_before
-from mmc.run.records import splits_of, unfinished_end, unimported
 from mmc.run.targets import OpenTargets
 from mmc.spi import Importer
 from mmc.state.ledger import Ledger
+from mmc.state.records import splits_of, unfinished_end, unimported
 
 
 class StagedCopies:

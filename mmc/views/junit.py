@@ -9,8 +9,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 from mmc.diagnostics import Diagnostic
 from mmc.plan.model import Plan
+from mmc.report.report import Report, Verdict
 from mmc.secrets import REDACTOR
-from mmc.verify.report import Report, Verdict
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold."""

@@ -9,8 +9,8 @@ from mmc.diagnostics import Diagnostic, Severity
 from mmc.plan import codec
 from mmc.plan.model import Endpoint, Plan
 from mmc.plan.tree import many, plan_lines, summary_line
+from mmc.report.report import CollectionReport, Report, Verdict
 from mmc.secrets import REDACTOR
-from mmc.verify.report import CollectionReport, Report, Verdict
 from mmc.views.messages import OUTCOMES, seconds_text, short_digest
 
 LONGEST = 60_000

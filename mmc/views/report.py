@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mmc.report.report import Report
 from mmc.saving import save_text
-from mmc.verify.report import Report
 
 
 def save_report(report: Report, path: Path) -> None:

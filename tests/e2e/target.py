@@ -16,11 +16,11 @@ from pymilvus import DataType
 
 from mmc import api
 from mmc.plan.model import Plan
+from mmc.report.report import Report
 from mmc.sinks.milvus.insert import InsertTarget
 from mmc.sinks.milvus_insert import MilvusInsertSink
 from mmc.spec.load import Spec
 from mmc.types import JsonValue
-from mmc.verify.report import Report
 
 DIM = 8
 OLD, NEW = 1.0, 2.0

@@ -14,8 +14,8 @@ import pytest
 
 from mmc import api
 from mmc.events import Event
+from mmc.report.counts import RunReport
 from mmc.run.interpreter import apply_plan
-from mmc.run.report import RunReport
 from mmc.state.store import RunStatus, Store
 from tests.fakes import Crash
 from tests.run.test_interpreter import Breaking

@@ -12,8 +12,8 @@ import pytest
 
 from mmc.events import Event
 from mmc.plan.model import Plan
+from mmc.report.counts import RunReport
 from mmc.run.interpreter import apply_plan
-from mmc.run.report import RunReport
 from mmc.state.store import Store
 from tests import fakes
 

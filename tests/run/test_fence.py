@@ -9,7 +9,7 @@ import pytest
 from mmc.errors import StateBusy
 from mmc.events import Retrying
 from mmc.plan.model import Executor
-from mmc.run.report import RunStatus
+from mmc.report.counts import RunStatus
 from mmc.state import lease as lease_module
 from mmc.state.lease import Lease, fenced, running_time
 from tests.run.conftest import Bench

@@ -35,8 +35,8 @@ from mmc.events import (
     Verified,
 )
 from mmc.plan.model import Endpoint, LoadCollection, Mode, OnDrift, OnError
+from mmc.report.counts import report_of
 from mmc.run.interpreter import verify_plan
-from mmc.run.report import report_of
 from mmc.state.store import RunStatus, Store
 from tests.fakes import Crash, FakeTarget
 from tests.run.conftest import Bench

@@ -21,7 +21,7 @@ from mmc.errors import MmcError
 from mmc.events import Diagnosed, SplitDone, StepStarted
 from mmc.plan import codec
 from mmc.plan.model import Plan
-from mmc.verify.report import Report, Verdict
+from mmc.report.report import Report, Verdict
 from tests.e2e.mmc_command import mmc
 from tests.servers.s3 import s3_bucket
 

@@ -17,11 +17,11 @@ from mmc.errors import MmcError
 from mmc.events import Diagnosed, Event, SplitDone
 from mmc.layouts.files import FileRecord
 from mmc.plan.model import ImportFiles
+from mmc.report.report import Verdict
 from mmc.run.lost import begin_lost_again
 from mmc.state.lease import Lease
 from mmc.state.ledger import Ledger
 from mmc.state.store import SplitRecord, Store
-from mmc.verify.report import Verdict
 from tests.e2e.test_bulk import _name, _parquet, _spec
 from tests.run.test_clean import KEY, copy_into, put, steps_of
 from tests.servers.milvus_server import MilvusServer

@@ -18,8 +18,8 @@ from mmc.plan import codec
 from mmc.plan.model import ImportFiles, OnError
 from mmc.run.executors.local import LocalExecutor
 from mmc.run.executors.task import Finished
-from mmc.run.records import checked_splits, unimported
 from mmc.state.ledger import ImportRecord, ImportStatus
+from mmc.state.records import checked_splits, unimported
 from mmc.state.store import RunStatus, SplitRecord, Store
 from mmc.state.tables import runs, splits, steps
 from tests.run.conftest import Bench

@@ -1,6 +1,6 @@
 """The account of a run for a change ticket: what was planned, moved and proved, as one value.
 
-Built by `run` at the end of an apply or verify; drawn as Markdown by `mmc.views.markdown`. Holds no
+Built by `api` at the end of an apply or verify; drawn as Markdown by `mmc.views.markdown`. Holds no
 secrets: endpoints stand as in the plan, with references.
 """
 
@@ -10,10 +10,9 @@ import json
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from enum import StrEnum
 from importlib import metadata
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from mmc.diagnostics import Diagnostic
 from mmc.events import Verified
@@ -22,6 +21,9 @@ from mmc.plan.drift import fingerprint_of
 from mmc.plan.model import CopySplits, CreateCollection, Endpoint, Plan, Verify
 from mmc.secrets import REDACTOR
 from mmc.version import __version__
+
+if TYPE_CHECKING:
+    from mmc.report.counts import CopyReport, RunReport
 
 FORMAT_VERSION = 1
 """Of the JSON form; a field is only ever added."""
@@ -39,49 +41,6 @@ class Verdict(StrEnum):
     DIFFERS = "differs"
     UNVERIFIED = "unverified"
     INCOMPLETE = "incomplete"
-
-
-class CopyCounts(Protocol):
-    """What the finished splits of one CopySplits step came to, over all attempts."""
-
-    @property
-    def step(self) -> str: ...
-    @property
-    def splits_done(self) -> int: ...
-    @property
-    def rows_read(self) -> int: ...
-    @property
-    def rows_written(self) -> int: ...
-    @property
-    def rows_filtered(self) -> int: ...
-    @property
-    def rows_quarantined(self) -> int: ...
-    @property
-    def rows_left(self) -> int: ...
-    @property
-    def reasons(self) -> Sequence[tuple[str, str, str, int]]:
-        """(code, field, reason, rows) of quarantined rows."""
-
-    @property
-    def quarantine(self) -> Sequence[str]:
-        """Paths of the quarantine files."""
-
-
-class RunCounts(Protocol):
-    """A run as the state store has it."""
-
-    @property
-    def run(self) -> str: ...
-    @property
-    def outcome(self) -> str: ...
-    @property
-    def started_at(self) -> datetime: ...
-    @property
-    def finished_at(self) -> datetime | None: ...
-    @property
-    def copies(self) -> Sequence[CopyCounts]: ...
-    @property
-    def verified(self) -> Sequence[Verified]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +138,7 @@ def _object(report: Report) -> dict[str, object]:
     return dict(data)
 
 
-def make_report(plan: Plan, run: RunCounts, diagnostics: Sequence[Diagnostic] = ()) -> Report:
+def make_report(plan: Plan, run: RunReport, diagnostics: Sequence[Diagnostic] = ()) -> Report:
     """Puts a report together.
 
     Args:
@@ -223,7 +182,7 @@ def _collection(
     copy: CopySplits,
     mode: str,
     check: Verify | None,
-    done: CopyCounts | None,
+    done: CopyReport | None,
     found: Verified | None,
 ) -> CollectionReport:
     counted = found is not None and found.rows_found >= 0

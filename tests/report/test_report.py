@@ -13,8 +13,8 @@ import pytest
 
 from mmc.plan import codec
 from mmc.plan.model import Seen
+from mmc.report.report import Report, Verdict, make_report
 from mmc.secrets import REDACTOR
-from mmc.verify.report import Report, Verdict, make_report
 from mmc.views.junit import render_report
 from mmc.views.markdown import report_markdown
 from mmc.views.report import save_report

@@ -11,7 +11,7 @@ from datetime import datetime
 from mmc.events import Verified
 from mmc.plan import codec
 from mmc.plan.model import CopySplits, Plan, Verify
-from mmc.run.records import checked_splits
+from mmc.state.records import checked_splits
 from mmc.state.store import Run, RunStatus, SplitRecord, Store
 
 
