@@ -6,7 +6,7 @@ import click
 
 from mmc import api
 from mmc.cli.options import framed, output_options, state_option
-from mmc.plan.tree import many
+from mmc.text import many
 from mmc.views.out import Out, Output
 
 

@@ -20,7 +20,7 @@ from mmc.cli.options import (
 )
 from mmc.diagnostics import Diagnostic
 from mmc.events import Failed
-from mmc.plan.tree import many
+from mmc.text import many
 from mmc.views.out import Out, Output
 
 _SPEC = re.compile(r"\A\s*\{|^[\"']?(?:source|target)[\"']?\s*:", re.MULTILINE)

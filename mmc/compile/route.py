@@ -11,7 +11,7 @@ from mmc.compile.draft import CollectionDraft, Draft
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import TargetFacts
 from mmc.plan.model import Mode
-from mmc.plan.tree import rows_text
+from mmc.text import rows_text
 
 FEW_ROWS = 200_000
 """Below this inserting is over sooner: an import and the load after it cost seconds whatever they

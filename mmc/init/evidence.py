@@ -6,7 +6,8 @@ from mmc.casts import CASTS
 from mmc.compile.draft import CollectionDraft, FieldDraft
 from mmc.compile.resolve import milvus_name
 from mmc.facts import SourceField
-from mmc.plan.tree import CHANGING, many
+from mmc.plan.tree import CHANGING
+from mmc.text import many
 from mmc.types import ArrowType, Field
 
 

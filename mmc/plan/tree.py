@@ -31,6 +31,7 @@ from mmc.plan.model import (
     Verify,
     WriteManifest,
 )
+from mmc.text import bytes_text, many, rows_text
 from mmc.types import DYNAMIC_FIELD, JsonValue
 
 CHANGING = frozenset(
@@ -99,26 +100,6 @@ def summary_line(plan: Plan) -> str:
     text = f"Plan: {', '.join(parts)}; {rows_text(counts.rows)} to copy in "
     text += f"{many(counts.splits, 'split')}."
     return text + (f" {many(counts.warnings, 'warning')}." if counts.warnings else "")
-
-
-def many(count: int, noun: str) -> str:
-    """`1 split`, `24 splits`, `1 index`, `2 indexes`."""
-    plural = "es" if noun.endswith(("s", "x")) else "s"
-    return f"{count:,} {noun}{'' if count == 1 else plural}"
-
-
-def rows_text(rows: int | None) -> str:
-    return "an unknown number of rows" if rows is None else many(rows, "row")
-
-
-def bytes_text(size: int) -> str:
-    """`3.6 GiB`, `512 KiB`, `40 B`: three digits or fewer."""
-    amount, unit = float(size), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
-        if amount < 999.5:
-            break
-        amount, unit = amount / 1024, larger
-    return f"{amount:.1f} {unit}" if unit != "B" and amount < 9.95 else f"{amount:.0f} {unit}"
 
 
 def _step(

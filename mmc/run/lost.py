@@ -13,7 +13,6 @@ from mmc.events import Diagnosed
 from mmc.layouts.files import FileRecord
 from mmc.layouts.staging import StagingPlace
 from mmc.plan.model import CopySplits, ImportFiles, Verify, WriteManifest
-from mmc.plan.tree import many
 from mmc.run.attempt import Attempt
 from mmc.run.claims import claim_of
 from mmc.run.inspect import route_of
@@ -22,6 +21,7 @@ from mmc.spi import KeepsFiles
 from mmc.state.ledger import ImportStatus, Ledger
 from mmc.state.store import SplitRecord, StepRecord
 from mmc.state.unfinished import begin_again
+from mmc.text import many
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from mmc.arrow.schema import canonical_schema
 from mmc.errors import Stopped
 from mmc.events import Emit, Verified, VerifyProgress
 from mmc.plan.model import CopySplits, CreateCollection, Mode, Split, Verify
-from mmc.plan.tree import many
 from mmc.spi import Look, Target
+from mmc.text import many
 from mmc.types import Collection
 from mmc.verify.digest import Digest, combine
 from mmc.verify.partitions import Counts, counted_alone, partition_problems

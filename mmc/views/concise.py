@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mmc.diagnostics import Diagnostic
 from mmc.plan.model import Plan
-from mmc.plan.tree import many, rows_text
+from mmc.text import many, rows_text
 
 
 def render(diagnostics: Sequence[Diagnostic], plan: Plan | None = None) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.plan.model import Plan
-from mmc.plan.tree import many, summary_line
+from mmc.plan.tree import summary_line
 from mmc.secrets import REDACTOR
+from mmc.text import many
 
 SHOWN = 10
 """GitHub drops what a step annotates beyond 10 errors and 10 warnings, without a word."""

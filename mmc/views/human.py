@@ -46,9 +46,10 @@ from mmc.events import (
     VerifyProgress,
 )
 from mmc.plan.model import Plan
-from mmc.plan.tree import Symbol, layout, many, plan_tree, summary_line
+from mmc.plan.tree import Symbol, layout, plan_tree, summary_line
 from mmc.progress import Counted, StepProgress
 from mmc.secrets import REDACTOR
+from mmc.text import many
 from mmc.views import diagnostics
 from mmc.views.heartbeat import Heartbeat
 from mmc.views.messages import looked_text, message, reasons_text

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.plan import codec
 from mmc.plan.model import Endpoint, Plan
-from mmc.plan.tree import many, plan_lines, summary_line
+from mmc.plan.tree import plan_lines, summary_line
 from mmc.report.report import CollectionReport, Report, Verdict
 from mmc.secrets import REDACTOR
+from mmc.text import many
 from mmc.views.messages import OUTCOMES, seconds_text, short_digest
 
 LONGEST = 60_000

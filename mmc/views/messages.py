@@ -30,7 +30,7 @@ from mmc.events import (
     Verified,
     VerifyProgress,
 )
-from mmc.plan.tree import bytes_text, many, rows_text
+from mmc.text import bytes_text, many, rows_text
 
 OUTCOMES = {
     "applied": "Applied",

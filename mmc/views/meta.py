@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from mmc.plan.tree import many
+from mmc.text import many
 from mmc.views.columns import columns
 
 _HEAD = ("COLLECTION", "PARTITIONS", "SEGMENTS", "ROWS")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mmc.plan.tree import bytes_text, many
 from mmc.progress import Reading
+from mmc.text import bytes_text, many
 from mmc.views.messages import clock_text
 
 BAR_CELLS = 24

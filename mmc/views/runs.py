@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from mmc.plan.codec import to_json
 from mmc.plan.model import Plan
-from mmc.plan.tree import many
 from mmc.state.living import Life, Standing
+from mmc.text import many
 from mmc.views.columns import columns, json_lines, plain
 from mmc.views.messages import message
 from mmc.views.ndjson import line_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mmc.plan.tree import many
+from mmc.text import many
 
 WIDEST = 40
 """Characters of a cell; a preview is for the eye."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from mmc.facts import TokensNumbered
-from mmc.plan.tree import many
+from mmc.text import many
 
 
 def numbered_text(done: TokensNumbered, path: str, *, as_json: bool) -> str:

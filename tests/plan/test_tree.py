@@ -10,17 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmc.plan.model import Plan
-from mmc.plan.tree import (
-    Line,
-    Symbol,
-    bytes_text,
-    layout,
-    many,
-    plan_lines,
-    plan_tree,
-    rows_text,
-    summary_line,
-)
+from mmc.plan.tree import Line, Symbol, layout, plan_lines, plan_tree, summary_line
+from mmc.text import bytes_text, many, rows_text
 from tests.views.samples import articles, two_collections
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 from mmc.arrow.evidence import of_column
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Evidence, Extent, SourceCollection, SourceField
-from mmc.plan.tree import many
 from mmc.sources.elasticsearch.after import Read
 from mmc.sources.elasticsearch.batches import parsed
 from mmc.sources.elasticsearch.column import ID, INDEX, ROUTING, Column, Kind
@@ -31,6 +30,7 @@ from mmc.sources.elasticsearch.shards import total_of
 from mmc.sources.elasticsearch.stored import listed
 from mmc.sources.elasticsearch.tokens import MAKES_A_TABLE, TokenTable
 from mmc.spi import Sample
+from mmc.text import many
 
 _SAMPLE_PAGE = 1 << 20
 _SAMPLE_BYTES = 32 << 20

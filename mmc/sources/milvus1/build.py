@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from mmc.diagnostics import Diagnostic
 from mmc.facts import Extent, SourceCollection
-from mmc.plan.tree import many
 from mmc.sources.milvus1.columns import describe_fields, vector_type
 from mmc.sources.milvus1.findings import Findings
 from mmc.sources.milvus1.folders import find_folder
@@ -28,6 +27,7 @@ from mmc.sources.milvus1.read import live_ids, live_places
 from mmc.sources.milvus1.segment import Segment, look
 from mmc.spi import Sample
 from mmc.storage.urls import fingerprint
+from mmc.text import many
 from mmc.types import JsonValue
 
 if TYPE_CHECKING:

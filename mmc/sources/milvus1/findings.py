@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mmc.diagnostics import Diagnostic, Severity
-from mmc.plan.tree import many
 from mmc.sources.milvus1.ids import Repeats, Run
 from mmc.sources.milvus1.segment import Segment
+from mmc.text import many
 
 
 @dataclass(slots=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mmc.facts import SourceCollection
-from mmc.plan.tree import many
 from mmc.sources.milvus1.names import partition_names
+from mmc.text import many
 from tests.milvus1.generate import generate, seeds
 from tests.milvus1.truth import Entity, Truth
 from tests.milvus1.writer import Server
