@@ -24,8 +24,8 @@ import numpy as np
 from pymilvus import MilvusClient
 
 from mmc.api import read_plan
+from mmc.milvus.schema import to_schema
 from mmc.plan.model import BuildIndex, Plan
-from mmc.sinks.milvus.schema import to_schema
 
 DIM = 128
 

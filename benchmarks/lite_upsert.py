@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmc.arrow.schema import canonical_schema
+from mmc.milvus.schema import to_schema
 from mmc.plan.model import CopySplits, CreateCollection, Mode, Split
-from mmc.sinks.milvus.schema import to_schema
 from mmc.sinks.milvus_insert import MilvusInsertSink
 from mmc.spi import Config
 from mmc.types import Collection, Field, FieldType

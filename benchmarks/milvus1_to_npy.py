@@ -22,7 +22,7 @@ import numpy as np
 from side_by_side import measured, warm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.milvus1.writer import Server
+from tests.generators.milvus1.writer import Server
 
 DIM = 128
 SEGMENTS = 8

@@ -9,15 +9,15 @@ from contextlib import closing, contextmanager
 
 from mmc.errors import TargetError
 from mmc.facts import TargetFacts
+from mmc.milvus.connect import Address, Connection, address_of, connect
+from mmc.milvus.dialect import configured
+from mmc.milvus.importable import Imports, import_capabilities
+from mmc.milvus.look import look
+from mmc.milvus.zilliz import no_import
 from mmc.secrets import resolve_line
 from mmc.sinks.milvus.access import looking
 from mmc.sinks.milvus.bulk import BulkTarget, ImportCalls
-from mmc.sinks.milvus.connect import Address, Connection, address_of, connect
-from mmc.sinks.milvus.dialect import configured
 from mmc.sinks.milvus.grpcimport import GrpcImports
-from mmc.sinks.milvus.importable import Imports, import_capabilities
-from mmc.sinks.milvus.look import look
-from mmc.sinks.milvus.zilliz import no_import
 from mmc.spec.endpoints import MilvusTarget
 from mmc.spi import Config, Fence, unfenced
 
@@ -33,7 +33,7 @@ class MilvusBulkSink:
         """Looks at the target and the named collections.
 
         Raises:
-            TargetError: see `mmc.sinks.milvus.connect`; Milvus Lite (MMC528), Zilliz Cloud
+            TargetError: see `mmc.milvus.connect`; Milvus Lite (MMC528), Zilliz Cloud
                 (MMC575).
         """
         address = _server(config)
@@ -55,7 +55,7 @@ class MilvusBulkSink:
         """Connects.
 
         Raises:
-            TargetError: see `mmc.sinks.milvus.connect`; Milvus Lite (MMC528), Zilliz Cloud
+            TargetError: see `mmc.milvus.connect`; Milvus Lite (MMC528), Zilliz Cloud
                 (MMC575).
             SecretError: the token does not resolve.
         """

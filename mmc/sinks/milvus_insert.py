@@ -9,13 +9,13 @@ from importlib import metadata
 
 from mmc.errors import PluginMissing
 from mmc.facts import TargetCollection, TargetFacts
+from mmc.milvus.connect import address_of, connect
+from mmc.milvus.dialect import Version, configured, version_of
+from mmc.milvus.look import look
+from mmc.milvus.tls import warnings
+from mmc.milvus.zilliz import no_import
 from mmc.sinks.milvus.access import looking
-from mmc.sinks.milvus.connect import address_of, connect
-from mmc.sinks.milvus.dialect import Version, configured, version_of
 from mmc.sinks.milvus.insert import InsertTarget
-from mmc.sinks.milvus.look import look
-from mmc.sinks.milvus.tls import warnings
-from mmc.sinks.milvus.zilliz import no_import
 from mmc.spec.endpoints import MilvusTarget
 from mmc.spi import Config, Fence, unfenced
 
@@ -33,7 +33,7 @@ class MilvusInsertSink:
         An embedded database that does not exist is not made: its facts are those of an empty one.
 
         Raises:
-            TargetError: see `mmc.sinks.milvus.connect`.
+            TargetError: see `mmc.milvus.connect`.
         """
         address = address_of(config)
         if address.path is not None and not address.path.exists():
@@ -55,7 +55,7 @@ class MilvusInsertSink:
         """Connects. The folder of an embedded database is made, with its parents.
 
         Raises:
-            TargetError: see `mmc.sinks.milvus.connect`.
+            TargetError: see `mmc.milvus.connect`.
             SecretError: the token does not resolve.
         """
         address = address_of(config)

@@ -49,10 +49,10 @@ from mmc.facts import (
     TargetCollection,
     TargetFacts,
 )
+from mmc.milvus.dialect import version_of
+from mmc.milvus.importable import import_capabilities
 from mmc.plan.codec import to_json
 from mmc.sinks import files
-from mmc.sinks.milvus.dialect import version_of
-from mmc.sinks.milvus.importable import import_capabilities
 from mmc.types import Collection
 from tests.compile.tableline import Line, read_field, read_index, valid
 

@@ -16,9 +16,9 @@ from mmc.facts import (
     TargetCollection,
     TargetFacts,
 )
+from mmc.milvus.dialect import version_of
 from mmc.plan.model import Plan
 from mmc.plan.tree import plan_lines
-from mmc.sinks.milvus.dialect import version_of
 from mmc.spec.load import parse_spec
 from mmc.types import Collection, Field, FieldType, Index, Metric, freeze
 

@@ -12,8 +12,8 @@ from mmc.compile import compile_plan
 from mmc.compile.adapt import instead
 from mmc.compile.draft import FieldDraft
 from mmc.facts import Capabilities, Evidence, SourceField
-from mmc.sinks.milvus.dialect import SERVERS, version_of
-from mmc.sinks.milvus.importable import import_capabilities
+from mmc.milvus.dialect import SERVERS, version_of
+from mmc.milvus.importable import import_capabilities
 from mmc.spec.load import parse_spec
 from mmc.types import ArrowType, FieldType
 from tests.compile.facttable import read_case

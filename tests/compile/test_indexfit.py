@@ -10,7 +10,7 @@ import pytest
 
 from mmc.compile.indexfit import misfit, with_defaults
 from mmc.facts import Capabilities
-from mmc.sinks.milvus.dialect import version_of
+from mmc.milvus.dialect import version_of
 from mmc.types import FieldType, Index, JsonValue, Metric, freeze
 
 

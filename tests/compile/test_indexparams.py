@@ -9,7 +9,7 @@ import pytest
 from mmc.compile.indexfit import misfit, with_defaults
 from mmc.compile.indexparams import fitted, plain, wrong_params
 from mmc.facts import Capabilities
-from mmc.sinks.milvus.dialect import version_of
+from mmc.milvus.dialect import version_of
 from mmc.types import FieldType, Index, JsonValue, Metric, freeze
 
 LITE = "milvus_lite-3.2.2"

@@ -10,9 +10,9 @@ import pytest
 from mmc.compile import compile_plan
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Facts, SourceField, TargetCollection, TargetFacts
+from mmc.milvus.dialect import version_of
+from mmc.milvus.importable import import_capabilities
 from mmc.plan.model import Plan
-from mmc.sinks.milvus.dialect import version_of
-from mmc.sinks.milvus.importable import import_capabilities
 from mmc.spec.load import parse_spec
 from tests.compile.facttable import read_case
 

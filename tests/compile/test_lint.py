@@ -10,7 +10,7 @@ import pytest
 from mmc.compile import compile_plan
 from mmc.diagnostics import Severity
 from mmc.facts import Evidence, SourceField
-from mmc.sinks.milvus.dialect import configured, version_of
+from mmc.milvus.dialect import configured, version_of
 from mmc.spec.load import parse_spec
 from tests.compile.facttable import read_case
 

@@ -19,8 +19,8 @@ import pytest
 
 from mmc.cli.main import run
 from tests.e2e.mmc_command import Result, mmc, start
-from tests.milvus1.layout import floats
-from tests.milvus1.writer import Server
+from tests.generators.milvus1.layout import floats
+from tests.generators.milvus1.writer import Server
 from tests.servers.milvus_server import MilvusServer
 
 ROWS = 300

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from mmc.errors import MmcError, PlanStale, TargetError
+from mmc.milvus.schema import CLAIM
 from mmc.plan.ddl import DropCollection
 from mmc.plan.model import Mode
 from mmc.sinks.milvus import ensure as ensuring
-from mmc.sinks.milvus.schema import CLAIM
 from mmc.spi import Claim
 from mmc.state.store import Store
 from tests.e2e.target import Desk, a_name, both

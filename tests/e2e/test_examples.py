@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.e2e.mmc_command import mmc
-from tests.milvus1.writer import Server
+from tests.generators.milvus1.writer import Server
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PARTIAL = 3

@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.mmc_command import mmc
 from tests.e2e.test_elasticsearch import DIM, MAPPING, documents
-from tests.milvus1.generate import generate
+from tests.generators.milvus1.generate import generate
 from tests.servers.elasticsearch.fixtures import Starts
 from tests.servers.elasticsearch.node import ElasticsearchNode as Node
 from tests.servers.elasticsearch.rest import bulk

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.e2e.mmc_command import mmc
-from tests.milvus1 import damage
-from tests.milvus1.generate import generate
-from tests.milvus1.layout import bits, floats
-from tests.milvus1.old import write_0_6, write_0_11
-from tests.milvus1.truth import Entity
-from tests.milvus1.writer import Server
+from tests.generators.milvus1 import damage
+from tests.generators.milvus1.generate import generate
+from tests.generators.milvus1.layout import bits, floats
+from tests.generators.milvus1.old import write_0_6, write_0_11
+from tests.generators.milvus1.truth import Entity
+from tests.generators.milvus1.writer import Server
 from tests.sources.milvus1.test_truth import in_partitions
 
 

@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmc.errors import TargetError
+from mmc.milvus.connect import Connection
+from mmc.milvus.dialect import Dialect
+from mmc.milvus.errors import NotAllowed
+from mmc.milvus.lite import DEFAULT_DATABASE
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
@@ -25,10 +29,6 @@ from mmc.plan.model import (
     Step,
     Verify,
 )
-from mmc.sinks.milvus.connect import Connection
-from mmc.sinks.milvus.dialect import Dialect
-from mmc.sinks.milvus.errors import NotAllowed
-from mmc.sinks.milvus.lite import DEFAULT_DATABASE
 
 _NAMED = re.compile(r"Privilege(\w+): permission deny")
 

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 
 from mmc.errors import TargetBusy, TargetError
-from mmc.sinks.milvus.connect import Connection
+from mmc.milvus.connect import Connection
 from mmc.spi import Progress
 
 LOOK_SECONDS = (0.1, 0.5)

@@ -14,6 +14,10 @@ import pyarrow as pa
 
 from mmc.errors import TargetBusy, TargetError, TargetUntouched
 from mmc.layouts.staging import StagingPlace
+from mmc.milvus.connect import Connection
+from mmc.milvus.errors import translated
+from mmc.milvus.importable import Imports
+from mmc.milvus.look import load_of, stored
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
@@ -27,11 +31,7 @@ from mmc.plan.model import (
 )
 from mmc.sinks.milvus.access import check_access
 from mmc.sinks.milvus.built import await_indexes
-from mmc.sinks.milvus.connect import Connection
-from mmc.sinks.milvus.errors import translated
-from mmc.sinks.milvus.importable import Imports
 from mmc.sinks.milvus.insert import InsertTarget
-from mmc.sinks.milvus.look import load_of, stored
 from mmc.sinks.milvus.reasons import Reason, reason_of
 from mmc.sinks.milvus.stagedwriter import InPlaceWriter, StagedWriter
 from mmc.sinks.milvus.trial import is_found, not_seen, unseen

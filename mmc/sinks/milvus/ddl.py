@@ -5,12 +5,12 @@ already is left alone, and what somebody else changed meanwhile is refused.
 from __future__ import annotations
 
 from mmc.errors import TargetError
+from mmc.milvus.connect import Connection
+from mmc.milvus.errors import translated
+from mmc.milvus.look import describe, has
+from mmc.milvus.schema import DESCRIPTION
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
-from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.ensure import found, refuse_others
-from mmc.sinks.milvus.errors import translated
-from mmc.sinks.milvus.look import describe, has
-from mmc.sinks.milvus.schema import DESCRIPTION
 
 
 def drop_alias(connection: Connection, step: DropAlias) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmc.errors import TargetError, refused_untouched
+from mmc.milvus.connect import Connection
+from mmc.milvus.errors import translated
+from mmc.milvus.lite import remove_remnant
+from mmc.milvus.look import Described, describe, has
+from mmc.milvus.pages import KEYWORDS
+from mmc.milvus.schema import CLAIM, differences, to_schema
 from mmc.plan.model import CreateCollection, Mode
-from mmc.sinks.milvus.connect import Connection
-from mmc.sinks.milvus.errors import translated
-from mmc.sinks.milvus.lite import remove_remnant
-from mmc.sinks.milvus.look import Described, describe, has
-from mmc.sinks.milvus.pages import KEYWORDS
-from mmc.sinks.milvus.schema import CLAIM, differences, to_schema
 from mmc.spi import Claim
 from mmc.types import Collection
 

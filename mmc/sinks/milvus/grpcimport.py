@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmc.errors import TargetAway, TargetBusy, TargetError
-from mmc.sinks.milvus.connect import Connection
+from mmc.milvus.connect import Connection
 from mmc.sinks.milvus.reasons import Reason, reason_of
 from mmc.sinks.milvus.trial import Trials
 from mmc.spi import ImportTask, TaskState

@@ -13,6 +13,19 @@ from typing import Any, NoReturn
 import pyarrow as pa
 
 from mmc.errors import TargetUntouched, refused_untouched
+from mmc.milvus.connect import Connection
+from mmc.milvus.errors import translated
+from mmc.milvus.look import (
+    CALLS_IN_FLIGHT,
+    WholeLoad,
+    count,
+    count_keys,
+    indexes,
+    load_of,
+    look_at,
+)
+from mmc.milvus.pages import read_all, read_keys
+from mmc.milvus.schema import DEFAULT_PARTITION
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
@@ -27,20 +40,7 @@ from mmc.plan.model import (
 from mmc.sinks.milvus import ddl
 from mmc.sinks.milvus.access import check_access
 from mmc.sinks.milvus.built import await_indexes
-from mmc.sinks.milvus.connect import Connection
 from mmc.sinks.milvus.ensure import ensure, release
-from mmc.sinks.milvus.errors import translated
-from mmc.sinks.milvus.look import (
-    CALLS_IN_FLIGHT,
-    WholeLoad,
-    count,
-    count_keys,
-    indexes,
-    load_of,
-    look_at,
-)
-from mmc.sinks.milvus.pages import read_all, read_keys
-from mmc.sinks.milvus.schema import DEFAULT_PARTITION
 from mmc.sinks.milvus.writer import InsertWriter
 from mmc.spi import ALONE, Claim, Look, Progress, WrittenSplit, unheard
 from mmc.types import Collection, Index

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmc.errors import TargetError
-from mmc.sinks.milvus.dialect import Dialect
+from mmc.milvus.dialect import Dialect
 from mmc.types import DYNAMIC_FIELD, Collection, TypeKind
 
 

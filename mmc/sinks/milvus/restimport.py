@@ -15,12 +15,12 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from mmc.errors import TargetAway, TargetError
-from mmc.sinks.milvus.connect import Address
-from mmc.sinks.milvus.errors import Fault, error_of, fault_of
+from mmc.milvus.connect import Address
+from mmc.milvus.errors import Fault, error_of, fault_of
+from mmc.milvus.lite import DEFAULT_DATABASE
+from mmc.milvus.tls import Tls, context_of
 from mmc.sinks.milvus.grpcimport import gone
-from mmc.sinks.milvus.lite import DEFAULT_DATABASE
 from mmc.sinks.milvus.reasons import Reason, reason_of
-from mmc.sinks.milvus.tls import Tls, context_of
 from mmc.sinks.milvus.trial import Trials
 from mmc.spi import Fence, ImportTask, TaskState, unfenced
 
@@ -221,7 +221,7 @@ def _with_port(uri: str) -> str:
 
 
 class _Secured(HTTPAdapter):
-    """Speaks TLS as gRPC does with the same server: see `mmc.sinks.milvus.tls`."""
+    """Speaks TLS as gRPC does with the same server: see `mmc.milvus.tls`."""
 
     def __init__(self, tls: Tls) -> None:
         self._tls = tls

@@ -10,8 +10,8 @@ from mmc.errors import SourceError, TargetError
 from mmc.layouts import layout
 from mmc.layouts.files import FileRecord
 from mmc.layouts.staging import StagingPlace
+from mmc.milvus.dialect import Dialect
 from mmc.plan.model import CopySplits, Split
-from mmc.sinks.milvus.dialect import Dialect
 from mmc.sinks.milvus.refuse import refuse_unstorable
 from mmc.sinks.parts import PartSplitWriter
 from mmc.storage import urls

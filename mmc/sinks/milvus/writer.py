@@ -6,9 +6,9 @@ import pyarrow as pa
 
 from mmc.errors import BatchTooLarge, TargetError, TargetThrottled
 from mmc.layouts.files import FileRecord
+from mmc.milvus.connect import Connection
+from mmc.milvus.encode import encode
 from mmc.plan.model import CopySplits, Split
-from mmc.sinks.milvus.connect import Connection
-from mmc.sinks.milvus.encode import encode
 from mmc.sinks.milvus.refuse import refuse_unstorable
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from mmc.milvus.dialect import version_of
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import BuildIndex, CreateCollection, Mode, Step, Verify
 from mmc.sinks.milvus.access import Missing, _asked_by, _grants
-from mmc.sinks.milvus.dialect import version_of
 from mmc.types import Index
 from tests.sinks.milvus.collections import small
 

@@ -16,11 +16,11 @@ import pytest
 
 from mmc.errors import StateBusy, TargetAway, TargetBusy, TargetError, TargetThrottled
 from mmc.facts import Extent
+from mmc.milvus.connect import Address, address_of
+from mmc.milvus.dialect import version_of
+from mmc.milvus.errors import NotAllowed
 from mmc.plan.model import CopySplits, Layout, Split, Staging
 from mmc.sinks.milvus.bulk import BulkTarget
-from mmc.sinks.milvus.connect import Address, address_of
-from mmc.sinks.milvus.dialect import version_of
-from mmc.sinks.milvus.errors import NotAllowed
 from mmc.sinks.milvus.restimport import RestImports, _with_port
 from mmc.spi import FileGroup, ImportTask, TaskState, unfenced
 from mmc.state.lease import fenced

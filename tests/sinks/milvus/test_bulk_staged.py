@@ -11,9 +11,9 @@ import pytest
 from mmc.errors import TargetError
 from mmc.facts import Extent
 from mmc.layouts.staging import StagingPlace, server_path
+from mmc.milvus.dialect import version_of
 from mmc.plan.model import CopySplits, Layout, Split, Staging
 from mmc.sinks.milvus.bulk import _ours
-from mmc.sinks.milvus.dialect import version_of
 from mmc.sinks.milvus.stagedwriter import InPlaceWriter
 from mmc.sinks.parts import PartSplitWriter
 from mmc.spi import ImportTask, TaskState

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from mmc.errors import TargetError
+from mmc.milvus.look import describe
 from mmc.plan.ddl import AlterCollection, Change, CreateAlias, DropAlias, DropCollection
 from mmc.sinks.milvus import ddl
 from mmc.sinks.milvus.insert import InsertTarget
-from mmc.sinks.milvus.look import describe
 from mmc.sinks.milvus_bulk import MilvusBulkSink
 from mmc.sinks.milvus_insert import MilvusInsertSink
 from tests.servers.milvus_lite import create_step, open_lite

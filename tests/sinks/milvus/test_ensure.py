@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from mmc.errors import TargetError
+from mmc.milvus.schema import to_schema
 from mmc.plan.ddl import DropCollection
 from mmc.plan.model import BuildIndex, LoadCollection, Mode
-from mmc.sinks.milvus.schema import to_schema
 from mmc.sinks.milvus_insert import MilvusInsertSink
 from mmc.spi import Claim
 from mmc.types import Collection, Field, Index, Metric

@@ -16,8 +16,8 @@ from mmc.arrow.schema import canonical_schema
 from mmc.compile.indexfit import misfit, with_defaults
 from mmc.compile.indexparams import wrong_params
 from mmc.errors import Stopped, TargetError
+from mmc.milvus.dialect import version_of
 from mmc.plan.model import AwaitIndexes, BuildIndex, LoadCollection, Mode
-from mmc.sinks.milvus.dialect import version_of
 from mmc.sinks.milvus.insert import InsertTarget
 from mmc.sinks.milvus_insert import MilvusInsertSink
 from mmc.spi import Config
@@ -122,7 +122,7 @@ def test_pages(target: InsertTarget, monkeypatch: pytest.MonkeyPatch) -> None:
     write(target, collection, rows.slice(12))
     target.load(LoadCollection("l", collection.name))
     same(read(target, collection), rows)
-    monkeypatch.setattr("mmc.sinks.milvus.pages.PageSize._fitting", lambda self, width: 3)
+    monkeypatch.setattr("mmc.milvus.pages.PageSize._fitting", lambda self, width: 3)
     same(read(target, collection), rows)
     same(read(target, collection, rows["id"]), rows)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mmc.errors import TargetError, TargetThrottled
-from mmc.sinks.milvus.connect import Connection
+from mmc.milvus.connect import Connection
 from tests.servers.milvus_lite import a_split, copy_step, create_step, open_lite
 from tests.sinks.milvus.collections import (
     batch_of,

@@ -14,8 +14,8 @@ from mmc.facts import SourceCollection, SourceFacts
 from mmc.sources.milvus1 import Milvus1Source
 from mmc.spec.endpoints import Milvus1Source as Config
 from mmc.spi import Sample
-from tests.milvus1.truth import Entity
-from tests.milvus1.writer import Server
+from tests.generators.milvus1.truth import Entity
+from tests.generators.milvus1.writer import Server
 
 
 def config_of(server: Server, **options: Any) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from mmc.errors import SourceChanged
 from mmc.facts import SourceCollection
 from mmc.plan.model import Split
 from mmc.sources.milvus1 import Milvus1Source
-from tests.milvus1 import damage
-from tests.milvus1.layout import bits, floats
-from tests.milvus1.writer import Segment, Server
+from tests.generators.milvus1 import damage
+from tests.generators.milvus1.layout import bits, floats
+from tests.generators.milvus1.writer import Segment, Server
 from tests.sources.milvus1.reading import config_of, inspect, rows_of
 
 Harm = Callable[[Segment], object]

@@ -15,7 +15,7 @@ from mmc.cli.main import run
 from mmc.errors import MmcError
 from mmc.sources.milvus1.live import live_collections
 from mmc.sources.milvus1.meta import load_catalogue
-from tests.milvus1.writer import Server
+from tests.generators.milvus1.writer import Server
 from tests.servers.mariadb import MariaDB
 
 TABLE = """\

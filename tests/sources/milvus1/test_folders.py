@@ -12,8 +12,8 @@ from mmc.sources.milvus1 import Milvus1Source
 from mmc.sources.milvus1.folders import above
 from mmc.spec.endpoints import Milvus1Source as Config
 from mmc.spi import Sample
-from tests.milvus1.layout import floats
-from tests.milvus1.writer import Server
+from tests.generators.milvus1.layout import floats
+from tests.generators.milvus1.writer import Server
 from tests.sources.milvus1.reading import inspect
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mmc.errors import SourceError
 from mmc.sources.milvus1 import kept as module
 from mmc.sources.milvus1.kept import Kept, load_kept
-from tests.milvus1 import layout
+from tests.generators.milvus1 import layout
 
 ROWS = 40
 

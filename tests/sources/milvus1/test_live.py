@@ -15,8 +15,8 @@ from mmc.diagnostics import Diagnostic, Severity
 from mmc.sources.milvus1.catalogue import Catalogue, FileRow, FileType, TableRow
 from mmc.sources.milvus1.live import LiveCollection, LiveSegment, live_collections
 from mmc.sources.milvus1.meta import load_catalogue
-from tests.milvus1.generate import generate
-from tests.milvus1.writer import Server
+from tests.generators.milvus1.generate import generate
+from tests.generators.milvus1.writer import Server
 
 NEW, RAW, TO_INDEX, INDEX, TO_DELETE, NEW_MERGE, NEW_INDEX, BACKUP = FileType
 

@@ -19,9 +19,9 @@ from mmc.sources.milvus1.live import live_collections
 from mmc.sources.milvus1.meta import load_catalogue
 from mmc.sources.milvus1.metajson import write_meta_json
 from mmc.types import JsonValue
-from tests.milvus1.generate import generate
-from tests.milvus1.meta import write_mysql
-from tests.milvus1.writer import Server
+from tests.generators.milvus1.generate import generate
+from tests.generators.milvus1.meta import write_mysql
+from tests.generators.milvus1.writer import Server
 from tests.servers.mariadb import MariaDB
 
 PASSWORD: dict[str, JsonValue] = {"secret": "env:META_PASSWORD"}

@@ -19,9 +19,9 @@ from mmc.sources.milvus1 import metasqlite
 from mmc.sources.milvus1.catalogue import Catalogue
 from mmc.sources.milvus1.live import live_collections
 from mmc.sources.milvus1.meta import load_catalogue
-from tests.milvus1.codes import FileType, Metric
-from tests.milvus1.old import write_0_6, write_0_11
-from tests.milvus1.writer import Server
+from tests.generators.milvus1.codes import FileType, Metric
+from tests.generators.milvus1.old import write_0_6, write_0_11
+from tests.generators.milvus1.writer import Server
 
 
 def make(root: Path, meta: str = "sqlite", version: str = "1.1.1") -> Server:

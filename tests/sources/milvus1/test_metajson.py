@@ -16,8 +16,8 @@ from mmc.sources.milvus1.catalogue import Catalogue, FileRow, TableRow
 from mmc.sources.milvus1.live import live_collections
 from mmc.sources.milvus1.meta import load_catalogue
 from mmc.sources.milvus1.metajson import read_meta_json, write_meta_json
-from tests.milvus1.generate import generate
-from tests.milvus1.writer import Server
+from tests.generators.milvus1.generate import generate
+from tests.generators.milvus1.writer import Server
 
 SAMPLE = (
     '{"collections":[{"collection":"test1w","metric":1,"rows":10000,"dim":256,"segments":'

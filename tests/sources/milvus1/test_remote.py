@@ -13,10 +13,10 @@ from mmc.compile.splits import split_extents
 from mmc.sources.milvus1 import Milvus1Source
 from mmc.spec.endpoints import Milvus1Source as Config
 from mmc.spi import Sample
-from tests.milvus1 import damage
-from tests.milvus1.generate import generate
-from tests.milvus1.layout import floats
-from tests.milvus1.writer import Server
+from tests.generators.milvus1 import damage
+from tests.generators.milvus1.generate import generate
+from tests.generators.milvus1.layout import floats
+from tests.generators.milvus1.writer import Server
 from tests.servers.s3 import Bucket, s3_bucket
 from tests.sources.milvus1.reading import entities, inspect
 from tests.sources.milvus1.test_truth import in_partitions

@@ -11,9 +11,9 @@ import pytest
 from mmc.facts import SourceCollection
 from mmc.sources.milvus1.names import partition_names
 from mmc.text import many
-from tests.milvus1.generate import generate, seeds
-from tests.milvus1.truth import Entity, Truth
-from tests.milvus1.writer import Server
+from tests.generators.milvus1.generate import generate, seeds
+from tests.generators.milvus1.truth import Entity, Truth
+from tests.generators.milvus1.writer import Server
 from tests.sources.milvus1.reading import inspect, newest, rows_of
 
 

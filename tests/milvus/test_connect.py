@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mmc.errors import PluginMissing, SecretError, TargetError
-from mmc.sinks.milvus.connect import address_of
+from mmc.milvus.connect import address_of
 from mmc.sinks.milvus_insert import MilvusInsertSink
 from mmc.spec.endpoints import MilvusTarget
 from tests.servers.milvus_lite import create_step, lite_config, open_lite

@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.milvus1.codes import Metric, RecordType, State
-from tests.milvus1.wal import DEFAULT, Record
+from tests.generators.milvus1.codes import Metric, RecordType, State
+from tests.generators.milvus1.wal import DEFAULT, Record
 
 if TYPE_CHECKING:
-    from tests.milvus1.writer import Collection, Server, Table
+    from tests.generators.milvus1.writer import Collection, Server, Table
 
 INSERTS = (RecordType.INSERT_BINARY, RecordType.INSERT_VECTOR)
 

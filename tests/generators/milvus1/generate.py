@@ -7,10 +7,10 @@ from random import Random
 
 import numpy as np
 
-from tests.milvus1 import layout
-from tests.milvus1.codes import Engine, FileType, Metric
-from tests.milvus1.layout import Vectors
-from tests.milvus1.writer import Collection, Segment, Server, Table
+from tests.generators.milvus1 import layout
+from tests.generators.milvus1.codes import Engine, FileType, Metric
+from tests.generators.milvus1.layout import Vectors
+from tests.generators.milvus1.writer import Collection, Segment, Server, Table
 
 TAGS = (
     "2021-03-01",

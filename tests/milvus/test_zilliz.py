@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from mmc.errors import TargetError
-from mmc.sinks.milvus.connect import address_of
-from mmc.sinks.milvus.dialect import version_of
-from mmc.sinks.milvus.zilliz import is_zilliz, no_import
+from mmc.milvus.connect import address_of
+from mmc.milvus.dialect import version_of
+from mmc.milvus.zilliz import is_zilliz, no_import
 from mmc.sinks.milvus_bulk import MilvusBulkSink
 
 CLUSTERS = [

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from mmc.errors import TargetError
 from mmc.facts import Capabilities
-from mmc.sinks.milvus import indexrules, scalars
-from mmc.sinks.milvus.importable import (
+from mmc.milvus import indexrules, scalars
+from mmc.milvus.importable import (
     V2_3,
     V2_4,
     V2_4_0,
@@ -24,7 +24,7 @@ from mmc.sinks.milvus.importable import (
     V2_6_24,
     Imports,
 )
-from mmc.sinks.milvus.schema import OWN_PROPERTIES
+from mmc.milvus.schema import OWN_PROPERTIES
 from mmc.spi import Config
 from mmc.types import ELEMENTS
 

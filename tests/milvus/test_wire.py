@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymilvus.grpc_gen import schema_pb2
 
-from mmc.sinks.milvus.wire import FIELD_1, Pieces, fixed, tag, varints
+from mmc.milvus.wire import FIELD_1, Pieces, fixed, tag, varints
 
 EDGES = sorted(
     {sign * (1 << bits) + step for bits in range(63) for sign in (1, -1) for step in (-1, 0)}

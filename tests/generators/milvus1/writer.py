@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tests.milvus1 import layout
-from tests.milvus1.codes import LIVE, Engine, FileType, IdFlag, Metric, State
-from tests.milvus1.layout import Vectors
-from tests.milvus1.meta import Meta, write_mysql, write_sqlite, write_sqlite_wal
-from tests.milvus1.rows import meta_rows
-from tests.milvus1.truth import Pending, Truth, pending, truth
-from tests.milvus1.wal import Log
+from tests.generators.milvus1 import layout
+from tests.generators.milvus1.codes import LIVE, Engine, FileType, IdFlag, Metric, State
+from tests.generators.milvus1.layout import Vectors
+from tests.generators.milvus1.meta import Meta, write_mysql, write_sqlite, write_sqlite_wal
+from tests.generators.milvus1.rows import meta_rows
+from tests.generators.milvus1.truth import Pending, Truth, pending, truth
+from tests.generators.milvus1.wal import Log
 
 START = 1_600_000_000_000_000
 """Microseconds since 1970 at which every server here is born."""

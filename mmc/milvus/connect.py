@@ -12,14 +12,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mmc.errors import PluginMissing, TargetAway, TargetBusy, TargetError
+from mmc.milvus.dialect import Dialect, Version, version_of
+from mmc.milvus.errors import NotAllowed, not_reached, translated
+from mmc.milvus.handshake import checked, speaks_tls
+from mmc.milvus.lite import DEFAULT_DATABASE, embedded
+from mmc.milvus.login import not_connected
+from mmc.milvus.tls import Tls, refuse_pointless, tls_of
+from mmc.milvus.zilliz import is_cluster, is_zilliz
 from mmc.secrets import resolve_line
-from mmc.sinks.milvus.dialect import Dialect, Version, version_of
-from mmc.sinks.milvus.errors import NotAllowed, not_reached, translated
-from mmc.sinks.milvus.handshake import checked, speaks_tls
-from mmc.sinks.milvus.lite import DEFAULT_DATABASE, embedded
-from mmc.sinks.milvus.login import not_connected
-from mmc.sinks.milvus.tls import Tls, refuse_pointless, tls_of
-from mmc.sinks.milvus.zilliz import is_cluster, is_zilliz
 from mmc.spi import Config, Fence, unfenced
 from mmc.types import Index
 

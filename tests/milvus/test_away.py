@@ -16,11 +16,11 @@ import pytest
 
 from mmc.errors import TargetAway
 from mmc.events import Event, Retrying
+from mmc.milvus.look import look
 from mmc.plan.model import AwaitIndexes, BuildIndex, Endpoint, LoadCollection
 from mmc.run import inspect as looking
 from mmc.run.pace import call
 from mmc.sinks.milvus.insert import InsertTarget
-from mmc.sinks.milvus.look import look
 from mmc.sinks.milvus_insert import MilvusInsertSink
 from mmc.spi import Config
 from mmc.types import Index, Metric

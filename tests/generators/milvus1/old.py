@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from tests.milvus1.layout import counted
+from tests.generators.milvus1.layout import counted
 
 TABLES_0_6 = (
     "id table_id state dimension created_on flag index_file_size engine_type nlist metric_type "

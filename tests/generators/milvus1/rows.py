@@ -6,11 +6,11 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tests.milvus1.codes import IdFlag
-from tests.milvus1.meta import Meta, Row
+from tests.generators.milvus1.codes import IdFlag
+from tests.generators.milvus1.meta import Meta, Row
 
 if TYPE_CHECKING:
-    from tests.milvus1.writer import File, Segment, Server, Table
+    from tests.generators.milvus1.writer import File, Segment, Server, Table
 
 
 def meta_rows(server: Server) -> Meta:

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from mmc.errors import TargetError
-from mmc.sinks.milvus.dialect import LITE, SERVERS, version_of
-from mmc.sinks.milvus.importable import import_capabilities
+from mmc.milvus.dialect import LITE, SERVERS, version_of
+from mmc.milvus.importable import import_capabilities
 from mmc.types import Field, FieldType, TypeKind
 
 

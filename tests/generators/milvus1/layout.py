@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tests.milvus1.codes import Engine
+from tests.generators.milvus1.codes import Engine
 
 Vectors = NDArray[np.float32] | NDArray[np.uint8]
 

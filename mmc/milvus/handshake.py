@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from mmc.errors import TargetError
-from mmc.sinks.milvus.tls import Tls, context_of, words_of
+from mmc.milvus.tls import Tls, context_of, words_of
 
 PATIENCE = 10.0
 """Most seconds for the look. A server that is slower is left to the client, which waits longer."""

@@ -7,7 +7,7 @@ import pytest
 from pymilvus.exceptions import MilvusException
 
 from mmc.errors import BatchTooLarge, TargetAway, TargetBusy, TargetError, TargetThrottled
-from mmc.sinks.milvus.errors import NotAllowed, not_reached, translated
+from mmc.milvus.errors import NotAllowed, not_reached, translated
 
 CODE = grpc.StatusCode
 LIMITED = (

@@ -10,10 +10,10 @@ from typing import Any
 
 from mmc.errors import TargetError
 from mmc.facts import TargetCollection
-from mmc.sinks.milvus.connect import Connection
-from mmc.sinks.milvus.errors import translated
-from mmc.sinks.milvus.pages import among
-from mmc.sinks.milvus.schema import (
+from mmc.milvus.connect import Connection
+from mmc.milvus.errors import translated
+from mmc.milvus.pages import among
+from mmc.milvus.schema import (
     CLAIM,
     field_options,
     filled,

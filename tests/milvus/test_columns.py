@@ -11,9 +11,9 @@ from pymilvus.grpc_gen import schema_pb2
 
 from mmc.arrow.schema import canonical_schema
 from mmc.errors import TargetError
-from mmc.sinks.milvus.decode import decode, unpacked
-from mmc.sinks.milvus.dialect import LITE, SERVERS
-from mmc.sinks.milvus.encode import encode, packed
+from mmc.milvus.decode import decode, unpacked
+from mmc.milvus.dialect import LITE, SERVERS
+from mmc.milvus.encode import encode, packed
 from mmc.types import Collection
 from tests.sinks.milvus.collections import batch_of, field, same
 

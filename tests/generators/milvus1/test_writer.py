@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.milvus1 import damage
-from tests.milvus1.codes import Engine, FileType, IdFlag, Metric
-from tests.milvus1.generate import generate, seeds
-from tests.milvus1.layout import bits, deleted_docs, floats, raw_vectors, row_ids
-from tests.milvus1.meta import COLUMNS
-from tests.milvus1.old import crc32c, write_0_6, write_0_11
-from tests.milvus1.truth import Entity
-from tests.milvus1.writer import Segment, Server
+from tests.generators.milvus1 import damage
+from tests.generators.milvus1.codes import Engine, FileType, IdFlag, Metric
+from tests.generators.milvus1.generate import generate, seeds
+from tests.generators.milvus1.layout import bits, deleted_docs, floats, raw_vectors, row_ids
+from tests.generators.milvus1.meta import COLUMNS
+from tests.generators.milvus1.old import crc32c, write_0_6, write_0_11
+from tests.generators.milvus1.truth import Entity
+from tests.generators.milvus1.writer import Segment, Server
 from tests.servers.mariadb import MariaDB
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.milvus1.codes import Metric
-from tests.milvus1.generate import generate, seeds
-from tests.milvus1.layout import floats
-from tests.milvus1.truth import Pending
-from tests.milvus1.writer import Collection, Server
+from tests.generators.milvus1.codes import Metric
+from tests.generators.milvus1.generate import generate, seeds
+from tests.generators.milvus1.layout import floats
+from tests.generators.milvus1.truth import Pending
+from tests.generators.milvus1.writer import Collection, Server
 
 
 def logged() -> tuple[Server, Collection]:

@@ -13,8 +13,8 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from mmc.sinks.milvus.dialect import Dialect
-from mmc.sinks.milvus.wire import FIELD_1, Pieces, fixed, tag, varints
+from mmc.milvus.dialect import Dialect
+from mmc.milvus.wire import FIELD_1, Pieces, fixed, tag, varints
 from mmc.types import DYNAMIC_FIELD, Collection, Field, FieldType, TypeKind
 
 ARRAY_SLOTS = {

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tests.milvus1.codes import RecordType
-from tests.milvus1.layout import Vectors
+from tests.generators.milvus1.codes import RecordType
+from tests.generators.milvus1.layout import Vectors
 
 if TYPE_CHECKING:
-    from tests.milvus1.writer import Collection
+    from tests.generators.milvus1.writer import Collection
 
 HEADER = struct.Struct("<QBHHII")
 DEFAULT = "_default"

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from mmc.arrow.schema import canonical_field, canonical_type
 from mmc.errors import TargetError
-from mmc.sinks.milvus.encode import ARRAY_SLOTS, SPARSE_PAIR
+from mmc.milvus.encode import ARRAY_SLOTS, SPARSE_PAIR
 from mmc.types import DYNAMIC_FIELD, Collection, Field, FieldType, TypeKind
 
 

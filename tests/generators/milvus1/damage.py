@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.milvus1.writer import Segment, Server
+from tests.generators.milvus1.writer import Segment, Server
 
 
 def cut(path: Path, lost: int = 1) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 
 from mmc.errors import BatchTooLarge, TargetError
-from mmc.sinks.milvus.connect import Connection
-from mmc.sinks.milvus.decode import decode
+from mmc.milvus.connect import Connection
+from mmc.milvus.decode import decode
 from mmc.types import DENSE_VECTORS, Collection, Field, JsonValue, TypeKind
 
 FIRST_INT64 = -(2**63)

@@ -10,7 +10,7 @@ from pymilvus.client.abstract import CollectionSchema
 from pymilvus.client.prepare import Prepare
 from pymilvus.grpc_gen import milvus_pb2, schema_pb2
 
-from mmc.sinks.milvus.schema import differences, from_description, to_index, to_schema
+from mmc.milvus.schema import differences, from_description, to_index, to_schema
 from mmc.types import Collection, Index, Metric
 from tests.sinks.milvus.collections import field
 
