@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from mmc.arrow.schema import canonical_schema
 from mmc.milvus.schema import to_schema
 from mmc.plan.model import CopySplits, CreateCollection, Mode, Split
-from mmc.sinks.milvus_insert import MilvusInsertSink
+from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from mmc.spi import Config
 from mmc.types import Collection, Field, FieldType
 

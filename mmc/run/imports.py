@@ -39,7 +39,7 @@ this.
 """
 POLL_SECONDS: Final = (0.5, 2.0)
 """Between looks at the tasks: first, and longest. A server goes on with them every 2 s, and 2.3 is
-better not asked often (see `mmc.sinks.milvus.grpcimport`).
+better not asked often (see `mmc.sinks.milvus.bulk.grpcimports`).
 """
 
 

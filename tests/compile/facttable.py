@@ -52,7 +52,7 @@ from mmc.facts import (
 from mmc.milvus.dialect import version_of
 from mmc.milvus.importable import import_capabilities
 from mmc.plan.codec import to_json
-from mmc.sinks import files
+from mmc.sinks.files import sink as files
 from mmc.types import Collection
 from tests.compile.tableline import Line, read_field, read_index, valid
 

@@ -17,8 +17,8 @@ from pymilvus import DataType
 from mmc import api
 from mmc.plan.model import Plan
 from mmc.report.report import Report
-from mmc.sinks.milvus.insert import InsertTarget
-from mmc.sinks.milvus_insert import MilvusInsertSink
+from mmc.sinks.milvus.insert.sink import MilvusInsertSink
+from mmc.sinks.milvus.insert.target import InsertTarget
 from mmc.spec.load import Spec
 from mmc.types import JsonValue
 

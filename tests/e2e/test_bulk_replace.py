@@ -66,7 +66,7 @@ def test_staging_that_the_server_does_not_see(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """While it has other imports to do, which come first, and long after."""
-    monkeypatch.setattr("mmc.sinks.milvus.grpcimport.VERDICT_SECONDS", 0.2)
+    monkeypatch.setattr("mmc.sinks.milvus.bulk.grpcimports.VERDICT_SECONDS", 0.2)
     with s3_bucket() as bucket:
         storage = {**bucket.storage}
         for option in ("key", "secret"):

@@ -133,7 +133,7 @@ def test_killed_before_the_claim_is_off(desk: Desk, monkeypatch: pytest.MonkeyPa
     """Every step is done by then; applying again takes it off, or finds that it is."""
     name = a_name()
     plan = desk.plan(name, range(3), "fail")
-    for place in ("mmc.sinks.milvus.insert.release", "mmc.run.interpreter.report_of"):
+    for place in ("mmc.sinks.milvus.insert.target.release", "mmc.run.interpreter.report_of"):
         with monkeypatch.context() as patch:
             patch.setattr(place, killed)
             with pytest.raises(Killed):

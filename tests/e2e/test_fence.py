@@ -19,7 +19,7 @@ from tests.zygote.client import Command
 ROWS = 8_000
 SLOW = """
 import sys, time
-from mmc.sinks.milvus.writer import InsertWriter
+from mmc.sinks.milvus.insert.writer import InsertWriter
 send = InsertWriter._send_once
 def slow(writer, batch):
     time.sleep(1.5)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mmc.sinks.milvus_insert import MilvusInsertSink
+from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from tests.e2e.mmc_command import TIMEOUT, Result, kill_until_done, mmc, start
 from tests.servers.milvus_server import MilvusServer, own_server
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from mmc import api
 from mmc.plan.model import Mode
-from mmc.sinks.milvus_insert import MilvusInsertSink
+from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from tests.servers.milvus_lite import create_step
 from tests.servers.milvus_server import MilvusServer
 from tests.sinks.milvus.collections import small, small_rows, write

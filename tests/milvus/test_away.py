@@ -20,8 +20,8 @@ from mmc.milvus.look import look
 from mmc.plan.model import AwaitIndexes, BuildIndex, Endpoint, LoadCollection
 from mmc.run import inspect as looking
 from mmc.run.pace import call
-from mmc.sinks.milvus.insert import InsertTarget
-from mmc.sinks.milvus_insert import MilvusInsertSink
+from mmc.sinks.milvus.insert.sink import MilvusInsertSink
+from mmc.sinks.milvus.insert.target import InsertTarget
 from mmc.spi import Config
 from mmc.types import Index, Metric
 from tests.servers.milvus_lite import create_step, lite_config, open_lite

@@ -12,7 +12,7 @@ import pytest
 
 from mmc.errors import PluginMissing, SecretError, TargetError
 from mmc.milvus.connect import address_of
-from mmc.sinks.milvus_insert import MilvusInsertSink
+from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from mmc.spec.endpoints import MilvusTarget
 from tests.servers.milvus_lite import create_step, lite_config, open_lite
 from tests.sinks.milvus.collections import read, same, small, small_rows, write

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from mmc.plan.model import BuildIndex, LoadCollection
-from mmc.sinks.milvus.insert import InsertTarget
-from mmc.sinks.milvus_bulk import MilvusBulkSink
-from mmc.sinks.milvus_insert import MilvusInsertSink
+from mmc.sinks.milvus.bulk.sink import MilvusBulkSink
+from mmc.sinks.milvus.insert.sink import MilvusInsertSink
+from mmc.sinks.milvus.insert.target import InsertTarget
 from mmc.spi import Config
 from mmc.types import Collection, Index, Metric
 from tests.servers.milvus_lite import create_step, lite_config, open_lite

@@ -12,7 +12,7 @@ import pytest
 from mmc.errors import TargetError
 from mmc.milvus.pages import FIRST_INT64, LAST_INT64, after, among, quote
 from mmc.plan.model import BuildIndex
-from mmc.sinks.milvus.insert import InsertTarget
+from mmc.sinks.milvus.insert.target import InsertTarget
 from mmc.types import Index, Metric
 from tests.servers.milvus_lite import create_step, open_lite
 from tests.sinks.milvus.collections import KEYS, field, read, same, small, small_rows, write

@@ -21,7 +21,7 @@ from mmc.errors import TargetError
 from mmc.milvus.connect import Address, address_of
 from mmc.milvus.handshake import checked, speaks_tls
 from mmc.milvus.tls import Tls, tls_of, warnings
-from mmc.sinks.milvus.restimport import RestImports
+from mmc.sinks.milvus.bulk.restimports import RestImports
 from tests.servers.certificates import Certificate, make, with_password
 from tests.servers.import_double import import_double
 

@@ -10,7 +10,7 @@ from mmc.errors import TargetError
 from mmc.milvus.connect import address_of
 from mmc.milvus.dialect import version_of
 from mmc.milvus.zilliz import is_zilliz, no_import
-from mmc.sinks.milvus_bulk import MilvusBulkSink
+from mmc.sinks.milvus.bulk.sink import MilvusBulkSink
 
 CLUSTERS = [
     "https://in01-0123.aws-us-west-2.vectordb.zillizcloud.com:19530",

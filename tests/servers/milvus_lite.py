@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmc.plan.model import CopySplits, CreateCollection, Mode, Split
-from mmc.sinks.milvus.insert import InsertTarget
-from mmc.sinks.milvus_insert import MilvusInsertSink
+from mmc.sinks.milvus.insert.sink import MilvusInsertSink
+from mmc.sinks.milvus.insert.target import InsertTarget
 from mmc.spi import Config
 from mmc.types import Collection
 

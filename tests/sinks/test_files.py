@@ -31,7 +31,7 @@ from mmc.plan.model import (
     Split,
     WriteManifest,
 )
-from mmc.sinks.files import FilesFolder, FilesSink
+from mmc.sinks.files.sink import FilesFolder, FilesSink
 from mmc.spi import Claim, WrittenSplit
 from mmc.storage import urls
 from mmc.types import Collection, Index, Metric

@@ -13,7 +13,7 @@ import pytest
 from mmc.errors import TargetError
 from mmc.layouts.staging import StagingPlace
 from mmc.plan.model import CopySplits, Layout, Mode, Staging
-from mmc.sinks.files import FilesFolder
+from mmc.sinks.files.sink import FilesFolder
 from mmc.sinks.parts import PartSplitWriter
 from mmc.spi import Claim
 from tests.layouts.batches import rows_of

@@ -19,7 +19,7 @@ import pytest
 
 from mmc.errors import MmcError
 from mmc.plan.model import Mode, Split
-from mmc.sinks.files import FilesFolder, FilesSink
+from mmc.sinks.files.sink import FilesFolder, FilesSink
 from mmc.sources.files import FilesSource
 from mmc.spi import Claim, Sample
 from tests.layouts.batches import columns_of, rows_of

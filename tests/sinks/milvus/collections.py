@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from mmc.arrow.schema import canonical_schema
-from mmc.sinks.milvus.insert import InsertTarget
+from mmc.sinks.milvus.insert.target import InsertTarget
 from mmc.types import DYNAMIC_FIELD, Collection, Field, FieldType
 from tests.servers.milvus_lite import a_split, copy_step
 

@@ -30,9 +30,9 @@ from mmc.plan.model import (
 )
 from mmc.sinks.milvus import built
 from mmc.sinks.milvus.built import Built
-from mmc.sinks.milvus.bulk import BulkTarget
-from mmc.sinks.milvus.grpcimport import VERDICT_SECONDS, GrpcImports
-from mmc.sinks.milvus_bulk import MilvusBulkSink
+from mmc.sinks.milvus.bulk.grpcimports import VERDICT_SECONDS, GrpcImports
+from mmc.sinks.milvus.bulk.sink import MilvusBulkSink
+from mmc.sinks.milvus.bulk.target import BulkTarget
 from mmc.spi import Config, FileGroup, ImportTask, TaskState
 from mmc.storage.filesystems import filesystem
 from mmc.types import Collection, Index, Metric
@@ -374,7 +374,7 @@ def test_a_staging_place_that_the_server_does_not_see(
     target: BulkTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Imports of other tests may be before it on the same server.
-    monkeypatch.setattr("mmc.sinks.milvus.grpcimport.VERDICT_SECONDS", 60.0)
+    monkeypatch.setattr("mmc.sinks.milvus.bulk.grpcimports.VERDICT_SECONDS", 60.0)
     collection = named(small())
     target.ensure(create_step(collection))
     with s3_bucket() as bucket:
@@ -395,7 +395,7 @@ def test_a_collection_is_not_given_up_while_the_server_does_not_answer(
     busy = tmp_path / "busy.json"
     busy.write_text('{"rows":[]}')
     with monkeypatch.context() as patch:
-        patch.setattr("mmc.sinks.milvus.grpcimport.VERDICT_SECONDS", 0.3)
+        patch.setattr("mmc.sinks.milvus.bulk.grpcimports.VERDICT_SECONDS", 0.3)
         for _ in range(4):
             ask(target, copy, [FileRecord(busy.name, 0, "", 0)])
         target.check_staging(copy, dropping=False, manifest="")
@@ -405,7 +405,7 @@ def test_a_collection_is_not_given_up_while_the_server_does_not_answer(
     assert caught.value.code == "MMC550"
     tried = len(target.find_tasks(copy))
     assert list(tmp_path.glob("*/*/check.json"))
-    monkeypatch.setattr("mmc.sinks.milvus.grpcimport.VERDICT_SECONDS", 60.0)
+    monkeypatch.setattr("mmc.sinks.milvus.bulk.grpcimports.VERDICT_SECONDS", 60.0)
     target.check_staging(copy, dropping=True, manifest="")
     assert len(target.find_tasks(copy)) == tried  # The same one has been waited for.
     assert list(tmp_path.iterdir()) == [busy]
@@ -417,7 +417,7 @@ def test_a_collection_that_takes_no_imports_tells_what_the_server_sees(
     """2.3.5 makes collections with vectors that it does not import: they can be replaced."""
     from pymilvus import DataType
 
-    monkeypatch.setattr("mmc.sinks.milvus.grpcimport.VERDICT_SECONDS", 60.0)
+    monkeypatch.setattr("mmc.sinks.milvus.bulk.grpcimports.VERDICT_SECONDS", 60.0)
     collection = named(small())
     client = target._connection.client
     schema = client.create_schema()
@@ -437,7 +437,7 @@ def test_a_place_whose_files_are_imported_where_they_lie_is_tried(
     target: BulkTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: str
 ) -> None:
     """The server has to find the manifest before it can refuse it."""
-    monkeypatch.setattr("mmc.sinks.milvus.grpcimport.VERDICT_SECONDS", 60.0)
+    monkeypatch.setattr("mmc.sinks.milvus.bulk.grpcimports.VERDICT_SECONDS", 60.0)
     collection = named(small())
     target.ensure(create_step(collection))
     (file, *_) = stage(

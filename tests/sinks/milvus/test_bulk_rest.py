@@ -20,8 +20,8 @@ from mmc.milvus.connect import Address, address_of
 from mmc.milvus.dialect import version_of
 from mmc.milvus.errors import NotAllowed
 from mmc.plan.model import CopySplits, Layout, Split, Staging
-from mmc.sinks.milvus.bulk import BulkTarget
-from mmc.sinks.milvus.restimport import RestImports, _with_port
+from mmc.sinks.milvus.bulk.restimports import RestImports, _with_port
+from mmc.sinks.milvus.bulk.target import BulkTarget
 from mmc.spi import FileGroup, ImportTask, TaskState, unfenced
 from mmc.state.lease import fenced
 from mmc.storage.urls import exists, write_text
@@ -392,7 +392,7 @@ def test_the_server_is_asked_what_it_sees_only_before_a_collection_is_dropped(
 def test_a_server_that_does_not_say_yet_what_it_sees(
     double: ImportDouble, open_calls: Opened, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mmc.sinks.milvus.restimport.VERDICT_SECONDS", 0.0)
+    monkeypatch.setattr("mmc.sinks.milvus.bulk.restimports.VERDICT_SECONDS", 0.0)
     target, copy = _target(open_calls(), "v2.5.8"), _staged(bucket)
     double.course = [("Pending", "")]
     for _ in range(2):

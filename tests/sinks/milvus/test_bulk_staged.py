@@ -13,8 +13,8 @@ from mmc.facts import Extent
 from mmc.layouts.staging import StagingPlace, server_path
 from mmc.milvus.dialect import version_of
 from mmc.plan.model import CopySplits, Layout, Split, Staging
-from mmc.sinks.milvus.bulk import _ours
-from mmc.sinks.milvus.stagedwriter import InPlaceWriter
+from mmc.sinks.milvus.bulk.target import _ours
+from mmc.sinks.milvus.bulk.writer import InPlaceWriter
 from mmc.sinks.parts import PartSplitWriter
 from mmc.spi import ImportTask, TaskState
 from mmc.storage import urls

@@ -15,9 +15,9 @@ from mmc.errors import TargetError
 from mmc.milvus.look import describe
 from mmc.plan.ddl import AlterCollection, Change, CreateAlias, DropAlias, DropCollection
 from mmc.sinks.milvus import ddl
-from mmc.sinks.milvus.insert import InsertTarget
-from mmc.sinks.milvus_bulk import MilvusBulkSink
-from mmc.sinks.milvus_insert import MilvusInsertSink
+from mmc.sinks.milvus.bulk.sink import MilvusBulkSink
+from mmc.sinks.milvus.insert.sink import MilvusInsertSink
+from mmc.sinks.milvus.insert.target import InsertTarget
 from tests.servers.milvus_lite import create_step, open_lite
 from tests.servers.milvus_server import MilvusServer
 from tests.sinks.milvus.collections import small

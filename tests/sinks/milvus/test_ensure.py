@@ -12,7 +12,7 @@ from mmc.errors import TargetError
 from mmc.milvus.schema import to_schema
 from mmc.plan.ddl import DropCollection
 from mmc.plan.model import BuildIndex, LoadCollection, Mode
-from mmc.sinks.milvus_insert import MilvusInsertSink
+from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from mmc.spi import Claim
 from mmc.types import Collection, Field, Index, Metric
 from tests.servers.milvus_lite import create_step, lite_config, open_lite

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mmc.layouts.staging import StagingPlace
-from mmc.sinks.milvus.bulk import _ours
-from mmc.sinks.milvus.reasons import Reason, reason_of
+from mmc.sinks.milvus.bulk.reasons import Reason, reason_of
+from mmc.sinks.milvus.bulk.target import _ours
 from mmc.spi import ImportTask, TaskState
 
 UNSEEN, PASSING, FILES = Reason.UNSEEN, Reason.PASSING, Reason.FILES

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mmc.sinks.milvus.insert import InsertTarget
+from mmc.sinks.milvus.insert.target import InsertTarget
 from mmc.types import Collection
 from tests.servers.milvus_lite import create_step, open_lite
 from tests.sinks.milvus.collections import (

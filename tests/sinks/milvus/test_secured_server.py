@@ -23,7 +23,7 @@ from mmc import api
 from mmc.errors import MmcError, TargetError
 from mmc.milvus.connect import Connection, address_of, connect
 from mmc.plan.model import Plan
-from mmc.sinks.milvus_insert import MilvusInsertSink
+from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from tests.servers.certificates import make
 from tests.servers.milvus_server import MilvusServer, own_server
 

@@ -18,8 +18,8 @@ from mmc.compile.indexparams import wrong_params
 from mmc.errors import Stopped, TargetError
 from mmc.milvus.dialect import version_of
 from mmc.plan.model import AwaitIndexes, BuildIndex, LoadCollection, Mode
-from mmc.sinks.milvus.insert import InsertTarget
-from mmc.sinks.milvus_insert import MilvusInsertSink
+from mmc.sinks.milvus.insert.sink import MilvusInsertSink
+from mmc.sinks.milvus.insert.target import InsertTarget
 from mmc.spi import Config
 from mmc.types import Collection, FieldType, Index, JsonValue, Metric, freeze
 from tests.servers.milvus_lite import create_step

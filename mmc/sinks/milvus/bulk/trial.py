@@ -11,7 +11,7 @@ from collections.abc import Callable
 from mmc.errors import TargetError
 from mmc.layouts.staging import StagingPlace
 from mmc.plan.model import CopySplits
-from mmc.sinks.milvus.reasons import Reason, reason_of
+from mmc.sinks.milvus.bulk.reasons import Reason, reason_of
 from mmc.spi import ImportTask, TaskState
 
 _READ = 90

@@ -1,5 +1,5 @@
 """The sink `milvus.bulk`: splits become staged files, which Milvus imports. See
-`mmc.sinks.milvus.bulk`.
+`mmc.sinks.milvus.bulk.target`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from mmc.milvus.look import look
 from mmc.milvus.zilliz import no_import
 from mmc.secrets import resolve_line
 from mmc.sinks.milvus.access import looking
-from mmc.sinks.milvus.bulk import BulkTarget, ImportCalls
-from mmc.sinks.milvus.grpcimport import GrpcImports
+from mmc.sinks.milvus.bulk.grpcimports import GrpcImports
+from mmc.sinks.milvus.bulk.target import BulkTarget, ImportCalls
 from mmc.spec.endpoints import MilvusTarget
 from mmc.spi import Config, Fence, unfenced
 
@@ -95,7 +95,7 @@ def _calls(connection: Connection, config: Config) -> ImportCalls:
     imports = _imports(connection)
     if not imports.rest:
         return GrpcImports(connection)
-    from mmc.sinks.milvus.restimport import RestImports
+    from mmc.sinks.milvus.bulk.restimports import RestImports
 
     token = config.get("token")
     secret = resolve_line(token if isinstance(token, (str, Mapping)) else None) or ""

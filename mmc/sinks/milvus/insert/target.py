@@ -41,7 +41,7 @@ from mmc.sinks.milvus import ddl
 from mmc.sinks.milvus.access import check_access
 from mmc.sinks.milvus.built import await_indexes
 from mmc.sinks.milvus.ensure import ensure, release
-from mmc.sinks.milvus.writer import InsertWriter
+from mmc.sinks.milvus.insert.writer import InsertWriter
 from mmc.spi import ALONE, Claim, Look, Progress, WrittenSplit, unheard
 from mmc.types import Collection, Index
 from mmc.verify.shape import same_index, shown

@@ -19,9 +19,9 @@ from mmc.milvus.connect import Address
 from mmc.milvus.errors import Fault, error_of, fault_of
 from mmc.milvus.lite import DEFAULT_DATABASE
 from mmc.milvus.tls import Tls, context_of
-from mmc.sinks.milvus.grpcimport import gone
-from mmc.sinks.milvus.reasons import Reason, reason_of
-from mmc.sinks.milvus.trial import Trials
+from mmc.sinks.milvus.bulk.grpcimports import gone
+from mmc.sinks.milvus.bulk.reasons import Reason, reason_of
+from mmc.sinks.milvus.bulk.trial import Trials
 from mmc.spi import Fence, ImportTask, TaskState, unfenced
 
 _JOBS = "/v2/vectordb/jobs/import/"

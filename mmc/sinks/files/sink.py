@@ -32,8 +32,8 @@ from mmc.plan.model import (
     Split,
     WriteManifest,
 )
-from mmc.sinks import marks
-from mmc.sinks.folder import WrittenFolder
+from mmc.sinks.files import marks
+from mmc.sinks.files.folder import WrittenFolder
 from mmc.sinks.parts import PartSplitWriter
 from mmc.spec.endpoints import FilesTarget
 from mmc.spi import (

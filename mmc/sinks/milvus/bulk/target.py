@@ -31,10 +31,10 @@ from mmc.plan.model import (
 )
 from mmc.sinks.milvus.access import check_access
 from mmc.sinks.milvus.built import await_indexes
-from mmc.sinks.milvus.insert import InsertTarget
-from mmc.sinks.milvus.reasons import Reason, reason_of
-from mmc.sinks.milvus.stagedwriter import InPlaceWriter, StagedWriter
-from mmc.sinks.milvus.trial import is_found, not_seen, unseen
+from mmc.sinks.milvus.bulk.reasons import Reason, reason_of
+from mmc.sinks.milvus.bulk.trial import is_found, not_seen, unseen
+from mmc.sinks.milvus.bulk.writer import InPlaceWriter, StagedWriter
+from mmc.sinks.milvus.insert.target import InsertTarget
 from mmc.sinks.parts import PartSplitWriter
 from mmc.spi import (
     ALONE,

@@ -15,7 +15,7 @@ from mmc.milvus.look import look
 from mmc.milvus.tls import warnings
 from mmc.milvus.zilliz import no_import
 from mmc.sinks.milvus.access import looking
-from mmc.sinks.milvus.insert import InsertTarget
+from mmc.sinks.milvus.insert.target import InsertTarget
 from mmc.spec.endpoints import MilvusTarget
 from mmc.spi import Config, Fence, unfenced
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from mmc.errors import TargetAway, TargetBusy, TargetError
 from mmc.milvus.connect import Connection
-from mmc.sinks.milvus.reasons import Reason, reason_of
-from mmc.sinks.milvus.trial import Trials
+from mmc.sinks.milvus.bulk.reasons import Reason, reason_of
+from mmc.sinks.milvus.bulk.trial import Trials
 from mmc.spi import ImportTask, TaskState
 
 VERDICT_SECONDS = 10.0
