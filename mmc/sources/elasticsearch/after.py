@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from mmc.errors import SourceError, SpecInvalid
 from mmc.plan.codec import read_plan
 from mmc.plan.model import Plan
-from mmc.sources.elasticsearch.pieces import SEQ_NO
+from mmc.sources.elasticsearch.extents import SEQ_NO
 
 OVERLAP = 10_000
 """Numbers that are read once more. A document gets its number before a search can find it, so one

@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from mmc.diagnostics import Diagnostic
 from mmc.errors import SourceError
 from mmc.sources.elasticsearch.after import Read
-from mmc.sources.elasticsearch.connect import Connection, path_of
-from mmc.sources.elasticsearch.indices import Group, Index
-from mmc.sources.elasticsearch.mapped import Mapped
-from mmc.sources.elasticsearch.merging import read_mappings
-from mmc.sources.elasticsearch.pieces import PIT, SCROLL, SEQ_NO, Bounds, Place
-from mmc.sources.elasticsearch.server import Server, hidden_vectors
-from mmc.sources.elasticsearch.settings import on_settings
-from mmc.sources.elasticsearch.shards import (
+from mmc.sources.elasticsearch.client.connect import Connection, path_of
+from mmc.sources.elasticsearch.client.server import Server, hidden_vectors
+from mmc.sources.elasticsearch.extents import PIT, SCROLL, SEQ_NO, Bounds, Place
+from mmc.sources.elasticsearch.mapping.mapped import Mapped
+from mmc.sources.elasticsearch.mapping.merging import read_mappings
+from mmc.sources.elasticsearch.mapping.settings import on_settings
+from mmc.sources.elasticsearch.mapping.vectors import KnnSettings
+from mmc.sources.elasticsearch.reading.indices import Group, Index
+from mmc.sources.elasticsearch.reading.shards import (
     Shard,
     extent_docs,
     is_numbered,
@@ -24,7 +25,6 @@ from mmc.sources.elasticsearch.shards import (
     total_of,
     written_since,
 )
-from mmc.sources.elasticsearch.vectors import KnnSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,23 +12,23 @@ from mmc.arrow.evidence import of_column
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Evidence, Extent, SourceCollection, SourceField
 from mmc.sources.elasticsearch.after import Read
-from mmc.sources.elasticsearch.batches import parsed
-from mmc.sources.elasticsearch.column import ID, INDEX, ROUTING, Column, Kind
-from mmc.sources.elasticsearch.connect import Connection
+from mmc.sources.elasticsearch.client.connect import Connection
+from mmc.sources.elasticsearch.client.server import Server
 from mmc.sources.elasticsearch.contents import Held, Mappings, held_by
-from mmc.sources.elasticsearch.dates import unreadable
-from mmc.sources.elasticsearch.decode import Page
-from mmc.sources.elasticsearch.indices import Group
-from mmc.sources.elasticsearch.kinds import SPARSE
-from mmc.sources.elasticsearch.mapped import MappedField
-from mmc.sources.elasticsearch.merging import own_columns
-from mmc.sources.elasticsearch.pages import weight
-from mmc.sources.elasticsearch.pieces import SEQ_NO, Bounds, pages, shard_extents, whole_extent
+from mmc.sources.elasticsearch.decoding.dates import unreadable
+from mmc.sources.elasticsearch.decoding.page import Page
+from mmc.sources.elasticsearch.decoding.tokens import MAKES_A_TABLE, TokenTable
+from mmc.sources.elasticsearch.extents import SEQ_NO, Bounds, pages, shard_extents, whole_extent
+from mmc.sources.elasticsearch.mapping.column import ID, INDEX, ROUTING, Column, Kind
+from mmc.sources.elasticsearch.mapping.kinds import SPARSE
+from mmc.sources.elasticsearch.mapping.mapped import MappedField
+from mmc.sources.elasticsearch.mapping.merging import own_columns
+from mmc.sources.elasticsearch.mapping.stored import listed
+from mmc.sources.elasticsearch.read import parsed
+from mmc.sources.elasticsearch.reading.indices import Group
+from mmc.sources.elasticsearch.reading.pages import weight
+from mmc.sources.elasticsearch.reading.shards import total_of
 from mmc.sources.elasticsearch.sample import Seen, windows
-from mmc.sources.elasticsearch.server import Server
-from mmc.sources.elasticsearch.shards import total_of
-from mmc.sources.elasticsearch.stored import listed
-from mmc.sources.elasticsearch.tokens import MAKES_A_TABLE, TokenTable
 from mmc.spi import Sample
 from mmc.text import many
 

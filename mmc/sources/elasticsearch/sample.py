@@ -10,10 +10,10 @@ from typing import Any
 
 import orjson
 
-from mmc.sources.elasticsearch.column import METADATA, Kind
-from mmc.sources.elasticsearch.mapped import MappedField
-from mmc.sources.elasticsearch.pages import weight
-from mmc.sources.elasticsearch.sparsecolumn import is_dimension
+from mmc.sources.elasticsearch.decoding.sparse import is_dimension
+from mmc.sources.elasticsearch.mapping.column import METADATA, Kind
+from mmc.sources.elasticsearch.mapping.mapped import MappedField
+from mmc.sources.elasticsearch.reading.pages import weight
 
 _WINDOWS = 12
 """Places that are looked at: each is a request."""

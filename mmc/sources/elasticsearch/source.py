@@ -11,15 +11,15 @@ from mmc.events import Emit
 from mmc.facts import SourceFacts, TokensNumbered
 from mmc.plan.model import Split
 from mmc.sources.elasticsearch.after import read_until
-from mmc.sources.elasticsearch.batches import batches_of
-from mmc.sources.elasticsearch.connect import Connection, connect
+from mmc.sources.elasticsearch.client.connect import Connection, connect
+from mmc.sources.elasticsearch.client.server import look
 from mmc.sources.elasticsearch.contents import mappings_of
+from mmc.sources.elasticsearch.decoding.tokens import known_tokens, read_tokens
 from mmc.sources.elasticsearch.describe import describe
-from mmc.sources.elasticsearch.indices import Group, resolve
-from mmc.sources.elasticsearch.misnamed import misnamed
+from mmc.sources.elasticsearch.mapping.misnamed import misnamed
 from mmc.sources.elasticsearch.options import Options
-from mmc.sources.elasticsearch.server import look
-from mmc.sources.elasticsearch.tokens import known_tokens, read_tokens
+from mmc.sources.elasticsearch.read import batches_of
+from mmc.sources.elasticsearch.reading.indices import Group, resolve
 from mmc.sources.elasticsearch.tokenscan import number_tokens
 from mmc.spec.endpoints import ElasticsearchSource as ElasticsearchConfig
 from mmc.spi import Config, Sample

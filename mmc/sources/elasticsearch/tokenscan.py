@@ -11,14 +11,14 @@ from mmc.errors import SourceError, SpecInvalid
 from mmc.events import Emit
 from mmc.facts import TokensNumbered
 from mmc.run import pace
-from mmc.sources.elasticsearch.column import Kind
-from mmc.sources.elasticsearch.connect import Connection
+from mmc.sources.elasticsearch.client.connect import Connection
+from mmc.sources.elasticsearch.client.server import Server
 from mmc.sources.elasticsearch.contents import Held, held_by, mappings_of
-from mmc.sources.elasticsearch.decode import Page
-from mmc.sources.elasticsearch.indices import Group
-from mmc.sources.elasticsearch.pieces import SEQ_NO, Bounds, Place, pages
-from mmc.sources.elasticsearch.server import Server
-from mmc.sources.elasticsearch.tokens import TokenTable, is_text, write_tokens
+from mmc.sources.elasticsearch.decoding.page import Page
+from mmc.sources.elasticsearch.decoding.tokens import TokenTable, is_text, write_tokens
+from mmc.sources.elasticsearch.extents import SEQ_NO, Bounds, Place, pages
+from mmc.sources.elasticsearch.mapping.column import Kind
+from mmc.sources.elasticsearch.reading.indices import Group
 
 _DOC_BYTES = 1024.0
 """Of a document without its other fields, before one was read."""

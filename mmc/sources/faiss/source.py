@@ -10,7 +10,7 @@ from mmc.errors import SourceError
 from mmc.facts import SourceCollection, SourceFacts
 from mmc.plan.model import Split
 from mmc.sources.faiss.batches import read_piece
-from mmc.sources.faiss.columns import describe_fields, describe_rows, sampled
+from mmc.sources.faiss.describe import describe_fields, describe_rows, sampled
 from mmc.sources.faiss.extents import list_extents
 from mmc.sources.faiss.files import Options, open_files
 from mmc.sources.faiss.table import Table

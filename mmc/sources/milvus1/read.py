@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from mmc.arrow.schema import Origin, with_origin
 from mmc.errors import SourceChanged, SourceError
 from mmc.facts import Extent
+from mmc.sources.milvus1.extents import Piece
 from mmc.sources.milvus1.kept import HEADER, Kept, load_kept, payload
-from mmc.sources.milvus1.pieces import Piece
 from mmc.sources.milvus1.segment import identify, ids_url, segment_urls, vectors_url
 from mmc.storage.urls import Blob, fingerprint, open_blob
 from mmc.types import FieldType, JsonValue, TypeKind

@@ -9,14 +9,14 @@ from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import SourceError
 from mmc.facts import SourceFacts
 from mmc.plan.model import Split
-from mmc.sources.milvus1.build import build_collection
 from mmc.sources.milvus1.catalogue import Catalogue
+from mmc.sources.milvus1.describe import build_collection
 from mmc.sources.milvus1.folders import check_folders
 from mmc.sources.milvus1.live import LiveCollection, live_collections
-from mmc.sources.milvus1.log import Log, read_log
-from mmc.sources.milvus1.meta import Export, export_meta, load_catalogue
+from mmc.sources.milvus1.meta.read import Export, export_meta, load_catalogue
 from mmc.sources.milvus1.options import Options
 from mmc.sources.milvus1.read import read_piece
+from mmc.sources.milvus1.wal.log import Log, read_log
 from mmc.spec.endpoints import Milvus1Source as Milvus1Config
 from mmc.spi import Config, Sample
 from mmc.storage.urls import exists

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mmc.sources.elasticsearch.connect import Connection, Options, connect
+from mmc.sources.elasticsearch.client.connect import Connection, Options, connect
 from tests.servers.elasticsearch.fixtures import elasticsearch, own_elasticsearch
 from tests.servers.elasticsearch.node import ElasticsearchNode
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
-from mmc.sources.elasticsearch.connect import Connection
-from mmc.sources.elasticsearch.indices import Index, resolve
-from mmc.sources.elasticsearch.pages import read_range
-from mmc.sources.elasticsearch.shards import measure
+from mmc.sources.elasticsearch.client.connect import Connection
+from mmc.sources.elasticsearch.reading.indices import Index, resolve
+from mmc.sources.elasticsearch.reading.pages import read_range
+from mmc.sources.elasticsearch.reading.shards import measure
 from tests.servers.elasticsearch.node import ElasticsearchNode
 from tests.servers.elasticsearch.rest import basic, bulk, trusting
 

@@ -10,10 +10,10 @@ import pytest
 
 from mmc.errors import SecretError, SourceBusy, SourceError
 from mmc.secrets import REDACTOR
-from mmc.sources.elasticsearch.connect import Connection, Options, connect, path_of
-from mmc.sources.elasticsearch.limits import Limit, limit
-from mmc.sources.elasticsearch.refusals import refusal
-from mmc.sources.elasticsearch.server import look
+from mmc.sources.elasticsearch.client.connect import Connection, Options, connect, path_of
+from mmc.sources.elasticsearch.client.limits import Limit, limit
+from mmc.sources.elasticsearch.client.server import look
+from mmc.sources.elasticsearch.errors import refusal
 from tests.servers.elasticsearch.fixtures import Starts
 from tests.servers.elasticsearch.node import ElasticsearchNode
 from tests.sources.elasticsearch.indexed import fresh

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mmc.sources.elasticsearch.dates import instant, instants, unreadable
+from mmc.sources.elasticsearch.decoding.dates import instant, instants, unreadable
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmc.sources.elasticsearch.column import Column, Kind
-from mmc.sources.elasticsearch.decode import Decoded, Page
-from mmc.sources.elasticsearch.tokens import TokenTable
+from mmc.sources.elasticsearch.decoding.page import Decoded, Page
+from mmc.sources.elasticsearch.decoding.tokens import TokenTable
+from mmc.sources.elasticsearch.mapping.column import Column, Kind
 
 BIG = 2**70
 """simdjson refuses a page with such a number."""

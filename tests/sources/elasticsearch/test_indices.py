@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from mmc.errors import SourceChanged, SourceError
-from mmc.sources.elasticsearch.connect import Connection
-from mmc.sources.elasticsearch.indices import ensure_same, resolve, uuid_of
+from mmc.sources.elasticsearch.client.connect import Connection
+from mmc.sources.elasticsearch.reading.indices import ensure_same, resolve, uuid_of
 from tests.servers.elasticsearch.node import ElasticsearchNode
 from tests.sources.elasticsearch.indexed import fresh, make, one
 

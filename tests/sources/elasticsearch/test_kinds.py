@@ -7,9 +7,9 @@ import json
 import pytest
 
 from mmc.casts import Cast, choose, infer
-from mmc.sources.elasticsearch.column import Column, Kind
-from mmc.sources.elasticsearch.decode import Page
-from mmc.sources.elasticsearch.kinds import AS_JSON, SCALARS, kind_of, note_of, widened
+from mmc.sources.elasticsearch.decoding.page import Page
+from mmc.sources.elasticsearch.mapping.column import Column, Kind
+from mmc.sources.elasticsearch.mapping.kinds import AS_JSON, SCALARS, kind_of, note_of, widened
 from mmc.transform.kernels import convert
 from mmc.types import ArrowType, FieldType
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from mmc.sources.elasticsearch.column import Column, Kind, columns_text, read_columns
-from mmc.sources.elasticsearch.mapped import Mapped
-from mmc.sources.elasticsearch.mapping import read_mapping
-from mmc.sources.elasticsearch.merging import merge
+from mmc.sources.elasticsearch.mapping.column import Column, Kind, columns_text, read_columns
+from mmc.sources.elasticsearch.mapping.index import read_mapping
+from mmc.sources.elasticsearch.mapping.mapped import Mapped
+from mmc.sources.elasticsearch.mapping.merging import merge
 from mmc.types import Index, Metric
 
 

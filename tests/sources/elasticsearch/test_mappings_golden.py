@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from mmc.sources.elasticsearch.column import columns_text
-from mmc.sources.elasticsearch.mapped import Mapped
-from mmc.sources.elasticsearch.mapping import read_mapping
+from mmc.sources.elasticsearch.mapping.column import columns_text
+from mmc.sources.elasticsearch.mapping.index import read_mapping
+from mmc.sources.elasticsearch.mapping.mapped import Mapped
 
 MAPPINGS = sorted((Path(__file__).parent / "mappings").glob("*.json"))
 

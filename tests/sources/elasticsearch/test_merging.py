@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mmc.sources.elasticsearch.column import Column, Kind
-from mmc.sources.elasticsearch.mapped import Mapped
-from mmc.sources.elasticsearch.merging import merge, own_columns, read_mappings
+from mmc.sources.elasticsearch.mapping.column import Column, Kind
+from mmc.sources.elasticsearch.mapping.mapped import Mapped
+from mmc.sources.elasticsearch.mapping.merging import merge, own_columns, read_mappings
 from mmc.types import Metric
 
 KEYWORD = {"type": "keyword"}

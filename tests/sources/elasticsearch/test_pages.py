@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from mmc.errors import SourceBusy, SourceChanged
-from mmc.sources.elasticsearch.connect import Connection, Options, connect
-from mmc.sources.elasticsearch.pages import Head, _Step, read_range
+from mmc.sources.elasticsearch.client.connect import Connection, Options, connect
+from mmc.sources.elasticsearch.reading.pages import Head, _Step, read_range
 from tests.servers.elasticsearch.fixtures import Starts
 from tests.servers.elasticsearch.node import ElasticsearchNode
 from tests.sources.elasticsearch.indexed import fill, hits, make, numbered, one, read_all

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from mmc.sources.elasticsearch.column import Column, Kind
-from mmc.sources.elasticsearch.mapped import MappedField
+from mmc.sources.elasticsearch.mapping.column import Column, Kind
+from mmc.sources.elasticsearch.mapping.mapped import MappedField
 from mmc.sources.elasticsearch.sample import Seen
 
 PATHS = ("a", "a.b", "a.b.c", "x.y.z")

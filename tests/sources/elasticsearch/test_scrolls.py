@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from mmc.errors import SourceBusy, SourceChanged
-from mmc.sources.elasticsearch.connect import Connection, Options, connect
-from mmc.sources.elasticsearch.scrolls import read_pit_slice, read_scroll_slice
+from mmc.sources.elasticsearch.client.connect import Connection, Options, connect
+from mmc.sources.elasticsearch.reading.scrolls import read_pit_slice, read_scroll_slice
 from tests.servers.elasticsearch.fixtures import Starts
 from tests.servers.elasticsearch.node import ElasticsearchNode
 from tests.sources.elasticsearch.indexed import fill, hits, make, numbered, one

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from mmc.errors import SourceError
-from mmc.sources.elasticsearch.connect import Connection, Options, connect
-from mmc.sources.elasticsearch.server import Server, hidden_vectors, look
+from mmc.sources.elasticsearch.client.connect import Connection, Options, connect
+from mmc.sources.elasticsearch.client.server import Server, hidden_vectors, look
 from tests.servers.elasticsearch.fixtures import Starts
 from tests.servers.elasticsearch.node import ElasticsearchNode
 from tests.sources.elasticsearch.indexed import make

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from mmc.errors import SourceChanged
-from mmc.sources.elasticsearch.connect import Connection
-from mmc.sources.elasticsearch.shards import (
+from mmc.sources.elasticsearch.client.connect import Connection
+from mmc.sources.elasticsearch.reading.shards import (
     EXTENT_BYTES,
     EXTENT_DOCS,
     extent_docs,

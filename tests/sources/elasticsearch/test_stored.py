@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from mmc.diagnostics import Severity
-from mmc.sources.elasticsearch.column import Kind
-from mmc.sources.elasticsearch.mapped import Mapped
-from mmc.sources.elasticsearch.mapping import read_mapping
-from mmc.sources.elasticsearch.stored import Stored, listed
+from mmc.sources.elasticsearch.mapping.column import Kind
+from mmc.sources.elasticsearch.mapping.index import read_mapping
+from mmc.sources.elasticsearch.mapping.mapped import Mapped
+from mmc.sources.elasticsearch.mapping.stored import Stored, listed
 
 TEXT = {"type": "text"}
 VECTOR = {"type": "dense_vector", "dims": 4, "index": False}

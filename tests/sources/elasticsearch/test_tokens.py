@@ -16,14 +16,14 @@ from mmc.events import Retrying
 from mmc.facts import TokensNumbered
 from mmc.plan.model import Split
 from mmc.sources.elasticsearch import tokenscan
-from mmc.sources.elasticsearch.connect import Options, connect
+from mmc.sources.elasticsearch.client.connect import Options, connect
+from mmc.sources.elasticsearch.client.server import look
 from mmc.sources.elasticsearch.contents import Held, held_by
-from mmc.sources.elasticsearch.decode import Page
-from mmc.sources.elasticsearch.pieces import pages
-from mmc.sources.elasticsearch.server import look
-from mmc.sources.elasticsearch.shards import incomplete
+from mmc.sources.elasticsearch.decoding.page import Page
+from mmc.sources.elasticsearch.decoding.tokens import TokenTable, read_tokens, write_tokens
+from mmc.sources.elasticsearch.extents import pages
+from mmc.sources.elasticsearch.reading.shards import incomplete
 from mmc.sources.elasticsearch.source import ElasticsearchSource
-from mmc.sources.elasticsearch.tokens import TokenTable, read_tokens, write_tokens
 from mmc.spi import Sample
 from tests.servers.elasticsearch.fixtures import Starts
 from tests.servers.elasticsearch.node import ElasticsearchNode as Node

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mmc.sources.elasticsearch.column import Kind
-from mmc.sources.elasticsearch.vectors import KnnSettings, Vector, dimension, read_vector
+from mmc.sources.elasticsearch.mapping.column import Kind
+from mmc.sources.elasticsearch.mapping.vectors import KnnSettings, Vector, dimension, read_vector
 from mmc.spec.checks import INDEX_TYPES
 from mmc.types import FieldType, Index, Metric, freeze
 

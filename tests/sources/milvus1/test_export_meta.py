@@ -14,7 +14,7 @@ from mmc import api
 from mmc.cli.main import run
 from mmc.errors import MmcError
 from mmc.sources.milvus1.live import live_collections
-from mmc.sources.milvus1.meta import load_catalogue
+from mmc.sources.milvus1.meta.read import load_catalogue
 from tests.generators.milvus1.writer import Server
 from tests.servers.mariadb import MariaDB
 

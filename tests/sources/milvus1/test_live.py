@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.sources.milvus1.catalogue import Catalogue, FileRow, FileType, TableRow
 from mmc.sources.milvus1.live import LiveCollection, LiveSegment, live_collections
-from mmc.sources.milvus1.meta import load_catalogue
+from mmc.sources.milvus1.meta.read import load_catalogue
 from tests.generators.milvus1.generate import generate
 from tests.generators.milvus1.writer import Server
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mmc.diagnostics import Diagnostic
 from mmc.errors import SourceError
 from mmc.sources.milvus1.live import LiveCollection, LivePartition
-from mmc.sources.milvus1.log import Log, Pending, count_pending, read_log, read_pending
+from mmc.sources.milvus1.wal.log import Log, Pending, count_pending, read_log, read_pending
 
 HEADER = struct.Struct("<QBHHII")
 BINARY, FLOAT, DELETE, ENTITY = 1, 2, 3, 6

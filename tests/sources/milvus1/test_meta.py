@@ -13,11 +13,11 @@ import pymysql
 import pytest
 
 from mmc.errors import MmcError, PluginMissing, SecretError, SourceBusy, SourceError
-from mmc.sources.milvus1 import metamysql
 from mmc.sources.milvus1.catalogue import Catalogue
 from mmc.sources.milvus1.live import live_collections
-from mmc.sources.milvus1.meta import load_catalogue
-from mmc.sources.milvus1.metajson import write_meta_json
+from mmc.sources.milvus1.meta import mysql as metamysql
+from mmc.sources.milvus1.meta.json_ import write_meta_json
+from mmc.sources.milvus1.meta.read import load_catalogue
 from mmc.types import JsonValue
 from tests.generators.milvus1.generate import generate
 from tests.generators.milvus1.meta import write_mysql

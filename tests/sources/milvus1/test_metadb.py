@@ -15,10 +15,10 @@ import pytest
 
 from mmc.diagnostics import Severity
 from mmc.errors import SourceBusy, SourceError
-from mmc.sources.milvus1 import metasqlite
 from mmc.sources.milvus1.catalogue import Catalogue
 from mmc.sources.milvus1.live import live_collections
-from mmc.sources.milvus1.meta import load_catalogue
+from mmc.sources.milvus1.meta import sqlite as metasqlite
+from mmc.sources.milvus1.meta.read import load_catalogue
 from tests.generators.milvus1.codes import FileType, Metric
 from tests.generators.milvus1.old import write_0_6, write_0_11
 from tests.generators.milvus1.writer import Server

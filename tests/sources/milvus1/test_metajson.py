@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from mmc.errors import SourceError
 from mmc.sources.milvus1.catalogue import Catalogue, FileRow, TableRow
 from mmc.sources.milvus1.live import live_collections
-from mmc.sources.milvus1.meta import load_catalogue
-from mmc.sources.milvus1.metajson import read_meta_json, write_meta_json
+from mmc.sources.milvus1.meta.json_ import read_meta_json, write_meta_json
+from mmc.sources.milvus1.meta.read import load_catalogue
 from tests.generators.milvus1.generate import generate
 from tests.generators.milvus1.writer import Server
 

@@ -1,0 +1,157 @@
+"""An answer of a search into Arrow columns: simdjson walks it, numpy and Arrow take the numbers.
+
+A page that simdjson refuses (integers beyond 64 bits) goes through Python's own decoder, with the
+same result. What a column cannot hold is a flaw, never a null nobody told of.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import simdjson
+
+from mmc.arrow.schema import Flaw
+from mmc.sources.elasticsearch.decoding.builders import Misfit, build
+from mmc.sources.elasticsearch.decoding.dense import VECTORS, vectors
+from mmc.sources.elasticsearch.decoding.documents import DigitsLost, Reader, Written, members, plain
+from mmc.sources.elasticsearch.decoding.sparse import sparse
+from mmc.sources.elasticsearch.decoding.tokens import TokenTable
+from mmc.sources.elasticsearch.mapping.column import METADATA, Column, Kind
+
+_SHOWN = 60
+_OBJECTS = frozenset({Kind.JSON, Kind.POINT, Kind.SPARSE})
+"""Kinds whose values may be objects."""
+_BARE = "a document without `_source`"
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Documents of a page.
+
+    Attributes:
+        batch: columns named by `Column.path`, typed by `Column.arrow`.
+        places: int64 `_seq_no` of each document, or its number in the page.
+        flaws: values that their column cannot hold; the batch has null or zeros there.
+    """
+
+    batch: pa.RecordBatch
+    places: npt.NDArray[np.int64]
+    flaws: tuple[Flaw, ...]
+
+
+class Page:
+    """The parsed body of a `_search` or `_search/scroll` answer."""
+
+    def __init__(self, body: bytes, hits: Any) -> None:
+        self._body = body
+        self._hits = hits
+
+    @classmethod
+    def parse(cls, body: bytes) -> Page:
+        """Raises ValueError for what is no JSON."""
+        try:
+            document = simdjson.Parser().parse(body)
+        except (RuntimeError, ValueError):
+            document = json.loads(body)
+        return cls(body, document["hits"]["hits"])
+
+    @property
+    def count(self) -> int:
+        return len(self._hits)
+
+    def decode(self, columns: Sequence[Column], tokens: TokenTable | None) -> Decoded:
+        """The documents as columns. `tokens` numbers those of sparse vectors; None: they are
+        numbers.
+        """
+        if not columns:
+            raise ValueError("no column is wanted")
+        try:
+            return self._decode(columns, tokens)
+        except DigitsLost:
+            # Seldom, and slower: only Python's decoder tells how a number was written.
+            document = json.loads(self._body, parse_float=Written)
+            return Page(self._body, document["hits"]["hits"])._decode(columns, tokens)
+
+    def _decode(self, columns: Sequence[Column], tokens: TokenTable | None) -> Decoded:
+        count = self.count
+        found: dict[str, list[Any]] = {column.path: [None] * count for column in columns}
+        single = {column.path for column in columns if column.kind not in _OBJECTS}
+        places, bare = self._fill(found, single)
+        arrays: list[pa.Array] = []
+        flaws: list[Flaw] = []
+        for column in columns:
+            array, misfits = _column(column, found[column.path], tokens)
+            arrays.append(array)
+            flaws += [
+                Flaw(misfit.row, column.path, misfit.reason, _shown(misfit.value))
+                for misfit in misfits
+            ]
+            if column.path not in METADATA:
+                flaws += [
+                    Flaw(row, column.path, "a document without `_source`", "") for row in bare
+                ]
+        batch = pa.RecordBatch.from_arrays(arrays, names=list(found))
+        return Decoded(batch, places, tuple(flaws))
+
+    def tokens(self, paths: Sequence[str]) -> set[str]:
+        """Names of all members of the objects at these paths: the tokens of sparse vectors."""
+        found: dict[str, list[Any]] = {path: [None] * self.count for path in paths}
+        self._fill(found)
+        made: set[str] = set()
+        for cells in found.values():
+            for value in cells:
+                made.update(members(value))
+        return made
+
+    def _fill(
+        self, found: dict[str, list[Any]], single: Collection[str] = ()
+    ) -> tuple[npt.NDArray[np.int64], list[int]]:
+        """Fills the cells of each path; gives the places, and the rows that have no `_source`.
+
+        Args:
+            single: paths of columns that take no objects.
+        """
+        above = {path: found[path] for path in METADATA if path in found}
+        inner = {path: cells for path, cells in found.items() if path not in above}
+        reader = Reader(inner, single)
+        inside = len(above) < len(found)
+        places = np.arange(self.count, dtype=np.int64)
+        bare: list[int] = []
+        for row, hit in enumerate(self._hits):
+            source = None
+            for name in hit:
+                if name == "_source":
+                    source = hit[name] if inside else None
+                elif name == "_seq_no":
+                    places[row] = hit[name]
+                elif name in above:
+                    above[name][row] = hit[name]
+            if source is not None:
+                reader.read(source, row)
+            elif inside:
+                bare.append(row)
+        return places, bare
+
+
+def _column(
+    column: Column, cells: list[Any], tokens: TokenTable | None
+) -> tuple[pa.Array, list[Misfit]]:
+    if column.constant is not None:
+        cells = [column.constant if value is None else value for value in cells]
+    if column.kind in VECTORS:
+        return vectors(column, cells)
+    if column.kind is Kind.SPARSE:
+        return sparse(cells, tokens)
+    return build(column, cells)
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(plain(value), ensure_ascii=False)
+    text = text.encode(errors="backslashreplace").decode()
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

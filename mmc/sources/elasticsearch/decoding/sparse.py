@@ -1,0 +1,115 @@
+"""Sparse vectors of a page: objects of token and weight into one map column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mmc.sources.elasticsearch.decoding.builders import NUMBER, Misfit, one_of
+from mmc.sources.elasticsearch.decoding.documents import NUMBERS, plain
+from mmc.sources.elasticsearch.decoding.tokens import LARGEST, TokenTable, is_text
+
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
+"""Of one form only: `7` and `07` are two tokens, and may not become one dimension."""
+_TYPE = pa.map_(pa.uint32(), pa.float32())
+
+
+def sparse(cells: list[Any], tokens: TokenTable | None) -> tuple[pa.Array, list[Misfit]]:
+    """map<uint32, float>, indices ascending; null where a document has none, or none that fits.
+
+    Args:
+        tokens: what numbers them; None: the tokens are numbers, in decimal digits.
+    """
+    objects: list[dict[str, Any]] = []
+    absent = np.zeros(len(cells), np.bool_)
+    misfits: list[Misfit] = []
+    for row, value in enumerate(cells):
+        try:
+            taken = one_of(plain(value))
+        except ValueError:
+            taken, reason = None, "several sparse vectors in one document"
+            misfits.append(Misfit(row, reason, value))
+        if taken is not None and not isinstance(taken, dict):
+            misfits.append(Misfit(row, "no object of token and weight", value))
+            taken = None
+        absent[row] = taken is None
+        objects.append(taken or {})
+    pairs = _pairs(objects, tokens)
+    if pairs is None:
+        for row, members in enumerate(objects):
+            if _pairs([members], tokens) is not None:
+                continue
+            objects[row] = members = _as_indexed(members)
+            if _pairs([members], tokens) is None:
+                misfits.append(Misfit(row, _reason(members, tokens), cells[row]))
+                objects[row], absent[row] = {}, True
+        pairs = _pairs(objects, tokens)
+        assert pairs is not None
+    offsets = np.zeros(len(objects) + 1, np.int32)
+    np.cumsum([len(members) for members in objects], out=offsets[1:])
+    keys, weights = map(pa.array, pairs)
+    made = pa.MapArray.from_arrays(
+        pa.array(offsets), keys, weights, type=_TYPE, mask=pa.array(absent)
+    )
+    return made, sorted(misfits, key=lambda misfit: misfit.row)
+
+
+def _as_indexed(members: dict[str, Any]) -> dict[str, Any]:
+    """As Elasticsearch takes them: a weight may be written as text, and null is none."""
+    return {
+        token: float(weight) if isinstance(weight, str) and NUMBER.fullmatch(weight) else weight
+        for token, weight in members.items()
+        if weight is not None
+    }
+
+
+def _pairs(
+    objects: list[dict[str, Any]], tokens: TokenTable | None
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]] | None:
+    """Indices and weights of all the objects in order; None where any does not fit."""
+    given = list(chain.from_iterable(members.values() for members in objects))
+    if not set(map(type, given)) <= NUMBERS:
+        return None
+    try:
+        numbers = np.array(_numbers(chain.from_iterable(objects), tokens), np.int64)
+        weights = np.array(given, np.float64)
+    except (TypeError, OverflowError):
+        return None
+    with np.errstate(over="ignore"):
+        narrow = weights.astype(np.float32)
+    rows = np.repeat(np.arange(len(objects)), [len(members) for members in objects])
+    order = np.lexsort((numbers, rows))
+    numbers = numbers[order]
+    outside = (numbers < 0) | (numbers > LARGEST)
+    if outside.any() or not np.isfinite(narrow).all():
+        return None
+    return numbers.astype(np.uint32), narrow[order]
+
+
+def is_dimension(token: str) -> bool:
+    """Whether a token is itself the number of a dimension."""
+    return _DECIMAL.fullmatch(token) is not None and int(token) <= LARGEST
+
+
+def _numbers(names: Iterable[str], tokens: TokenTable | None) -> list[int | None]:
+    if tokens is not None:
+        return list(map(tokens.numbers.get, names))
+    return [int(name) if _DECIMAL.fullmatch(name) else None for name in names]
+
+
+def _reason(members: dict[str, Any], tokens: TokenTable | None) -> str:
+    found = _numbers(members, tokens)
+    if any(number is None or not 0 <= number <= LARGEST for number in found):
+        if not all(map(is_text, members)):
+            return "a token with half a character (a lone surrogate)"
+        if tokens is None:
+            return "a token that is no number of a dimension"
+        command = f"mmc tokens SPEC -o {tokens.path}"
+        return f"a token that {tokens.path} does not number: `{command}` adds it"
+    return "a weight that is no number, or that a float cannot hold"

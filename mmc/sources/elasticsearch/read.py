@@ -1,0 +1,73 @@
+"""Batches of one piece: pages, decoded, in order of sequence number, with places and flaws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from mmc.arrow.schema import Flaw, Origin, with_flaws, with_origin
+from mmc.facts import Extent
+from mmc.sources.elasticsearch.client.connect import Connection
+from mmc.sources.elasticsearch.decoding.page import Page
+from mmc.sources.elasticsearch.decoding.tokens import TokenTable, ensure_planned
+from mmc.sources.elasticsearch.errors import garbled
+from mmc.sources.elasticsearch.extents import SEQ_NO, Bounds, Place, columns_of, pages
+from mmc.sources.elasticsearch.mapping.column import Kind
+
+
+def batches_of(
+    connection: Connection,
+    piece: Extent,
+    names: Sequence[str],
+    batch_rows: int,
+    tokens: TokenTable | None,
+    page_bytes: int = 0,
+) -> Iterator[pa.RecordBatch]:
+    """Yields the piece in batches of at most `batch_rows`, with exactly the columns `names`.
+
+    Raises:
+        SourceChanged: the index is gone or another one, or the token table is.
+        SourceBusy: it cannot be read now, or an answer is cut off, or another's: sequence numbers
+            rise, so that a page which a cache gives twice is not counted for the one it replaces.
+    """
+    locator = piece.place
+    place = Place.of(locator)
+    known = {column.path: column for column in columns_of(locator)}
+    wanted = [known[name] for name in names]
+    for column in wanted:
+        if column.kind is Kind.SPARSE:
+            ensure_planned(tokens, column.tokens)
+    rows = piece.rows or 0
+    bounds = Bounds(piece.start, piece.stop, rows, piece.bytes / rows if rows else 0.0)
+    unit = SEQ_NO if place.method == SEQ_NO else "document"
+    done, low = 0, piece.start
+    for body in pages(connection, place, bounds, names, page_bytes):
+        decoded = parsed(body, place.name).decode(wanted, tokens)
+        rows = decoded.batch.num_rows
+        numbers = decoded.places if unit == SEQ_NO else np.arange(done, done + rows)
+        if unit == SEQ_NO and rows:
+            if numbers[0] < low or numbers[-1] >= piece.stop or (np.diff(numbers) <= 0).any():
+                raise garbled(f"a search of index {place.name}", body)
+            low = int(numbers[-1]) + 1
+        for start in range(0, rows, batch_rows):
+            stop = min(start + batch_rows, rows)
+            batch = decoded.batch.slice(start, stop - start)
+            some = [
+                Flaw(flaw.row - start, flaw.column, flaw.reason, flaw.shown)
+                for flaw in decoded.flaws
+                if start <= flaw.row < stop
+            ]
+            here = numbers[start:stop]
+            origin = Origin(place.name, int(here[0]), unit, here)
+            yield with_flaws(with_origin(batch, origin), some)
+        done += rows
+
+
+def parsed(body: bytes, place: str) -> Page:
+    """Raises SourceBusy (MMC459) where the page is cut off."""
+    try:
+        return Page.parse(body)
+    except ValueError:
+        raise garbled(f"a search of index {place}", body) from None

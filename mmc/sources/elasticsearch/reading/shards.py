@@ -1,0 +1,223 @@
+"""How documents lie over the sequence numbers of a shard: at plan time, to cut it into extents.
+
+A live document has one `_seq_no` of its own in its shard; overwriting it gives it a larger one. So
+ranges of numbers part the live documents, and their counts stay true until one is changed. Nested
+documents carry the number too, but no search or aggregation counts them (measured on 8.19).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from mmc.errors import SourceBusy
+from mmc.sources.elasticsearch.client.connect import Connection, path_of
+from mmc.sources.elasticsearch.reading.indices import Index, ensure_same
+from mmc.types import JsonValue
+
+EXTENT_DOCS = 20_000
+EXTENT_BYTES = 16 << 20
+FINENESS = 4
+"""Cells a wanted extent: extents then differ by a quarter where documents lie evenly."""
+
+MOST_CELLS = 5_000
+"""Of one request; the server's `search.max_buckets` is 65,536, and was 10,000."""
+
+Query = Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Sequence numbers `start` <= n < `stop`, and the live documents that match in it."""
+
+    start: int
+    stop: int
+    docs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """`extents` lie end to end to `max_seq_no` + 1; none where no document matches.
+
+    Attributes:
+        max_seq_no: of the live documents, whether they match or not; -1 in an empty shard.
+            Documents above it are what changed since.
+    """
+
+    number: int
+    max_seq_no: int
+    extents: tuple[Extent, ...]
+
+    @property
+    def docs(self) -> int:
+        return sum(extent.docs for extent in self.extents)
+
+
+def extent_docs(bytes_per_doc: float) -> int:
+    """Documents of this size that make one extent."""
+    return max(1, min(EXTENT_DOCS, int(EXTENT_BYTES / max(bytes_per_doc, 1.0))))
+
+
+def measure(
+    connection: Connection,
+    index: Index,
+    shard: int,
+    query: Query | None = None,
+    docs: int = EXTENT_DOCS,
+    first: int = 0,
+) -> Shard:
+    """Cuts a shard into extents of at most `docs` documents that match, as large as that lets them.
+
+    `query` is the user's; the index's own filter is joined to it. Counts are exact. Sequence
+    numbers below `first` are left out.
+
+    Raises:
+        SourceChanged: it is another index by now (MMC460).
+        SourceBusy: a shard did not answer (MMC459).
+    """
+    top = max_seq_no(connection, index, shard)
+    matching = together(index.filter, query)
+    wanted = together(matching, _from(first)) if first > 0 else matching
+    cells = _even(max(first, 0), top + 1, _total(connection, index, shard, wanted), docs)
+    done: list[Extent] = []
+    while cells:
+        counted = _count(connection, index, shard, matching, cells)
+        done += [cell for cell in counted if cell.docs <= docs]
+        # A range never holds more documents than numbers, so this ends.
+        heavy = [cell for cell in counted if cell.docs > docs]
+        cells = [cut for cell in heavy for cut in _even(cell.start, cell.stop, cell.docs, docs)]
+    ensure_same(connection, index.name, index.uuid)
+    return Shard(shard, top, tuple(_joined(sorted(done, key=lambda cell: cell.start), docs)))
+
+
+def max_seq_no(connection: Connection, index: Index, shard: int) -> int:
+    """The largest number of a live document in the shard, or -1."""
+    body = {"size": 0, "aggs": {"top": {"max": {"field": "_seq_no"}}}}
+    top = _ask(connection, index, shard, body)["aggregations"]["top"]["value"]
+    return -1 if top is None else int(top)
+
+
+def _from(first: int) -> Query:
+    return {"range": {"_seq_no": {"gte": first}}}
+
+
+def is_numbered(connection: Connection, index: Index, shard: int, query: Query | None) -> bool:
+    """Whether every document of the shard that matches has a sequence number. One search tells, so
+    that it does not matter what is written meanwhile.
+    """
+    body: dict[str, Any] = {"size": 0, "track_total_hits": True}
+    body["aggs"] = {"numbered": {"filter": _from(0)}}
+    if matching := together(index.filter, query):
+        body["query"] = matching
+    told = _ask(connection, index, shard, body)
+    return bool(told["hits"]["total"]["value"] == told["aggregations"]["numbered"]["doc_count"])
+
+
+def written_since(connection: Connection, index: Index, shard: Shard, query: Query | None) -> int:
+    """Documents that match, and have come or changed since the shard was measured."""
+    matching = together(index.filter, query, _from(shard.max_seq_no + 1))
+    return _total(connection, index, shard.number, matching)
+
+
+def together(*queries: Query | None) -> Query | None:
+    """All of them as one filter, which is not scored; None where there is none."""
+    given: list[JsonValue] = [dict(query) for query in queries if query]
+    return {"bool": {"filter": given}} if given else None
+
+
+def _total(connection: Connection, index: Index, shard: int, query: Query | None) -> int:
+    body: dict[str, Any] = {"size": 0, "track_total_hits": True}
+    if query:
+        body["query"] = query
+    return int(_ask(connection, index, shard, body)["hits"]["total"]["value"])
+
+
+def _count(
+    connection: Connection,
+    index: Index,
+    shard: int,
+    query: Query | None,
+    cells: Sequence[tuple[int, int]],
+) -> list[Extent]:
+    counted: list[Extent] = []
+    for first in range(0, len(cells), MOST_CELLS):
+        some = cells[first : first + MOST_CELLS]
+        ranges = [{"key": str(n), "from": low, "to": high} for n, (low, high) in enumerate(some)]
+        around: Query = {"range": {"_seq_no": {"gte": some[0][0], "lt": some[-1][1]}}}
+        body = {
+            "size": 0,
+            "query": together(around, query),
+            "aggs": {"cells": {"range": {"field": "_seq_no", "keyed": True, "ranges": ranges}}},
+        }
+        told = _ask(connection, index, shard, body)["aggregations"]["cells"]["buckets"]
+        counted += [
+            Extent(low, high, int(told[str(n)]["doc_count"])) for n, (low, high) in enumerate(some)
+        ]
+    return counted
+
+
+def _ask(connection: Connection, index: Index, shard: int, body: Mapping[str, Any]) -> Any:
+    told = connection.post(path_of(index.name, "_search"), body, search_params(shard))
+    if not is_whole(told):
+        raise incomplete(index.name, shard)
+    return told
+
+
+def total_of(connection: Connection, index: Index, query: Query | None) -> int:
+    """Documents of all shards that match; the index's own filter is not joined to it.
+
+    Raises:
+        SourceBusy: a shard did not answer (MMC459).
+    """
+    body: dict[str, Any] = {"size": 0, "track_total_hits": True}
+    if query:
+        body["query"] = query
+    asked = {"allow_partial_search_results": False}
+    told = connection.post(path_of(index.name, "_search"), body, asked)
+    if not is_whole(told):
+        raise incomplete(index.name, None)
+    return int(told["hits"]["total"]["value"])
+
+
+def is_whole(told: Mapping[str, Any]) -> bool:
+    """Whether an answer is of a search in which every shard took part to its end."""
+    shards = told.get("_shards") or {"failed": 1}
+    return not told.get("timed_out", True) and not shards["failed"] and shards["successful"] > 0
+
+
+def search_params(shard: int) -> dict[str, Any]:
+    """Of a search in one shard that answers in full or fails."""
+    return {"preference": f"_shards:{shard}", "allow_partial_search_results": False}
+
+
+def incomplete(index: str, shard: int | None) -> SourceBusy:
+    place = f"index {index}" if shard is None else f"index {index}, shard {shard}"
+    return SourceBusy(
+        f"{place}: the answer is not complete: a shard failed or timed out",
+        hint="look at _cluster/health; the split is read again",
+        code="MMC459",
+    )
+
+
+def _even(start: int, stop: int, held: int, docs: int) -> list[tuple[int, int]]:
+    """Cells of about equal width, so many that one seldom holds more than is wanted."""
+    count = min(stop - start, -(-held * FINENESS // docs)) if held else 0
+    width = stop - start
+    cuts = [start + width * n // count for n in range(count + 1)] if count else []
+    return list(pairwise(cuts))
+
+
+def _joined(cells: Sequence[Extent], docs: int) -> Iterator[Extent]:
+    """Neighbours as one, as far as the wanted size lets them."""
+    if not cells:
+        return
+    held = cells[0]
+    for cell in cells[1:]:
+        if held.docs + cell.docs <= docs:
+            held = Extent(held.start, cell.stop, held.docs + cell.docs)
+        else:
+            yield held
+            held = cell
+    yield held
