@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mmc.plan.model import CopySplits, CreateCollection, Mode, Split
+from mmc.plan.model import CopySplits, CreateCollection, Mapping, Mode, Split
 from mmc.sinks.milvus.insert import InsertTarget
 from mmc.sinks.milvus_insert import MilvusInsertSink
 from mmc.spi import Config
@@ -35,12 +35,12 @@ def create_step(
 def copy_step(
     collection: Collection, write: str = "insert", batch_bytes: int = 8 * 2**20
 ) -> CopySplits:
-    """A copy step with only what a writer reads filled in."""
+    """A copy step with only what a writer reads filled in; every value is null."""
     return CopySplits(
         id="copy",
         source="s",
         collection=collection,
-        mappings=(),
+        mappings=tuple(Mapping(field, is_constant=True) for field in collection.fields),
         columns=(),
         splits=(),
         route="milvus.insert",
