@@ -46,8 +46,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def copy_into(folder: Path, format_: str, key: str = KEY) -> CopySplits:
-    step = copy_step(small(), "file")
+def copy_into(
+    folder: Path, format_: str, key: str = KEY, collection: Collection | None = None
+) -> CopySplits:
+    step = copy_step(collection or small(), "file")
     splits = tuple(Split(f"0000{number}", (), 2, 0) for number in range(3))
     staging = Staging(str(folder), key=key)
     return replace(step, splits=splits, layout=Layout(format_, "c"), staging=staging)
@@ -152,10 +154,9 @@ def test_a_forgotten_run_says_what_it_leaves(
     told: str,
 ) -> None:
     folder = tmp_path / "staging"
-    copy = copy_into(folder, format_)
-    if format_ == "numpy":
-        fields = tuple(field(f"f{n}", "int64", primary_key=n == 0) for n in range(22))
-        copy = replace(copy, collection=Collection("c", fields))
+    fields = tuple(field(f"f{n}", "int64", primary_key=n == 0) for n in range(22))
+    wide = Collection("c", fields) if format_ == "numpy" else None
+    copy = copy_into(folder, format_, collection=wide)
     plan = replace(plans.plan(), steps=(*steps_of(copy), RemoveStaged("remove", copy.id)))
     run = store.begin_run(plan).run
     for split in ("00000", "00001"):

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mmc.plan.model import CopySplits, CreateCollection, Mode, Split
+from mmc.plan.model import CopySplits, CreateCollection, Mapping, Mode, Split
 from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from mmc.sinks.milvus.insert.target import InsertTarget
+from mmc.spi import Config
 from mmc.spi import Config
 from mmc.types import Collection
 
@@ -35,12 +36,12 @@ def create_step(
 def copy_step(
     collection: Collection, write: str = "insert", batch_bytes: int = 8 * 2**20
 ) -> CopySplits:
-    """A copy step with only what a writer reads filled in."""
+    """A copy step with only what a writer reads filled in; every value is null."""
     return CopySplits(
         id="copy",
         source="s",
         collection=collection,
-        mappings=(),
+        mappings=tuple(Mapping(field, is_constant=True) for field in collection.fields),
         columns=(),
         splits=(),
         route="milvus.insert",

@@ -23,7 +23,7 @@ from mmc.sinks.files.sink import FilesFolder, FilesSink
 from mmc.sources.files import FilesSource
 from mmc.spi import Claim, Sample
 from tests.layouts.batches import columns_of, rows_of
-from tests.plan.test_mutated import VALUES, _paths
+from tests.mutations import VALUES, paths
 from tests.sinks.test_files import (
     DROP,
     SCHEMA,
@@ -89,7 +89,7 @@ def _mutated(text: str, chance: random.Random, outside: Path) -> str:
             data[chance.randrange(len(data))] = chance.randrange(256)
         return data.decode("utf-8", "surrogateescape")
     body = json.loads(text)
-    every = list(_paths(body))
+    every = list(paths(body))
     files = [place for place in every if place[-1] in ("path", "directory", "collection", "files")]
     for _ in range(chance.choice((1, 1, 2, 3))):
         *before, last = chance.choice(files if chance.random() < 0.5 else every)

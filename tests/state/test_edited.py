@@ -21,7 +21,7 @@ from mmc.errors import StateDamaged
 from mmc.state.lease import Lease
 from mmc.state.ledger import Ledger
 from mmc.state.store import Store
-from tests.plan.test_mutated import VALUES, _paths
+from tests.mutations import VALUES, paths
 from tests.state.edited import SECONDS, Edited, make, no_longer_than, restore
 
 COMMANDS: dict[str, list[str]] = {
@@ -306,7 +306,7 @@ def _other(value: Any, others: list[Any], chance: random.Random) -> Any:
     if isinstance(value, str) and value[:1] in "[{" and kind < 0.7:
         with suppress(ValueError, KeyError, IndexError, TypeError, RecursionError):
             body = json.loads(value)
-            *before, last = chance.choice(list(_paths(body)))
+            *before, last = chance.choice(list(paths(body)))
             place = body
             for step in before:
                 place = place[step]
