@@ -25,13 +25,14 @@ check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 
 fmt: .venv/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 generate: .venv/dev
-	$(BIN)/python -m mmc.spec.schema
+	$(BIN)/python -m mmc.cli.generate
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

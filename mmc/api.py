@@ -8,22 +8,22 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from mmc.diagnostics import Diagnostic
-from mmc.errors import MmcError, SpecInvalid, StateError
+from mmc.errors import MmcError, PluginMissing, SpecInvalid, StateError
 from mmc.plan import codec
+from mmc.plan.model import Endpoint
+from mmc.registry import MODELS
 from mmc.saving import save_text
 from mmc.spec.load import Loaded, Spec
 from mmc.spec.load import load_spec as _load_spec
 from mmc.spec.patterns import URL_CREDENTIALS
-from mmc.spi import Config, Sample
+from mmc.spi import Sample
 from mmc.state import DEFAULT_URL as DEFAULT_STATE
-from mmc.types import JsonValue
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pydantic import BaseModel
 
     from mmc.events import Emit
     from mmc.facts import Facts, SourceCollection, TokensNumbered
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mmc.report.report import Report
     from mmc.run.stop import StopFlag
     from mmc.secrets import SecretRef
+    from mmc.spi import MetaExport
 
 DIRECTORY = Path(".mmc")
 """Where quarantine files and reports go."""
@@ -53,7 +54,7 @@ def check_spec(
     Returns:
         The spec (None when it has errors) and all diagnostics.
     """
-    return _load_spec(path, variables=variables or {}, env=env, find_model=_find_model)
+    return _load_spec(path, variables=variables or {}, env=env, models=MODELS)
 
 
 def load_spec(
@@ -148,38 +149,14 @@ def init_spec(
     refuse_bytes(location)
     type_, options = locate(location, type)
     stem = _stem(file) if is_text(file) else _stem("<spec>")
-    data = minimal(type_, options, target or f"./{stem}.db", settings)
-    facts = inspect(checked(data, _find_model))
+    data = minimal(type_, options, target or f"./{stem}.db", MODELS, settings)
+    facts = inspect(checked(data, MODELS))
     engine = facts.source.version.partition(" ")[0]
     if not type and engine != type_ and engine in types("source"):
         # The address did not tell what the answer does.
-        data = minimal(engine, options, target or f"./{stem}.db", settings)
+        data = minimal(engine, options, target or f"./{stem}.db", MODELS, settings)
         facts = Facts(replace(facts.source, type=engine), facts.target, facts.bulk)
-    return write_spec(data, facts, file, _find_model)
-
-
-class MetaExport(Protocol):
-    """The metadata of a source as a file, and what it holds."""
-
-    @property
-    def text(self) -> str:
-        """Content of the file: JSON."""
-
-    @property
-    def held(self) -> Sequence[tuple[str, int, int, int]]:
-        """(collection, partitions beside the collection itself, segments, rows), by name. Rows are
-        those of the metadata, which may lag behind the files.
-        """
-
-    @property
-    def problems(self) -> Sequence[Diagnostic]: ...
-
-
-@runtime_checkable
-class MetaSource(Protocol):
-    """A source whose metadata are in a place of their own."""
-
-    def export_meta(self, config: Config) -> MetaExport: ...
+    return write_spec(data, facts, file, MODELS)
 
 
 def export_meta(meta: Spec | str, *, password: SecretRef | None = None) -> MetaExport:
@@ -192,32 +169,26 @@ def export_meta(meta: Spec | str, *, password: SecretRef | None = None) -> MetaE
     Raises:
         SourceError, SecretError, PluginMissing; MmcError: the source of the spec has no metadata.
     """
-    from mmc.registry import source
+    from mmc import registry
+    from mmc.spi import ExportsMeta
 
-    type_, config = "milvus1", dict[str, JsonValue]()
     if isinstance(meta, str):
-        config |= {"data": ".", "meta": meta}
-    else:
-        type_, config = meta.source.type, dict(meta.source.options)
-    if password is not None:
-        config["meta_password"] = {"secret": str(password)}
-    found = source(type_)
-    if not isinstance(found, MetaSource):
+        for type_ in registry.types("source"):
+            try:
+                found = registry.source(type_)
+            except PluginMissing:
+                continue
+            if isinstance(found, ExportsMeta):
+                place = Endpoint(type_, tuple(sorted(found.meta_options(meta).items())))
+                return found.export_meta(registry.options_of("source", place), password)
+        raise MmcError("no source that is installed has metadata of its own")
+    found = registry.source(meta.source.type)
+    if not isinstance(found, ExportsMeta):
         raise MmcError(
-            f"a source of type {type_} has no metadata to export",
-            hint="give a spec with `type: milvus1`, or the place of the metadata",
+            f"a source of type {meta.source.type} has no metadata to export",
+            hint="give a spec of a Milvus 1.x source, or the place of the metadata",
         )
-    return found.export_meta(config)
-
-
-@runtime_checkable
-class TokenSource(Protocol):
-    """A source whose sparse vectors name their dimensions by tokens."""
-
-    def number_tokens(
-        self, config: Config, collections: Sequence[str], path: str, emit: Emit
-    ) -> TokensNumbered:
-        """`collections` names those wanted; empty means all."""
+    return found.export_meta(registry.options_of("source", meta.source), password)
 
 
 def number_tokens(spec: Spec, path: str, *, emit: Emit | None = None) -> TokensNumbered:
@@ -233,16 +204,19 @@ def number_tokens(spec: Spec, path: str, *, emit: Emit | None = None) -> TokensN
         SourceError, TargetError, SecretError, PluginMissing, SpecInvalid; MmcError: a source of
             this type has no tokens.
     """
-    from mmc.registry import source
+    from mmc import registry
+    from mmc.spi import NumbersTokens
 
-    found = source(spec.source.type)
-    if not isinstance(found, TokenSource):
+    found = registry.source(spec.source.type)
+    if not isinstance(found, NumbersTokens):
         raise MmcError(
             f"a source of type {spec.source.type} has no tokens to number",
             hint="sparse vectors of Elasticsearch and OpenSearch have some",
         )
     wanted = [entry.from_ for entry in spec.model.collections if entry.from_ is not None]
-    return found.number_tokens(spec.source.options, wanted, path, emit or _silent)
+    return found.number_tokens(
+        registry.options_of("source", spec.source), wanted, path, emit or _silent
+    )
 
 
 def compile_plan(spec: Spec, facts: Facts) -> tuple[Plan | None, tuple[Diagnostic, ...]]:
@@ -381,12 +355,6 @@ def preview(plan: Plan, rows: int = 10) -> Sequence[tuple[str, pa.Table]]:
 
 def _stem(file: str) -> str:
     return "migration" if file.startswith("<") else Path(file).stem
-
-
-def _find_model(kind: str, type_: str) -> type[BaseModel] | None:
-    from mmc.registry import config_model
-
-    return config_model("source" if kind == "source" else "target", type_)
 
 
 def _target_names(spec: Spec, collections: Sequence[SourceCollection]) -> list[str]:

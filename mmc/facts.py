@@ -200,6 +200,7 @@ class TokensNumbered:
         new: of those, how many the table did not have.
         total: tokens of the table.
         written: the table was made or extended; else its file is as it was.
+        named: the options of the source name this table already.
     """
 
     fields: tuple[tuple[str, str], ...]
@@ -208,6 +209,7 @@ class TokensNumbered:
     new: int
     total: int
     written: bool
+    named: bool = False
 
 
 class ParamKind(StrEnum):

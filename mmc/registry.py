@@ -1,8 +1,9 @@
 """Name of a source or sink -> the plug-in that serves it, by entry points; loaded when it is asked
 for.
 
-Groups `mmc.sources` (name: the type in a spec) and `mmc.sinks` (name: `<target type>.<route>`). The
-built-ins are registered the same way. Listing names loads no plug-in.
+Groups `mmc.sources` (name: the type in a spec), `mmc.sinks` (name: `<target type>.<route>`) and
+`mmc.options` (name: `source.<type>`, `target.<type>`). The built-ins are registered the same way.
+Listing names loads no plug-in.
 """
 
 from __future__ import annotations
@@ -12,33 +13,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from mmc.errors import PluginMissing
+from pydantic import ValidationError
+
+from mmc.errors import MmcError, PluginMissing
+from mmc.spec.options import PLACE, Kind, Options
 from mmc.types import nearest
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
+    from mmc.plan.model import Endpoint
     from mmc.spi import Sink, Source
 
 SOURCES = "mmc.sources"
 SINKS = "mmc.sinks"
-
-EXTRAS = {
-    "pymilvus": "milvus",
-    "milvus_lite": "milvus",
-    "faiss": "faiss",
-    "h5py": "hdf5",
-    "elastic_transport": "elasticsearch",
-    "simdjson": "elasticsearch",
-    "s3fs": "s3",
-    "gcsfs": "gcs",
-    "adlfs": "azure",
-    "ossfs": "oss",
-}
-"""Module that a plug-in may miss -> the extra of mmc that brings it."""
+OPTIONS = "mmc.options"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +51,6 @@ def source(type: str) -> Source:
             install.
     """
     return cast("Source", _load(_find(SOURCES, type, "source"))())
-
-
-def source_module(type: str) -> ModuleType:
-    """The module that the entry point of a source names: it may have more than the source.
-
-    Raises:
-        PluginMissing: as `source`.
-    """
-    point = _find(SOURCES, type, "source")
-    _load(point)
-    return sys.modules[point.module]
 
 
 def sink(target_type: str, route: str) -> Sink:
@@ -100,26 +78,78 @@ def main_route(target_type: str) -> str:
     return "insert" if "insert" in found else next(iter(found), "")
 
 
-def config_model(kind: Literal["source", "target"], type: str) -> type[BaseModel] | None:
-    """The pydantic model of an endpoint's options; None for an unknown type.
+class Installed:
+    """The options of all plug-ins that are installed (`mmc.spec.options.Models`). No plug-in is
+    loaded, so that validation needs no client library.
+    """
 
-    The built-ins' models are found without loading the plug-in, so that validation needs no client
-    library.
+    def types(self, kind: Kind) -> tuple[str, ...]:
+        return types(kind)
+
+    def model(self, kind: Kind, name: str) -> type[Options] | None:
+        if name not in types(kind):
+            return None
+        point = _found(OPTIONS, tuple(sys.path)).get(f"{kind}.{name}")
+        if point is None:
+            raise PluginMissing(
+                f"the {kind} `{name}` names no options (`{kind}.{name}` in the entry points"
+                f" `{OPTIONS}`)",
+                hint="its package is made for another version of mmc: install one that fits",
+                code="MMC662",
+            )
+        return cast("type[Options]", _load(point))
+
+
+MODELS = Installed()
+
+
+def options_of(kind: Kind, endpoint: Endpoint) -> Options:
+    """The options of an endpoint as its plug-in knows them.
 
     Raises:
-        PluginMissing: the plug-in is there but cannot be loaded.
+        PluginMissing: it is not installed, or its package is broken.
+        MmcError: they are none of its options: an edited plan, or one of another version (MMC126).
     """
-    from mmc.spec import endpoints
+    model = MODELS.model(kind, endpoint.type)
+    if model is None:
+        raise _unknown(endpoint.type, MODELS.types(kind), kind)
+    try:
+        options = model.model_validate({**endpoint.options, "type": endpoint.type})
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        place = ".".join(str(part) for part in (kind, *first["loc"]))
+        raise _unfit(f"{place}: {first['msg']}") from None
+    for problem in options.problems():
+        place = ".".join(str(part) for part in (kind, *problem.path))
+        raise _unfit(problem.message.replace(PLACE, place))
+    return options
 
-    known = endpoints.SOURCES if kind == "source" else endpoints.TARGETS
-    if type in known:
-        return known[type]
-    if kind == "source":
-        return source(type).config_model if type in _found(SOURCES, tuple(sys.path)) else None
-    return next((sink(type, route).config_model for route in routes(type)), None)
+
+def places_of(kind: Kind, endpoint: Endpoint) -> tuple[str, ...]:
+    """Where an endpoint is, for people; () where its plug-in cannot tell."""
+    try:
+        return options_of(kind, endpoint).shown_places
+    except MmcError:
+        return ()
 
 
-def types(kind: Literal["source", "target"]) -> tuple[str, ...]:
+def target_folder(target: Endpoint) -> str:
+    """URL of the folder that a target writes files to; "" where it writes none, or where its
+    plug-in cannot tell: a plan can be drawn without it.
+    """
+    try:
+        return options_of("target", target).parts_folder
+    except MmcError:
+        return ""
+
+
+def _unfit(reason: str) -> MmcError:
+    return MmcError(
+        f"the options in the plan do not fit: {reason}", hint="make the plan again", code="MMC126"
+    )
+
+
+def types(kind: Kind) -> tuple[str, ...]:
     """The types that a spec may name, sorted."""
     names = _found(SOURCES if kind == "source" else SINKS, tuple(sys.path))
     return tuple(sorted({name.partition(".")[0] for name in names} if kind == "target" else names))
@@ -133,7 +163,7 @@ def installed() -> list[Plugin]:
             name,
             point.dist.name if point.dist else "",
             point.dist.version if point.dist else "",
-            point.value,
+            f"{point.module}:{point.attr}",
         )
         for group in (SOURCES, SINKS)
         for name, point in sorted(_found(group, tuple(sys.path)).items())
@@ -150,9 +180,14 @@ def _find(group: str, name: str, what: str) -> EntryPoint:
     known = _found(group, tuple(sys.path))
     if name in known:
         return known[name]
-    names = sorted({key.partition(".")[0] for key in known} if what == "target" else known)
+    raise _unknown(
+        name, sorted({key.partition(".")[0] for key in known} if what == "target" else known), what
+    )
+
+
+def _unknown(name: str, names: list[str] | tuple[str, ...], what: str) -> PluginMissing:
     close = nearest(name, names)
-    raise PluginMissing(
+    return PluginMissing(
         f"unknown {what} `{name}`; installed: {', '.join(names) or 'none'}",
         hint=f"did you mean {close}?"
         if close
@@ -172,10 +207,10 @@ def _load(point: EntryPoint) -> Callable[[], Any]:
                 hint="its package is broken or half installed: install it again",
                 code="MMC662",
             ) from error
-        extra = EXTRAS.get(missing)
+        wanted = f"{point.dist.name}[{','.join(point.extras)}]" if point.dist else ""
         raise PluginMissing(
             f"`{point.name}` needs the module `{missing}`, which is not installed",
-            hint=f"pip install 'mmc[{extra}]'" if extra else f"pip install {missing}",
+            hint=f"pip install '{wanted}'" if point.extras else f"pip install {missing}",
             code="MMC661",
         ) from error
     except AttributeError as error:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from mmc.errors import SecretError
 from mmc.types import JsonValue
@@ -72,25 +73,44 @@ REDACTOR = Redactor()
 
 
 class RedactingFilter(logging.Filter):
-    """For the root log handler: the last gate before a log line is written."""
+    """The last gate before a log line is written."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = REDACTOR.clean(record.getMessage()), None
         return True
 
 
-def resolve(value: SecretRef | Mapping[str, object] | str | None) -> str | None:
+class Reference(Protocol):
+    """A reference as options have it: `env:NAME` or `file:/path`."""
+
+    @property
+    def secret(self) -> str: ...
+
+
+def resolve(value: SecretRef | Reference | Mapping[str, object] | str | None) -> str | None:
     """The text behind a reference (or `{"secret": "env:NAME"}` as it stands in a plan); plain text
     passes through. Line breaks at the end are left out: files have them, and variables made from
     files.
 
     Raises:
-        SecretError: the variable is not set, or the file cannot be read. The message names the
-            reference only.
+        SecretError: it is no reference (in a plan that was edited), the variable is not set, or the
+            file cannot be read. The message names the reference only.
     """
     if value is None or isinstance(value, str):
         return value
-    ref = value if isinstance(value, SecretRef) else SecretRef.parse(str(value["secret"]))
+    if isinstance(value, SecretRef):
+        ref = value
+    else:
+        said = str(value["secret"] if isinstance(value, Mapping) else value.secret)
+        try:
+            ref = SecretRef.parse(said)
+        except ValueError as error:
+            # What stands there may be the secret itself.
+            raise SecretError(
+                f"{error}; the options have something else in its place",
+                hint="make the plan again",
+                code="MMC645",
+            ) from None
     if ref.scheme == "env":
         found = os.environ.get(ref.name)
         if found is None:
@@ -116,7 +136,7 @@ def resolve(value: SecretRef | Mapping[str, object] | str | None) -> str | None:
     return text
 
 
-def resolve_line(value: SecretRef | Mapping[str, object] | str | None) -> str | None:
+def resolve_line(value: SecretRef | Reference | Mapping[str, object] | str | None) -> str | None:
     """As `resolve`, for a key, token or header: such a text is one line.
 
     Raises:

@@ -2,12 +2,15 @@
 entry point.
 
 A source never imports a sink or another source. Both are made without arguments and keep no state
-between calls; everything they need comes in as plain data, so the same call works in another
+between calls; everything they need comes in as plain values, so the same call works in another
 process.
-Entry point groups: `mmc.sources` (name: the type in a spec) and `mmc.sinks` (name: `<target
-type>.<route>`). Batches on the way *out of a source* have whatever Arrow schema its facts
-announced; batches on the way *into a sink*
-(and back out of `read_back`) have the canonical schema of the collection,
+
+Entry point groups: `mmc.sources` (name: the type in a spec), `mmc.sinks` (name: `<target
+type>.<route>`) and `mmc.options` (name: `source.<type>` or `target.<type>`): a model derived from
+`mmc.spec.options.Options`, in a module that imports no client.
+
+Batches on the way *out of a source* have whatever Arrow schema its facts announced; batches on the
+way *into a sink* (and back out of `read_back`) have the canonical schema of the collection,
 `mmc.arrow.schema.canonical_schema`.
 """
 
@@ -17,9 +20,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-from mmc.facts import SourceFacts, TargetCollection, TargetFacts
+from mmc.diagnostics import Diagnostic
+from mmc.events import Emit
+from mmc.facts import SourceFacts, TargetCollection, TargetFacts, TokensNumbered
 from mmc.layouts.files import FileRecord
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
@@ -32,18 +37,11 @@ from mmc.plan.model import (
     Step,
     WriteManifest,
 )
+from mmc.secrets import SecretRef
 from mmc.types import Collection, JsonValue
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pydantic import BaseModel
-
-    ConfigModel: TypeAlias = type[BaseModel]
-
-Config: TypeAlias = Mapping[str, JsonValue]
-"""Checked options of an endpoint as they stand in the plan: defaults filled in, secrets as
-`{"secret": "env:X"}`.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +56,17 @@ class Source(Protocol):
     """A system that rows come from."""
 
     type: str
-    config_model: ConfigModel
 
-    def inspect(self, config: Config, collections: Sequence[str], sample: Sample) -> SourceFacts:
-        """Looks, without writing. `collections` names those wanted; empty means all.
+    def inspect(self, options: Any, collections: Sequence[str], sample: Sample) -> SourceFacts:
+        """Looks, without writing. `options` is the model that the plug-in names in `mmc.options`;
+        `collections` names those wanted; empty means all.
 
         Raises:
             SourceError: it cannot be read, or a wanted collection is not there.
         """
 
     def read(
-        self, config: Config, collection: str, split: Split, columns: Sequence[str], batch_rows: int
+        self, options: Any, collection: str, split: Split, columns: Sequence[str], batch_rows: int
     ) -> Iterator[pa.RecordBatch]:
         """Yields the split's rows, in order, in batches of at most `batch_rows`, with exactly
         `columns`.
@@ -81,6 +79,54 @@ class Source(Protocol):
             SourceChanged: the content is not what the fingerprint of the plan says.
             SourceError: it cannot be read; `retryable` says whether reading again may help.
         """
+
+
+@runtime_checkable
+class Locates(Protocol):
+    """A source that knows what a person types for a place of its own."""
+
+    def locate(self, location: str) -> tuple[dict[str, JsonValue], bool]:
+        """Options that say this place, and whether it has the shape of one. Looks at names only,
+        and at local folders.
+        """
+
+
+class MetaExport(Protocol):
+    """The metadata of a source as a file, and what it holds."""
+
+    @property
+    def text(self) -> str:
+        """Content of the file: JSON."""
+
+    @property
+    def held(self) -> Sequence[tuple[str, int, int, int]]:
+        """(collection, partitions beside the collection itself, segments, rows), by name. Rows are
+        those of the metadata, which may lag behind the files.
+        """
+
+    @property
+    def problems(self) -> Sequence[Diagnostic]: ...
+
+
+@runtime_checkable
+class ExportsMeta(Protocol):
+    """A source whose metadata are in a place of their own."""
+
+    def meta_options(self, place: str) -> dict[str, JsonValue]:
+        """Options that say where the metadata are, and nothing of the data."""
+
+    def export_meta(self, options: Any, password: SecretRef | None) -> MetaExport:
+        """`password` of the metadata server, over that of the options."""
+
+
+@runtime_checkable
+class NumbersTokens(Protocol):
+    """A source whose sparse vectors name their dimensions by tokens."""
+
+    def number_tokens(
+        self, options: Any, collections: Sequence[str], path: str, emit: Emit
+    ) -> TokensNumbered:
+        """`collections` names those wanted; empty means all. The table is at `path`."""
 
 
 class Writer(Protocol):
@@ -117,8 +163,8 @@ Progress: TypeAlias = Callable[[int, int], None]
 """Is told how many rows are done, of how many."""
 
 
-def unheard(done: int, total: int) -> None:
-    """Progress that nobody asks for."""
+def no_progress(done: int, total: int) -> None:
+    """A progress callback that does nothing."""
 
 
 NOT_COUNTED = -1
@@ -182,43 +228,13 @@ class Target(Protocol):
         is filling it goes away. Harmless when done already. Raises TargetError.
         """
 
-    def drop_alias(self, step: DropAlias) -> None:
-        """Drops the alias of a collection that is to be dropped. Harmless when done already, as are
-        the next three. Raises TargetError, also where it leads to another collection by now.
-        """
-
     def drop_collection(self, step: DropCollection) -> None:
-        """Drops the collection with its rows. Raises TargetError, also where it has an alias: that
-        would lead nowhere.
+        """Drops the collection with its rows. Harmless when done already. Raises TargetError, also
+        where it has an alias: that would lead nowhere.
         """
-
-    def create_alias(self, step: CreateAlias) -> None:
-        """Makes the alias lead to the collection. Raises TargetError, also where it leads to
-        another one by now.
-        """
-
-    def alter_collection(self, step: AlterCollection) -> None:
-        """Sets properties and the description, and leaves the others. Raises TargetError."""
 
     def writer(self, step: CopySplits, split: Split, *, replay: bool) -> Writer:
         """A writer for one split. `replay`: an earlier attempt may have written some of it."""
-
-    def build_index(self, step: BuildIndex) -> None: ...
-
-    def load(self, step: LoadCollection) -> None: ...
-
-    def await_indexes(self, step: AwaitIndexes, progress: Progress = unheard) -> None:
-        """Waits until indexes cover every row; not called where capabilities say `embedded` or
-        `whole_files`. `progress` is told while that lasts, at least every few seconds, and what it
-        raises ends the wait. Raises TargetError.
-        """
-
-    def write_manifest(
-        self, step: WriteManifest, plan_digest: str, files: Mapping[str, Sequence[WrittenSplit]]
-    ) -> None:
-        """`files` maps the id of each CopySplits step to its splits. Only where the route
-        writes files.
-        """
 
     def count(self, collection: Collection) -> int:
         """Exact count(*) at strong consistency. Raises TargetError."""
@@ -246,6 +262,44 @@ class Target(Protocol):
 
         `keys` has at most a few thousand values. Raises TargetError.
         """
+
+
+@runtime_checkable
+class Indexed(Protocol):
+    """What a target adds that is a database: indexes, loading, aliases and settings."""
+
+    def drop_alias(self, step: DropAlias) -> None:
+        """Drops the alias of a collection that is to be dropped. Harmless when done already, as are
+        the next two. Raises TargetError, also where it leads to another collection by now.
+        """
+
+    def create_alias(self, step: CreateAlias) -> None:
+        """Makes the alias lead to the collection. Raises TargetError, also where it leads to
+        another one by now.
+        """
+
+    def alter_collection(self, step: AlterCollection) -> None:
+        """Sets properties and the description, and leaves the others. Raises TargetError."""
+
+    def build_index(self, step: BuildIndex) -> None: ...
+
+    def load(self, step: LoadCollection) -> None: ...
+
+    def await_indexes(self, step: AwaitIndexes, progress: Progress = no_progress) -> None:
+        """Waits until indexes cover every row; not called where capabilities say `embedded`.
+        `progress` is told while that lasts, at least every few seconds, and what it
+        raises ends the wait. Raises TargetError.
+        """
+
+
+@runtime_checkable
+class Manifested(Protocol):
+    """What a target adds whose files a manifest names."""
+
+    def write_manifest(
+        self, step: WriteManifest, plan_digest: str, files: Mapping[str, Sequence[WrittenSplit]]
+    ) -> None:
+        """`files` maps the id of each CopySplits step to its splits. Raises TargetError."""
 
 
 @runtime_checkable
@@ -387,12 +441,11 @@ class Sink(Protocol):
 
     type: str
     route: str
-    config_model: ConfigModel
 
-    def inspect(self, config: Config, collections: Sequence[str]) -> TargetFacts:
+    def inspect(self, options: Any, collections: Sequence[str]) -> TargetFacts:
         """Looks at the target and at the named collections, without writing. Raises TargetError."""
 
-    def open(self, config: Config, fence: Fence = unfenced) -> AbstractContextManager[Target]:
+    def open(self, options: Any, fence: Fence = unfenced) -> AbstractContextManager[Target]:
         """Connects. No call that writes begins without a look at `fence`, nor takes longer than it
         says. Raises TargetError, SecretError.
         """

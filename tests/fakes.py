@@ -20,11 +20,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel
 
 from mmc.arrow.schema import Origin, canonical_schema, with_origin
 from mmc.casts import Cast, choose
@@ -54,7 +53,6 @@ from mmc.plan.model import (
     CheckKeys,
     CopySplits,
     CreateCollection,
-    Endpoint,
     Executor,
     LoadCollection,
     Mode,
@@ -71,6 +69,8 @@ from mmc.plan.model import (
 from mmc.plan.model import (
     Mapping as FieldMapping,
 )
+from mmc.plan.places import normal_address
+from mmc.spec.options import Options
 from mmc.spi import (
     ALONE,
     NOT_COUNTED,
@@ -80,10 +80,11 @@ from mmc.spi import (
     Progress,
     Sample,
     WrittenSplit,
+    no_progress,
     unfenced,
-    unheard,
 )
-from mmc.types import ArrowType, Collection, Field, FieldType, Index, Metric, freeze
+from mmc.types import ArrowType, Collection, Field, FieldType, Index, Metric
+from tests.spec.reading import endpoint_of
 
 DIM = 4
 
@@ -127,37 +128,49 @@ def strike(folder: Path, place: str) -> None:
             raise AssertionError(action)
 
 
-class FakeConfig(BaseModel):
-    """`rows` rows; keys are row numbers but for `twice`, which has key 0; `bad` rows have NaN."""
+class FakeOptions(Options):
+    """`rows` rows; keys are row numbers but for `twice`, which has key 0; `bad` rows have NaN. The
+    first batch of the second split is `short` of some.
+    """
 
-    type: str
-    folder: str
+    type: Literal["fake"] = "fake"
+    folder: Path
     rows: int = 0
-    twice: list[int] = []
-    bad: list[int] = []
+    twice: tuple[int, ...] = ()
+    bad: tuple[int, ...] = ()
     short: int = 0
 
 
-def rows_of(config: Mapping[str, Any], start: int, stop: int) -> dict[str, Any]:
+class FakeTargetOptions(Options):
+    """A target in `folder`. `path` names what is leased."""
+
+    type: Literal["fake"] = "fake"
+    folder: Path
+    path: str = ""
+
+    def identity(self) -> str:
+        return f"{self.type} {normal_address(self.path)}"
+
+
+def rows_of(start: int, stop: int, *, bad: Sequence[int], twice: Sequence[int]) -> dict[str, Any]:
     """Columns of the source's rows start..stop-1."""
     ids = np.arange(start, stop, dtype=np.int64)
     vectors = (ids[:, None] * 8 + np.arange(DIM)).astype(np.float32)
-    for row in config.get("bad") or []:
+    for row in bad:
         if start <= row < stop:
             vectors[row - start, 0] = np.nan
-    keys = np.where(np.isin(ids, config.get("twice") or []), 0, ids)
+    keys = np.where(np.isin(ids, twice), 0, ids)
     return {"id": keys, "vector": vectors, "text": [f"row {row}" for row in ids.tolist()]}
 
 
 class FakeSource:
     type = "fake"
-    config_model = FakeConfig
 
     def inspect(
-        self, config: Mapping[str, Any], collections: Sequence[str], sample: Sample
+        self, options: FakeOptions, collections: Sequence[str], sample: Sample
     ) -> SourceFacts:
-        rows = int(config["rows"])
-        note = Path(str(config["folder"]), "source.version")
+        rows = options.rows
+        note = options.folder / "source.version"
         mark = note.read_text() if note.exists() else "1"
         fields = (
             SourceField("id", "int64", key=True, nullable=False),
@@ -172,22 +185,21 @@ class FakeSource:
 
     def read(
         self,
-        config: Mapping[str, Any],
+        options: FakeOptions,
         collection: str,
         split: Split,
         columns: Sequence[str],
         batch_rows: int,
     ) -> Iterator[pa.RecordBatch]:
-        folder = Path(str(config["folder"]))
         number = 0
         what = "keys" if list(columns) == ["id"] else "read"
         for piece in split.pieces:
             for start in range(piece.start, piece.stop, batch_rows):
-                strike(folder, f"{what}.{split.id}.{number}")
+                strike(options.folder, f"{what}.{split.id}.{number}")
                 stop = min(start + batch_rows, piece.stop)
                 if number == 0 and split.id == "00001":
-                    stop -= int(config.get("short") or 0)
-                data = rows_of(config, start, stop)
+                    stop -= options.short
+                data = rows_of(start, stop, bad=options.bad, twice=options.twice)
                 vectors = pa.array(data["vector"].ravel())
                 arrays = {
                     "id": pa.array(data["id"]),
@@ -204,13 +216,11 @@ class FakeSource:
 class FakeSink:
     type = "fake"
     route = "insert"
-    config_model = FakeConfig
 
-    def inspect(self, config: Mapping[str, Any], collections: Sequence[str]) -> TargetFacts:
-        with FakeTarget.at(config) as target:
+    def inspect(self, options: FakeTargetOptions, collections: Sequence[str]) -> TargetFacts:
+        with FakeTarget.at(options.folder) as target:
             found = target.rows_of_all()
-        folder = Path(str(config["folder"]))
-        limit = folder / "target.limit"
+        limit = options.folder / "target.limit"
         capabilities = Capabilities(
             types=frozenset({"int64", "varchar", "float_vector"}),
             elements=frozenset(),
@@ -220,9 +230,9 @@ class FakeSink:
         return TargetFacts("fake", "insert", "1", capabilities, tuple(there))
 
     @contextmanager
-    def open(self, config: Mapping[str, Any], fence: Fence = unfenced) -> Iterator[FakeTarget]:
-        strike(Path(str(config["folder"])), "open")
-        with FakeTarget.at(config, fence) as target:
+    def open(self, options: FakeTargetOptions, fence: Fence = unfenced) -> Iterator[FakeTarget]:
+        strike(options.folder, "open")
+        with FakeTarget.at(options.folder, fence) as target:
             yield target
 
 
@@ -251,8 +261,7 @@ class FakeTarget:
 
     @classmethod
     @contextmanager
-    def at(cls, config: Mapping[str, Any], fence: Fence = unfenced) -> Iterator[FakeTarget]:
-        folder = Path(str(config["folder"]))
+    def at(cls, folder: Path, fence: Fence = unfenced) -> Iterator[FakeTarget]:
         with closing(cls(folder, fence)) as target:
             target.base.executescript(
                 "CREATE TABLE IF NOT EXISTS made (name TEXT PRIMARY KEY, what TEXT);"
@@ -320,7 +329,7 @@ class FakeTarget:
         strike(self.folder, "load")
         self.did("load")
 
-    def await_indexes(self, step: AwaitIndexes, progress: Progress = unheard) -> None:
+    def await_indexes(self, step: AwaitIndexes, progress: Progress = no_progress) -> None:
         progress(3, 10)
         progress(3, 10)
         self.did("await indexes")
@@ -456,13 +465,10 @@ def make_plan(
     """A plan from the fake source to the fake target, with every kind of step. Splits go to the
     partitions in turn.
     """
-    config = {"type": "fake", "folder": str(folder), "rows": rows, **source}
-    ends = [
-        Endpoint("fake", freeze(config)),
-        Endpoint("fake", freeze({"type": "fake", "folder": str(folder), "path": str(folder)})),
-    ]
-    facts = FakeSource().inspect(config, [], Sample())
-    target_facts = FakeSink().inspect(config, [])
+    read = FakeOptions(folder=folder, rows=rows, **source)
+    written = FakeTargetOptions(folder=folder, path=str(folder))
+    facts = FakeSource().inspect(read, [], Sample())
+    target_facts = FakeSink().inspect(written, [])
     size = -(-rows // splits)
     collection = schema()
     cut = []
@@ -515,8 +521,8 @@ def make_plan(
     return Plan(
         name=name,
         spec_digest="0" * 64,
-        source=ends[0],
-        target=ends[1],
+        source=endpoint_of(read),
+        target=endpoint_of(written),
         source_seen=seen_source(facts),
         target_seen=seen_target(target_facts),
         steps=steps,
@@ -530,12 +536,12 @@ def make_plan(
 
 def target_rows(folder: Path) -> list[int]:
     """Keys in the target, sorted, doubles and all."""
-    with FakeTarget.at({"folder": str(folder)}) as target:
+    with FakeTarget.at(folder) as target:
         return sorted(id_ for (id_,) in target.base.execute("SELECT id FROM rows"))
 
 
 def target_calls(folder: Path) -> list[str]:
-    with FakeTarget.at({"folder": str(folder)}) as target:
+    with FakeTarget.at(folder) as target:
         return target.calls()
 
 
@@ -547,5 +553,7 @@ def install(folder: Path) -> None:
     (info / "entry_points.txt").write_text(
         "[mmc.sources]\nfake = tests.fakes:FakeSource\n"
         "[mmc.sinks]\nfake.insert = tests.fakes:FakeSink\n"
+        "[mmc.options]\nsource.fake = tests.fakes:FakeOptions\n"
+        "target.fake = tests.fakes:FakeTargetOptions\n"
     )
     sys.path.append(str(folder))

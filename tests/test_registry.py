@@ -6,13 +6,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
-from pydantic import BaseModel
 
 from mmc import registry
-from mmc.errors import PluginMissing
-from mmc.spec import endpoints
+from mmc.errors import MmcError, PluginMissing
+from mmc.plan.model import Endpoint
+from mmc.sinks.milvus.options import MilvusTargetOptions
+from mmc.sources.faiss.options import FaissOptions
+from mmc.spec.options import Kind, Options
+from mmc.types import JsonValue
 
 Package = Callable[[str, str], None]
 
@@ -35,13 +39,26 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
 
 
 CODE = """
-from pydantic import BaseModel
-class Options(BaseModel):
-    type: str
+from typing import Literal
+from mmc.spec.options import PLACE, Options, Problem
+class LakeOptions(Options):
+    type: Literal["lake"]
+    depth: int = 3
+    def problems(self):
+        if self.depth < 0:
+            yield Problem(code="MMC240", message=f"`{PLACE}` is in the air", path=("depth",))
 class Lake:
     type = "lake"
     route = "pour"
-    config_model = Options
+"""
+LAKE = """
+[mmc.sources]
+lake = guest:Lake
+[mmc.sinks]
+lake.pour = guest:Lake
+[mmc.options]
+source.lake = guest:LakeOptions
+target.lake = guest:LakeOptions
 """
 
 
@@ -58,21 +75,102 @@ def test_the_built_ins_are_registered_like_any_other() -> None:
 
 
 def test_a_package_of_others_is_found(package: Package) -> None:
-    package("[mmc.sources]\nlake = guest:Lake\n[mmc.sinks]\nlake.pour = guest:Lake\n", CODE)
+    package(LAKE, CODE)
     assert registry.source("lake").type == "lake"
     assert registry.sink("lake", "pour").route == registry.sink("lake", "lake.pour").route == "pour"
     assert registry.routes("lake") == ("pour",)
-    models = [registry.config_model("source", "lake"), registry.config_model("target", "lake")]
-    assert all(model and issubclass(model, BaseModel) for model in models)
+    kinds: tuple[Kind, ...] = ("source", "target")
+    for kind in kinds:
+        model = registry.MODELS.model(kind, "lake")
+        assert model and issubclass(model, Options) and model.__name__ == "LakeOptions"
+        assert "lake" in registry.MODELS.types(kind)
+        options = registry.options_of(kind, Endpoint("lake", (("depth", 5),)))
+        assert isinstance(options, model) and options.model_dump() == {"type": "lake", "depth": 5}
     (found,) = [it for it in registry.installed() if it.kind == "sink" and it.name == "lake.pour"]
     assert (found.package, found.version, found.place) == ("guest", "2.5", "guest:Lake")
 
 
-def test_config_models_of_built_ins_need_no_plug_in() -> None:
-    assert registry.config_model("source", "faiss") is endpoints.FaissSource
-    assert registry.config_model("target", "milvus") is endpoints.MilvusTarget
-    assert registry.config_model("source", "nothing") is None
-    assert registry.config_model("target", "nothing") is None
+def test_models_of_built_ins() -> None:
+    assert registry.MODELS.model("source", "faiss") is FaissOptions
+    assert registry.MODELS.model("target", "milvus") is MilvusTargetOptions
+    for kind, name in (
+        ("source", "nothing"),
+        ("target", "nothing"),
+        ("target", "faiss"),
+        ("target", "milvus.insert"),
+    ):
+        assert registry.MODELS.model(cast("Kind", kind), name) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "type", "said", "message"),
+    [
+        ("source", "files", {"path": 7}, r"source\.path\S*: Input should be"),
+        ("source", "files", {"path": "a", "pth": "b"}, r"source\.pth: Extra inputs"),
+        ("source", "files", {"path": "a", "manifest": "b"}, "reads `path` or `manifest`"),
+        ("source", "faiss", {}, r"source\.path: Field required"),
+        ("source", "milvus1", {"data": "a", "meta_password": {"secret": "no"}}, "meta_password.se"),
+        ("target", "milvus", {"uri": "./a.db", "timeout": "soon"}, r"target\.timeout: Input"),
+        ("target", "milvus", {"uri": "./a.db", "token": "hunter22"}, r"target\.token: Input"),
+        ("target", "milvus", {"uri": "a.txt"}, "`target.uri` is neither a URL of Milvus nor"),
+        ("target", "files", {"url": "s3://"}, "`target.url` names no bucket"),
+    ],
+)
+def test_options_of_a_plan_that_do_not_fit(
+    kind: Kind, type: str, said: dict[str, JsonValue], message: str
+) -> None:
+    """A plan may be edited, or of another version: its options are checked as those of a spec."""
+    with pytest.raises(MmcError, match=message) as caught:
+        registry.options_of(kind, Endpoint(type, tuple(said.items())))
+    assert (caught.value.code, caught.value.hint) == ("MMC126", "make the plan again")
+    assert "hunter22" not in str(caught.value)
+
+
+def test_options_do_not_say_another_type() -> None:
+    said: tuple[tuple[str, JsonValue], ...] = (("type", "opensearch"), ("url", "http://es:9200"))
+    assert registry.options_of("source", Endpoint("elasticsearch", said)).type == "elasticsearch"
+
+
+@pytest.mark.parametrize(
+    ("kind", "type", "hint"),
+    [
+        ("source", "fils", "did you mean files?"),
+        ("target", "milvs", "did you mean milvus?"),
+        ("target", "milvus.insert", "did you mean milvus?"),
+        ("target", "zzz", "mmc plugins"),
+    ],
+)
+def test_a_plan_of_a_type_that_is_not_installed(kind: Kind, type: str, hint: str) -> None:
+    with pytest.raises(PluginMissing, match=f"unknown {kind} `{type}`") as caught:
+        registry.options_of(kind, Endpoint(type, ()))
+    assert caught.value.code == "MMC660" and hint in caught.value.hint
+
+
+def test_problems_of_the_options_of_others(package: Package) -> None:
+    package(LAKE, CODE)
+    with pytest.raises(MmcError, match=r"do not fit: `source\.depth` is in the air") as caught:
+        registry.options_of("source", Endpoint("lake", (("depth", -1),)))
+    assert caught.value.code == "MMC126"
+
+
+@pytest.mark.parametrize("kind", ["source", "target"])
+def test_a_plug_in_that_names_no_options(package: Package, kind: Kind) -> None:
+    """As one that was made before a plug-in had a model of its own."""
+    package(LAKE.partition("[mmc.options]")[0], CODE)
+    for ask in (
+        lambda: registry.MODELS.model(kind, "lake"),
+        lambda: registry.options_of(kind, Endpoint("lake", ())),
+    ):
+        with pytest.raises(PluginMissing, match=f"{kind} `lake` names no options") as caught:
+            ask()
+        assert caught.value.code == "MMC662" and "another version of mmc" in caught.value.hint
+
+
+def test_options_that_do_not_load(package: Package) -> None:
+    package(LAKE, "import pigeons_that_are_not_there")
+    with pytest.raises(PluginMissing, match="needs the module") as caught:
+        registry.MODELS.model("source", "lake")
+    assert caught.value.code == "MMC661"
 
 
 @pytest.mark.parametrize(
@@ -102,17 +200,17 @@ def test_an_unknown_name_is_answered_with_what_there_is(
 
 
 @pytest.mark.parametrize(
-    ("code", "hint"),
+    ("extra", "code", "hint"),
     [
-        ("import h5py_that_is_not_there", "pip install h5py_that_is_not_there"),
-        ("raise ModuleNotFoundError('x', name='faiss.swigfaiss')", "pip install 'mmc[faiss]'"),
-        ("raise ModuleNotFoundError('x', name='pymilvus')", "pip install 'mmc[milvus]'"),
+        ("", "import h5py_that_is_not_there", "pip install h5py_that_is_not_there"),
+        ("", "raise ModuleNotFoundError('x', name='water.deep')", "pip install water"),
+        (" [deep]", "raise ModuleNotFoundError('x', name='water')", "pip install 'guest[deep]'"),
     ],
 )
 def test_a_missing_module_is_named_with_what_brings_it(
-    package: Package, code: str, hint: str
+    package: Package, extra: str, code: str, hint: str
 ) -> None:
-    package("[mmc.sources]\nlake = guest:Lake\n", code)
+    package(f"[mmc.sources]\nlake = guest:Lake{extra}\n", code)
     with pytest.raises(PluginMissing) as caught:
         registry.source("lake")
     assert caught.value.hint == hint and caught.value.code == "MMC661"
@@ -130,7 +228,7 @@ def test_a_broken_plug_in_is_not_taken_for_a_missing_module(package: Package, co
 def test_listing_loads_no_client_library() -> None:
     code = (
         "import sys; from mmc import registry; registry.installed(); registry.types('target');"
-        "registry.config_model('target', 'milvus');"
+        "[registry.MODELS.model(k, t) for k in ('source', 'target') for t in registry.types(k)];"
         "print([m for m in ('pymilvus', 'pyarrow', 'faiss', 'numpy', 'sqlalchemy', 'duckdb')"
         " if m in sys.modules])"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,24 @@ def test_a_key_file_as_a_secret_keeps_its_lines(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("MMC_TEST_SECRET", '{\n "type": "service_account"\n}\n')
     revealed = _revealed({"secret": "env:MMC_TEST_SECRET"}, "storage.token")
     assert revealed == '{\n "type": "service_account"\n}'
+
+
+def test_what_is_no_reference_is_not_repeated() -> None:
+    """In a plan that somebody edited: a spec is refused for it (MMC221)."""
+    for text in ("hunter22", "env:", "vault:hunter22", ""):
+        with pytest.raises(SecretError, match="a secret is `env:NAME`") as caught:
+            resolve({"secret": text})
+        assert caught.value.code == "MMC645" and "hunter22" not in f"{caught.value!r}"
+
+
+def test_what_a_library_logs_has_no_secret() -> None:
+    program = """
+import logging
+from mmc.cli.main import redact_logs
+from mmc.secrets import REDACTOR
+redact_logs()
+REDACTOR.learn("hunter22")
+logging.getLogger("library").warning("sent to %s", "http://u:hunter22@host")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "sent to http://u:***@host\n")

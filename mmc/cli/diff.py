@@ -11,6 +11,7 @@ from mmc import api
 from mmc.cli.options import framed, output_options, want_plan
 from mmc.plan import codec
 from mmc.plan.tree import plan_lines
+from mmc.registry import target_folder
 from mmc.views.out import Out, Output
 
 
@@ -27,7 +28,11 @@ def command(before: Path, after: Path, output: Output) -> int:
             out.line("The plans are the same.")
             return 0
         drawn = difflib.unified_diff(
-            plan_lines(one), plan_lines(two), str(before), str(after), lineterm=""
+            plan_lines(one, folder=target_folder(one.target)),
+            plan_lines(two, folder=target_folder(two.target)),
+            str(before),
+            str(after),
+            lineterm="",
         )
         text = "\n".join(drawn)
         out.document(text or "The plans look the same; they differ in facts, bounds or policies.")

@@ -25,16 +25,17 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool, output: Output) ->
     """Rewrite specs in canonical form; `-` reads stdin and writes stdout."""
 
     def body(out: Out) -> int:
+        from mmc.registry import MODELS
         from mmc.spec.format import format_spec
 
         if paths == (Path("-"),):
-            out.document(format_spec(sys.stdin.read()))
+            out.document(format_spec(sys.stdin.read(), MODELS))
             return 0
         changed = 0
         seen = spec_files(paths)
         for file in seen.files:
             before = _read(want_spec(file))
-            after = format_spec(before, str(file))
+            after = format_spec(before, MODELS, str(file))
             if after == before:
                 continue
             changed += 1

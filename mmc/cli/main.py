@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import logging
 import signal
 import sys
 import traceback
@@ -18,7 +19,7 @@ from types import TracebackType
 import click
 
 from mmc.arrow import lazypandas
-from mmc.secrets import REDACTOR
+from mmc.secrets import REDACTOR, RedactingFilter
 
 COMMANDS = {
     "apply": "Do what a plan says; applied again, continue.",
@@ -128,8 +129,15 @@ def main(args: list[str] | None = None) -> None:
     gc.set_threshold(50_000, 20, 50)
     atexit.register(_leave_all)
     lazypandas.install()
+    redact_logs()
     sys.excepthook = _show_bug
     sys.exit(run(args))
+
+
+def redact_logs() -> None:
+    """What libraries log goes to stderr from warnings on: without secrets."""
+    if logging.lastResort is not None:
+        logging.lastResort.addFilter(RedactingFilter())
 
 
 def _leave_all() -> None:

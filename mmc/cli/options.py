@@ -129,8 +129,8 @@ def framed(name: str, output: Output, body: Callable[[Out], int]) -> int:
     from mmc.version import __version__
 
     with open_out(output) as out:
-        out(Started(name, __version__))
         try:
+            out(Started(name, __version__))
             return body(out)
         except SpecInvalid as error:
             report(out, error.diagnostics)

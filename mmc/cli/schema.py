@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -27,10 +26,11 @@ def command(what: str, target: Path | None, output: Output) -> int:
 
     def body(out: Out) -> int:
         from mmc.plan.codec import plan_schema
-        from mmc.spec.schema import generate
+        from mmc.registry import MODELS
+        from mmc.spec import schema
 
-        schema = generate() if what == "spec" else plan_schema()
-        text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        found = schema.of_installed(MODELS) if what == "spec" else plan_schema()
+        text = schema.text(found)
         if target is None:
             out.document(text)
         else:

@@ -45,7 +45,7 @@ def show(run: str, events: bool, state: str, output: Output) -> int:
         from mmc.views.runs import events_text, splits_text
 
         with Store.open(state, Access.READ) as store:
-            id_ = store.run(run).run
+            id_ = store.run(run).id
             if events:
                 out.document(events_text(all_events(store.database, id_), as_json=out.json))
             else:

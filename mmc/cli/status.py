@@ -33,7 +33,7 @@ def command(run: str | None, watch: bool, state: str, output: Output) -> int:
                 if not known:
                     out.line("No runs yet.")
                     return 0
-                (found,), id_ = standings(store, known), known[0].run
+                (found,), id_ = standings(store, known), known[0].id
                 out.document(
                     status_text(
                         found,

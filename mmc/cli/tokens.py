@@ -43,7 +43,7 @@ def command(
         loaded = api.load_spec(want_spec(spec), variables=variables, env=env)
         done = api.number_tokens(loaded, target, emit=out)
         out.document(numbered_text(done, target, as_json=out.json))
-        if loaded.source.options.get("tokens") != target:
+        if not done.named:
             out.line(f"To migrate with it, say  source.tokens: {target}")
         return 0
 

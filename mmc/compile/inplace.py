@@ -11,6 +11,7 @@ from itertools import groupby
 from mmc.compile.draft import CollectionDraft, Draft
 from mmc.facts import Extent
 from mmc.plan.model import Mapping, OnError, Split
+from mmc.spec.options import Options
 from mmc.types import DYNAMIC_FIELD, Field
 
 
@@ -19,10 +20,11 @@ def import_in_place(draft: Draft) -> Draft:
 
 
 def _placed(draft: Draft, collection: CollectionDraft) -> CollectionDraft:
-    manifest = draft.spec.source.options.get("manifest")
-    if collection.staging is None or draft.spec.source.type != "files" or not manifest:
+    source = draft.spec.model.source
+    manifest = source.layout_manifest if isinstance(source, Options) else ""
+    if collection.staging is None or not manifest:
         return collection
-    if _normal(posixpath.dirname(str(manifest))) != _normal(collection.staging.url):
+    if _normal(posixpath.dirname(manifest)) != _normal(collection.staging.url):
         return collection
     if why := _misfit(draft, collection):
         reason = f"{collection.reason}; not the files that lie there: {why}"

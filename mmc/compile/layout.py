@@ -22,8 +22,7 @@ def _lay_out(
 ) -> CollectionDraft:
     able = draft.able(collection)
     if able.whole_files:
-        format_ = str(draft.spec.target.options.get("format", "parquet"))
-        return replace(collection, layout=Layout(format_, collection.to))
+        return replace(collection, layout=Layout(able.formats[0], collection.to))
     said = draft.spec.model.load.staging
     if not able.imports or said is None:
         return collection

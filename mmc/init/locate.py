@@ -4,18 +4,11 @@ installed. Only names are looked at, and local folders; `inspect_source` sees wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 from mmc import registry
 from mmc.errors import MmcError, PluginMissing
+from mmc.spi import Locates
 from mmc.storage.filesystems import is_local, local_path
 from mmc.types import JsonValue
-
-Locate: TypeAlias = Callable[[str], tuple[dict[str, JsonValue], bool]]
-"""What the module of a source's entry point may have as `locate`: the options that say a place, and
-whether it has the shape of one of this source's.
-"""
 
 
 def locate(location: str, type: str = "") -> tuple[str, dict[str, JsonValue]]:
@@ -36,21 +29,17 @@ def locate(location: str, type: str = "") -> tuple[str, dict[str, JsonValue]]:
                 f"the source {type} does not say how a place of its own is written",
                 hint="write the spec by hand: `version`, `source` and `target` are enough",
             )
-        return type, found(location)[0]
+        return type, found.locate(location)[0]
     fitting: dict[str, dict[str, JsonValue]] = {}
     missing: list[PluginMissing] = []
-    asked: set[Locate] = set()
     for name in registry.types("source"):
         try:
             one = _locator(name)
         except PluginMissing as error:
             missing.append(error)
             continue
-        if one is None or one in asked:
-            continue
-        asked.add(one)
-        options, fits = one(location)
-        if fits:
+        options, fits = one.locate(location) if one is not None else ({}, False)
+        if fits and options not in fitting.values():  # two names of one source say the same
             fitting[name] = options
     if len(fitting) == 1:
         return next(iter(fitting.items()))
@@ -62,9 +51,9 @@ def locate(location: str, type: str = "") -> tuple[str, dict[str, JsonValue]]:
     raise _unknown(location, missing)
 
 
-def _locator(type: str) -> Locate | None:
-    found: Locate | None = getattr(registry.source_module(type), "locate", None)
-    return found
+def _locator(type: str) -> Locates | None:
+    found = registry.source(type)
+    return found if isinstance(found, Locates) else None
 
 
 def _unknown(location: str, missing: list[PluginMissing]) -> MmcError:

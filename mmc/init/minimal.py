@@ -5,25 +5,25 @@ network and no file.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from mmc.diagnostics import Diagnostic
 from mmc.errors import SpecInvalid
-from mmc.spec.load import FindModel, Spec, parse_spec
+from mmc.spec.load import Spec, parse_spec
+from mmc.spec.options import Models
 from mmc.spec.patterns import SECRET_KEY, SECRET_REF
 from mmc.spec.scalars import resolve
 from mmc.types import JsonValue
 
 _MADE = ("version", "collections")
-_SERVER = re.compile(r"(?i)(?:https?|tcp|grpc)://")
 
 
 def minimal(
     source_type: str,
     options: Mapping[str, JsonValue],
     target: str,
+    models: Models,
     settings: Iterable[tuple[str, str]] = (),
 ) -> dict[str, JsonValue]:
     """The data of a spec.
@@ -33,29 +33,38 @@ def minimal(
         options: of the source; braces in them are no templates.
         target: where rows go: the address of a Milvus server, a path that ends in .db, or a folder
             for files.
+        models: of the plug-ins that are installed.
         settings: (dotted key, value as in YAML) pairs, such as `("source.auth.api_key",
             "env:ES_API_KEY")`: the reference is made where a secret belongs.
 
     Raises:
         SpecInvalid: a key that is none, or that `init` writes itself.
     """
-    milvus = bool(_SERVER.match(target)) or target.endswith(".db")
     source = {name: _literal(value) for name, value in options.items()}
     data: dict[str, JsonValue] = {
         "version": 1,
         "source": {"type": source_type, **source},
-        "target": {"type": "milvus", "uri": literal(target)}
-        if milvus
-        else {"type": "files", "url": literal(target)},
+        "target": _target(target, models),
     }
     for key, text in settings:
         _set(data, key, text)
     return data
 
 
-def checked(data: Mapping[str, JsonValue], find_model: FindModel) -> Spec:
+def _target(address: str, models: Models) -> JsonValue:
+    """The target of which this is an address; where several take it, the last by name, since a
+    folder may have any.
+    """
+    for type_ in sorted(models.types("target"), reverse=True):
+        model = models.model("target", type_)
+        if model is not None and (options := model.at(address)) is not None:
+            return {"type": type_, **{name: _literal(value) for name, value in options.items()}}
+    raise SpecInvalid([Diagnostic("MMC207", f"no target has an address such as `{address}`")])
+
+
+def checked(data: Mapping[str, JsonValue], models: Models) -> Spec:
     """The spec of data that no file has. Raises SpecInvalid, without a place in a file."""
-    loaded = parse_spec(json.dumps(data), find_model=find_model)
+    loaded = parse_spec(json.dumps(data), models=models)
     if loaded.spec is None:
         raise SpecInvalid([replace(found, span=None) for found in loaded.diagnostics])
     return loaded.spec

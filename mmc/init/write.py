@@ -26,8 +26,9 @@ from mmc.init.minimal import checked, literal
 from mmc.init.yamltext import clean, comment, flow, inline, node
 from mmc.plan.tree import CHANGING
 from mmc.spec.format import WIDTH, format_spec
-from mmc.spec.load import FindModel, parse_spec
+from mmc.spec.load import parse_spec
 from mmc.spec.models import Secret
+from mmc.spec.options import Models
 from mmc.types import Index, JsonValue
 
 _ENTRY = 6
@@ -49,7 +50,7 @@ class InitialSpec:
 
 
 def write_spec(
-    data: Mapping[str, JsonValue], facts: Facts, file: str, find_model: FindModel
+    data: Mapping[str, JsonValue], facts: Facts, file: str, models: Models
 ) -> InitialSpec:
     """The spec of what was seen; pure.
 
@@ -57,19 +58,19 @@ def write_spec(
         data: a spec without `collections`, as it would be parsed.
         facts: of its source and target.
         file: names the text in diagnostics.
-        find_model: as in `mmc.spec.load`.
+        models: of the plug-ins that are installed.
 
     Raises:
         SpecInvalid: no collection can be migrated.
     """
     entries = distinct(facts.source.collections)
-    draft = run_passes(checked({**data, "collections": entries}, find_model), facts)
+    draft = run_passes(checked({**data, "collections": entries}, models), facts)
     if not draft.collections:
         raise SpecInvalid([replace(found, span=None) for found in draft.diagnostics])
     problems: tuple[Diagnostic, ...] = ()
     for _ in range(2):  # what is wrong with the text stands in it too, and moves its lines
-        text = initial_spec(draft, data, problems)
-        loaded = parse_spec(text, file, find_model=find_model)
+        text = initial_spec(draft, data, models, problems)
+        loaded = parse_spec(text, file, models=models)
         found = () if loaded.spec is None else compile_plan(loaded.spec, facts)[1]
         problems = tuple(
             one for one in (*loaded.diagnostics, *found) if one.severity is not Severity.NOTE
@@ -78,13 +79,17 @@ def write_spec(
 
 
 def initial_spec(
-    draft: Draft, data: Mapping[str, JsonValue], problems: Sequence[Diagnostic] = ()
+    draft: Draft,
+    data: Mapping[str, JsonValue],
+    models: Models,
+    problems: Sequence[Diagnostic] = (),
 ) -> str:
     """The text.
 
     Args:
         draft: of the smallest spec: what the passes chose.
         data: of that spec.
+        models: of the plug-ins that are installed.
         problems: what was found in the text of an earlier call: they become comments at their
             places.
     """
@@ -119,7 +124,7 @@ def initial_spec(
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.dump(whole, stream)
     head = "".join(f"# {line}\n" for line in comment(top, 0).split("\n"))
-    return format_spec(f"{head}\n{stream.getvalue()}")
+    return format_spec(f"{head}\n{stream.getvalue()}", models)
 
 
 def _damaged(draft: Draft) -> Iterator[str]:

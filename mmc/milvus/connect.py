@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,11 @@ from mmc.milvus.errors import NotAllowed, not_reached, translated
 from mmc.milvus.handshake import checked, speaks_tls
 from mmc.milvus.lite import DEFAULT_DATABASE, embedded
 from mmc.milvus.login import not_connected
+from mmc.milvus.options import ServerOptions
 from mmc.milvus.tls import Tls, refuse_pointless, tls_of
 from mmc.milvus.zilliz import is_cluster, is_zilliz
 from mmc.secrets import resolve_line
-from mmc.spi import Config, Fence, unfenced
+from mmc.spi import Fence, unfenced
 from mmc.types import Index
 
 EMBEDDED_PATIENCE = 600.0
@@ -64,23 +65,22 @@ class Address:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def address_of(config: Config) -> Address:
+def address_of(options: ServerOptions) -> Address:
     """Reads the checked options of a `milvus` target.
 
     Raises:
         TargetError: `uri` is neither a server's address nor a path that ends in .db (MMC502), or
             has no use for `tls` (MMC572).
     """
-    refuse_pointless(config)
-    uri = str(config["uri"])
+    refuse_pointless(options)
+    uri = options.uri
     if is_zilliz(uri) and not is_cluster(uri):
         raise TargetError(
             f"{urlsplit(uri).hostname} is no cluster of Zilliz Cloud, and takes no rows",
             hint="copy the cluster's public endpoint from its page in the console",
             code="MMC502",
         )
-    database = str(config.get("database") or "")
-    timeout = float(config.get("timeout") or 60.0)  # type: ignore[arg-type]
+    database, timeout = options.database, options.timeout
     scheme = uri.partition("://")[0].lower() if "://" in uri else ""
     if scheme in ("http", "https", "tcp"):
         parts = urlsplit(uri)
@@ -295,7 +295,9 @@ class Connection:
 
 
 @contextmanager
-def connect(address: Address, config: Config, fence: Fence = unfenced) -> Iterator[Connection]:
+def connect(
+    address: Address, options: ServerOptions, fence: Fence = unfenced
+) -> Iterator[Connection]:
     """Opens a connection and closes it; an embedded database is flushed and unlocked at the end.
 
     Raises:
@@ -306,9 +308,8 @@ def connect(address: Address, config: Config, fence: Fence = unfenced) -> Iterat
         PluginMissing: pymilvus or milvus-lite is not installed.
     """
     _require("pymilvus")
-    token = config.get("token")
-    secret = resolve_line(token if isinstance(token, (str, Mapping)) else None) or ""
-    tls = tls_of(address.uri, config)
+    secret = resolve_line(options.token) or ""
+    tls = tls_of(address.uri, options.tls)
     if address.path is None:
         tls = tls and checked(tls, address.timeout)
         with closing(Connection(address, secret, tls, fence=fence)) as connection:

@@ -25,7 +25,6 @@ from mmc.milvus.importable import (
     Imports,
 )
 from mmc.milvus.schema import OWN_PROPERTIES
-from mmc.spi import Config
 from mmc.types import ELEMENTS
 
 _SCALARS = frozenset(
@@ -223,10 +222,9 @@ SERVERS: tuple[tuple[tuple[int, ...], Dialect], ...] = (
 OLDEST = SERVERS[0][0]
 
 
-def configured(able: Capabilities, config: Config) -> Capabilities:
+def configured(able: Capabilities, json_bytes: int | None) -> Capabilities:
     """With the limits that the options of a target say otherwise. Milvus Lite has none for JSON."""
-    said = config.get("json_bytes")
-    return replace(able, json_bytes=said) if isinstance(said, int) and able.json_bytes else able
+    return replace(able, json_bytes=json_bytes) if json_bytes and able.json_bytes else able
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import os
 import re
 import ssl
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -19,9 +18,10 @@ from urllib.parse import urlsplit
 
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import TargetError
+from mmc.milvus.options import ServerOptions
+from mmc.milvus.options import Tls as TlsOptions
 from mmc.secrets import resolve
-from mmc.spi import Config
-from mmc.types import JsonValue
+from mmc.spec.options import Secret
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -76,7 +76,7 @@ class Tls:
         return grpc.secure_channel(address, made, options=list(options.items()))
 
 
-def tls_of(uri: str, config: Config) -> Tls | None:
+def tls_of(uri: str, options: TlsOptions | None) -> Tls | None:
     """What an address and the options of a target ask for; None where TLS is not spoken. Reads the
     files that the options name.
 
@@ -87,9 +87,8 @@ def tls_of(uri: str, config: Config) -> Tls | None:
     parts = urlsplit(uri)
     if parts.scheme.lower() != "https":
         return None
-    said = config.get("tls")
-    options: Mapping[str, JsonValue] = said if isinstance(said, Mapping) else {}
-    ca, verify = str(options.get("ca") or ""), options.get("verify") is not False
+    options = options or TlsOptions()
+    ca, verify = options.ca, options.verify
     if ca and not verify:
         raise _unusable(
             "target.tls.ca is not looked at where target.tls.verify is false",
@@ -102,7 +101,7 @@ def tls_of(uri: str, config: Config) -> Tls | None:
     return Tls(
         host=host,
         port=parts.port or 443,
-        name=str(options.get("server_name") or "") or host,
+        name=options.server_name or host,
         roots=roots,
         certificate=certificate,
         key=key,
@@ -112,10 +111,10 @@ def tls_of(uri: str, config: Config) -> Tls | None:
     )
 
 
-def refuse_pointless(config: Config) -> None:
+def refuse_pointless(options: ServerOptions) -> None:
     """Raises TargetError when TLS is asked for at an address that does not speak it (MMC572)."""
-    scheme, mark, _ = str(config["uri"]).partition("://")
-    if config.get("tls") and scheme.lower() != "https":
+    scheme, mark, _ = options.uri.partition("://")
+    if options.tls and scheme.lower() != "https":
         where = f"begins with {scheme}://" if mark else "is a local path"
         raise _unusable(
             f"target.tls is given, and target.uri {where}",
@@ -123,10 +122,9 @@ def refuse_pointless(config: Config) -> None:
         )
 
 
-def warnings(config: Config) -> tuple[Diagnostic, ...]:
+def warnings(options: ServerOptions) -> tuple[Diagnostic, ...]:
     """What a plan must say of the options."""
-    said = config.get("tls")
-    if not isinstance(said, Mapping) or said.get("verify") is not False:
+    if options.tls is None or options.tls.verify:
         return ()
     return (
         Diagnostic(
@@ -201,16 +199,16 @@ def _authorities(file: str) -> bytes:
     return b"\n".join(found)
 
 
-def _client(options: Mapping[str, JsonValue]) -> tuple[bytes, bytes]:
+def _client(options: TlsOptions) -> tuple[bytes, bytes]:
     """Certificate and key that are shown to the server; without a key of its own, the file of the
     certificate has it.
     """
-    file, key = str(options.get("certificate") or ""), options.get("key")
+    file, key = options.certificate, options.key
     if file:
         certificate = _read("certificate", file)
-        if isinstance(key, Mapping):
+        if isinstance(key, Secret):
             return certificate, (resolve(key) or "").encode()
-        return certificate, _read("key", str(key)) if key else certificate
+        return certificate, _read("key", key) if key else certificate
     if key:
         raise _unusable(
             "target.tls.key is given, and target.tls.certificate is not",

@@ -76,19 +76,26 @@ class Row:
         return f"{'    ' * self.depth}  {self.symbol or ' '} {self.text}".rstrip()
 
 
-def plan_tree(plan: Plan, *, verbose: bool = False) -> tuple[Line, ...]:
-    """The steps in order. `verbose` adds what is usual: exact casts, batch sizes, splits."""
+def plan_tree(plan: Plan, *, folder: str = "", verbose: bool = False) -> tuple[Line, ...]:
+    """The steps in order.
+
+    Args:
+        folder: URL of the folder that the target writes files to, where it does.
+        verbose: adds what is usual: exact casts, batch sizes, splits.
+    """
     copies = {copy.id: copy for copy in plan.copies}
     several = len(copies) > 1
     lines: list[Line] = []
     for step in plan.steps:
-        lines += _step(step, plan, copies, several, verbose)
+        lines += _step(step, plan, copies, several, folder, verbose)
     return tuple(lines)
 
 
-def plan_lines(plan: Plan, *, verbose: bool = False, width: int | None = None) -> list[str]:
-    """The drawn plan, a line each, without its summary."""
-    return [str(row) for row in layout(plan_tree(plan, verbose=verbose), width)]
+def plan_lines(
+    plan: Plan, *, folder: str = "", verbose: bool = False, width: int | None = None
+) -> list[str]:
+    """The drawn plan, a line each, without its summary. `folder` as in `plan_tree`."""
+    return [str(row) for row in layout(plan_tree(plan, folder=folder, verbose=verbose), width)]
 
 
 def summary_line(plan: Plan) -> str:
@@ -103,7 +110,7 @@ def summary_line(plan: Plan) -> str:
 
 
 def _step(
-    step: Step, plan: Plan, copies: dict[str, CopySplits], several: bool, verbose: bool
+    step: Step, plan: Plan, copies: dict[str, CopySplits], several: bool, folder: str, verbose: bool
 ) -> Iterator[Line]:
     match step:
         case DropAlias():
@@ -125,7 +132,7 @@ def _step(
             note = f"{what}, before anything is written{counts}"
             yield Line(Symbol.CHECK, (f"keys {name}",), note)
         case CopySplits():
-            yield _copy(step, plan, verbose)
+            yield _copy(step, plan, folder, verbose)
         case ImportFiles():
             files = many(len(copies[step.copy].splits), "file")
             together = f", up to {step.files} in one request" if step.files > 1 else ""
@@ -239,22 +246,22 @@ def _field(mapping: Mapping, verbose: bool) -> Line:
     return Line(symbol, (made.name, str(made.type), origin), "; ".join(filter(None, notes)))
 
 
-def _folder(step: CopySplits, plan: Plan) -> str:
+def _folder(step: CopySplits, folder: str) -> str:
     """Where the files of a copy are written; "" where they are imported from where they lie."""
     if step.layout is None or step.write == "in_place":
         return ""
     if step.staging is not None:
         root = (step.staging.url.rstrip("/"), step.staging.key)
     else:
-        root = (str(plan.target.options.get("url") or "").rstrip("/"), "")
+        root = (folder.rstrip("/"), "")
     return "/".join(filter(None, (*root, step.layout.directory)))
 
 
-def _copy(step: CopySplits, plan: Plan, verbose: bool) -> Line:
+def _copy(step: CopySplits, plan: Plan, folder: str, verbose: bool) -> Line:
     files = ""
     if step.layout is not None:
         files = f", {many(len(step.splits), f'{_FORMATS[step.layout.format]} file')}"
-        files += f" in {folder}" if (folder := _folder(step, plan)) else ""
+        files += f" in {place}" if (place := _folder(step, folder)) else ""
     note = (
         f"{rows_text(step.rows)}, about {bytes_text(step.bytes)},"
         f" {many(len(step.splits), 'split')}; {step.reason}{files}"

@@ -88,11 +88,11 @@ class RunReport:
 
 def report_of(store: Store, run: Run, plan: Plan | None = None) -> RunReport:
     """The report of a run as the store has it now; so is the plan, when not given."""
-    plan = plan or store.plan_of(run.run)
-    records = store.splits(run.run)
-    steps = store.steps(run.run)
+    plan = plan or store.plan_of(run.id)
+    records = store.splits(run.id)
+    steps = store.steps(run.id)
     return RunReport(
-        run=run.run,
+        run=run.id,
         plan_digest=run.plan_digest,
         plan_name=run.plan_name,
         outcome=run.status,
@@ -101,7 +101,7 @@ def report_of(store: Store, run: Run, plan: Plan | None = None) -> RunReport:
         finished_at=run.finished_at,
         error=run.error,
         copies=tuple(
-            _copy(copy, [it for it in checked_splits(run.run, copy, records) if it.done])
+            _copy(copy, [it for it in checked_splits(run.id, copy, records) if it.done])
             for copy in plan.copies
         ),
         verified=tuple(

@@ -16,7 +16,7 @@ def claim_of(run: Run, *, begun: bool) -> Claim:
     The id of a run is that of its plan, which may be applied from several folders: each has a State
     of its own, and began at another moment.
     """
-    return Claim(f"{run.run}@{run.started_at:%Y%m%dT%H%M%S.%fZ}", begun)
+    return Claim(f"{run.id}@{run.started_at:%Y%m%dT%H%M%S.%fZ}", begun)
 
 
 def release_all(attempt: Attempt, targets: OpenTargets) -> None:

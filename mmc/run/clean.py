@@ -34,14 +34,14 @@ def clean_run(store: Store, run: str, emit: Emit, *, force: bool = False) -> tup
     known = store.run(run)
     if not known.status.complete and not force:
         raise StateError(
-            f"run {known.run} is {known.status} and needs its staged files to go on",
+            f"run {known.id} is {known.status} and needs its staged files to go on",
             hint="apply its plan again; or --force, which also forgets the run",
             code="MMC644",
         )
     with _alone(store, known, emit) as found:
         removed = _remove_staged(store, found)
         if not found.status.complete:
-            store.forget(found.run)
+            store.forget(found.id)
     return removed
 
 
@@ -91,8 +91,8 @@ def forget_run(store: Store, run: str, emit: Emit) -> Forgotten:
     except StateDamaged as error:
         return _forget_unread(store, run, emit, str(error))
     with _alone(store, known, emit) as found:
-        store.forget(found.run)
-    return Forgotten(found.run, found.plan_name, staged)
+        store.forget(found.id)
+    return Forgotten(found.id, found.plan_name, staged)
 
 
 def _forget_unread(store: Store, run: str, emit: Emit, why: str) -> Forgotten:
@@ -105,14 +105,14 @@ def _forget_unread(store: Store, run: str, emit: Emit, why: str) -> Forgotten:
 
 
 def _staged(store: Store, run: Run) -> Iterator[StagedFiles]:
-    plan, steps = store.plan_of(run.run), store.steps(run.run)
+    plan, steps = store.plan_of(run.id), store.steps(run.id)
     removes = (step for step in plan.steps if isinstance(step, RemoveStaged))
     removed = {step.copy for step in removes if step.id in steps and steps[step.id].done}
     for copy in plan.copies:
         if copy.staging is None or not copy.staging.key or copy.id in removed:
             continue
         place = StagingPlace.of(copy)
-        records = splits_of(store, run.run, copy)
+        records = splits_of(store, run.id, copy)
         folder = f"{place.key}/{place.directory}/"
         files = tuple(file.path.removeprefix(folder) for one in records for file in one.files)
         begun = tuple(record.split for record in records if not record.done)
@@ -127,18 +127,18 @@ def _alone(store: Store, run: Run, emit: Emit) -> Iterator[Run]:
         yield run
         return
     with Lease(store.database, run.target_key, emit) as lease:
-        found = store.run(run.run)
+        found = store.run(run.id)
         lease.check()
         yield found
 
 
 def _remove_staged(store: Store, run: Run) -> tuple[str, ...]:
     removed: list[str] = []
-    for copy in store.plan_of(run.run).copies:
+    for copy in store.plan_of(run.id).copies:
         if copy.staging is None or not copy.staging.key:
             continue
         place = StagingPlace.of(copy)
-        records = splits_of(store, run.run, copy)
+        records = splits_of(store, run.id, copy)
         files = [file.path for record in records for file in record.files]
         begun = [record.split for record in records if not record.done]
         gone = place.remove([*files, *place.left_over(copy, begun)])

@@ -32,7 +32,7 @@ class Copying:
         self._attempt = attempt
         self._executor = executor
         self._plan, self._store, self._emit = attempt.plan, attempt.store, attempt.emit
-        self._run = attempt.run.run
+        self._run = attempt.run.id
         self.quarantined = 0
 
     def copy(self, step: CopySplits, staged: Callable[[SplitRecord], None]) -> None:

@@ -28,7 +28,9 @@ def inspect_source(endpoint: Endpoint, collections: Sequence[str], sample: Sampl
         SourceError: the source cannot be read, or a named collection is not there.
         PluginMissing: no plug-in serves this type.
     """
-    return registry.source(endpoint.type).inspect(endpoint.options, collections, sample)
+    return registry.source(endpoint.type).inspect(
+        registry.options_of("source", endpoint), collections, sample
+    )
 
 
 def inspect_target(endpoint: Endpoint, route: str, collections: Sequence[str]) -> TargetFacts:
@@ -38,7 +40,9 @@ def inspect_target(endpoint: Endpoint, route: str, collections: Sequence[str]) -
         TargetError: the target cannot be reached, or refuses.
         PluginMissing: no plug-in serves this target by this route.
     """
-    return registry.sink(endpoint.type, route).inspect(endpoint.options, collections)
+    return registry.sink(endpoint.type, route).inspect(
+        registry.options_of("target", endpoint), collections
+    )
 
 
 def reach_target(

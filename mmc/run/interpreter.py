@@ -45,6 +45,7 @@ from mmc.plan.model import (
 )
 from mmc.report.counts import RunReport, report_of
 from mmc.run import preflight
+from mmc.run.abilities import indexed, manifested
 from mmc.run.attempt import Attempt
 from mmc.run.claims import claim_of, release_all
 from mmc.run.copying import Copying
@@ -71,7 +72,7 @@ from mmc.run.staged import StagedCopies
 from mmc.run.stop import StopFlag, ending_of
 from mmc.run.targets import OpenTargets
 from mmc.secrets import REDACTOR
-from mmc.spi import Claim, Guarded, Target
+from mmc.spi import Claim, Guarded, Indexed, Target
 from mmc.state.eventlog import EventLog
 from mmc.state.lease import Lease
 from mmc.state.records import refuse_incomplete
@@ -129,11 +130,11 @@ def apply_plan(
         lease.check()
         run = store.begin_run(plan, lease)
         began = time.monotonic()
-        log = EventLog(store.database, run.run, run.attempt, (lease.key, lease.owner))
+        log = EventLog(store.database, run.id, run.attempt, (lease.key, lease.owner))
 
         def finish(outcome: RunStatus, error: str = "") -> RunReport:
-            store.finish_run(run.run, outcome, error)
-            return _tell_end(report_of(store, store.run(run.run), plan), emit, began)
+            store.finish_run(run.id, outcome, error)
+            return _tell_end(report_of(store, store.run(run.id), plan), emit, began)
 
         with recorder.into(log):
             try:
@@ -165,7 +166,7 @@ def _nothing_to_do(plan: Plan, digest: str, store: Store, emit: Emit) -> RunRepo
     refuse_incomplete(store, run, plan)
     report = report_of(store, run, plan)
     finished = run.finished_at.isoformat() if run.finished_at else ""
-    emit(NothingToDo(run.run, digest, finished, report.rows_quarantined))
+    emit(NothingToDo(run.id, digest, finished, report.rows_quarantined))
     return report
 
 
@@ -218,7 +219,7 @@ class _Apply:
         self._attempt = attempt
         self._plan, self._run = attempt.plan, attempt.run
         self._store, self._emit = attempt.store, attempt.emit
-        self._run_dir = directory / "runs" / attempt.run.run
+        self._run_dir = directory / "runs" / attempt.run.id
         self._targets = OpenTargets(
             attempt.plan, attempt.emit, attempt.stop, stack, attempt.lease.fence
         )
@@ -237,12 +238,12 @@ class _Apply:
 
     def carry_out(self) -> RunStatus:
         begin_lost_again(self._attempt, self._targets)
-        done = [record for record in self._store.splits(self._run.run) if record.done]
+        done = [record for record in self._store.splits(self._run.id) if record.done]
         self._copying.quarantined = sum(record.rows_quarantined for record in done)
         total = sum(len(copy.splits) for copy in self._plan.copies)
         self._emit(
             RunStarted(
-                self._run.run,
+                self._run.id,
                 self._run.plan_digest,
                 self._run.attempt,
                 bool(done),
@@ -250,7 +251,7 @@ class _Apply:
                 total,
             )
         )
-        before = self._store.steps(self._run.run)
+        before = self._store.steps(self._run.id)
         ended = {id_ for id_, record in before.items() if record.done}
         changing = (step.id for step in self._plan.steps if isinstance(step, _CHANGING))
         first_change = next((id_ for id_ in changing if id_ not in ended), None)
@@ -271,14 +272,14 @@ class _Apply:
             if step.id == first_change:
                 self._staged.check(ended)
             began = time.monotonic()
-            first = self._store.step_begun(self._run.run, step.id, step.kind)
+            first = self._store.step_begun(self._run.id, step.id, step.kind)
             try:
                 outcome = self._carry_out(step, begun=step.id in before)
             except TargetUntouched:
                 if first:
-                    take_back(self._store, self._run.run, step.id)
+                    take_back(self._store, self._run.id, step.id)
                 raise
-            self._store.step_done(self._run.run, step.id, outcome.result, done=outcome.ok)
+            self._store.step_done(self._run.id, step.id, outcome.result, done=outcome.ok)
             self._emit(StepDone(step.id, step.kind, label, time.monotonic() - began))
             good = good and outcome.ok
             if outcome.ok:
@@ -311,17 +312,17 @@ class _Apply:
         """`begun`: an earlier attempt began this step."""
         match step:
             case DropAlias():
-                target = self._targets.of(step.collection)
-                self._attempt.call(label_of(step), lambda: target.drop_alias(step))
+                database = indexed(self._targets.of(step.collection), step)
+                self._attempt.call(label_of(step), lambda: database.drop_alias(step))
             case DropCollection():
                 target = self._targets.of(step.collection)
                 self._attempt.call(label_of(step), lambda: target.drop_collection(step))
             case CreateAlias():
-                target = self._targets.of(step.collection)
-                self._attempt.call(label_of(step), lambda: target.create_alias(step))
+                database = indexed(self._targets.of(step.collection), step)
+                self._attempt.call(label_of(step), lambda: database.create_alias(step))
             case AlterCollection():
-                target = self._targets.of(step.collection)
-                self._attempt.call(label_of(step), lambda: target.alter_collection(step))
+                database = indexed(self._targets.of(step.collection), step)
+                self._attempt.call(label_of(step), lambda: database.alter_collection(step))
             case CreateCollection():
                 return _Outcome(self._create(step, begun))
             case CheckKeys():
@@ -333,26 +334,26 @@ class _Apply:
             case RemoveStaged():
                 return _Outcome({"files": self._staged.remove(step)})
             case BuildIndex():
-                target = self._targets.of(step.collection)
-                self._attempt.call(label_of(step), lambda: target.build_index(step))
+                database = indexed(self._targets.of(step.collection), step)
+                self._attempt.call(label_of(step), lambda: database.build_index(step))
             case LoadCollection():
-                target = self._targets.of(step.collection)
-                self._attempt.call(label_of(step), lambda: target.load(step))
+                database = indexed(self._targets.of(step.collection), step)
+                self._attempt.call(label_of(step), lambda: database.load(step))
             case AwaitIndexes():
-                target = self._targets.of(step.collection)
-                self._attempt.call(label_of(step), lambda: self._await_indexes(target, step))
+                database = indexed(self._targets.of(step.collection), step)
+                self._attempt.call(label_of(step), lambda: self._await_indexes(database, step))
             case WriteManifest():
-                target = self._targets.by_route(route_of(self._plan))
+                folder = manifested(self._targets.by_route(route_of(self._plan)), step)
                 files = {copy.id: self._copying.written(copy) for copy in self._plan.copies}
                 digest = self._run.plan_digest
                 self._attempt.call(
-                    label_of(step), lambda: target.write_manifest(step, digest, files)
+                    label_of(step), lambda: folder.write_manifest(step, digest, files)
                 )
             case Verify():
                 verdict = verify_copied(
                     self._plan,
                     step,
-                    recorded(self._store, self._run.run, self._plan, step),
+                    recorded(self._store, self._run.id, self._plan, step),
                     self._targets,
                     self._emit,
                     self._attempt.should_stop,
@@ -380,7 +381,7 @@ class _Apply:
         if isinstance(target, Guarded):
             self._attempt.call("check access", lambda: target.check_access(steps))
 
-    def _await_indexes(self, target: Target, step: AwaitIndexes) -> None:
+    def _await_indexes(self, target: Indexed, step: AwaitIndexes) -> None:
         told: tuple[int, int] | None = None
 
         def progress(done: int, total: int) -> None:

@@ -40,7 +40,7 @@ def begin_lost_again(attempt: Attempt, targets: OpenTargets) -> None:
     Raises:
         TargetError: the files cannot be looked at, or another run fills their folder by now.
     """
-    steps = attempt.store.steps(attempt.run.run)
+    steps = attempt.store.steps(attempt.run.id)
     done = {id_ for id_, record in steps.items() if record.done}
     lost = list(_lost(attempt, targets, steps, done))
     gone = {one.copy.id for one in lost}
@@ -66,7 +66,7 @@ def begin_lost_again(attempt: Attempt, targets: OpenTargets) -> None:
         attempt.emit(Diagnosed(_note(one)))
     attempt.go_on()
     splits = {one.copy.id: [record.split for record in one.splits] for one in lost}
-    begin_again(attempt.store, attempt.run.run, splits, undone)
+    begin_again(attempt.store, attempt.run.id, splits, undone)
 
 
 def _lost(
@@ -75,7 +75,7 @@ def _lost(
     for copy in attempt.plan.copies:
         records = [
             record
-            for record in attempt.store.splits(attempt.run.run, copy.id)
+            for record in attempt.store.splits(attempt.run.id, copy.id)
             if record.done and record.files
         ]
         if copy.layout is None or copy.write == "in_place":
@@ -101,7 +101,7 @@ def _not_imported(
     step = next(imports, None)
     if step is None or step.id in done:
         return []
-    ledger = Ledger(attempt.store.database, attempt.run.run, step.id, attempt.holder)
+    ledger = Ledger(attempt.store.database, attempt.run.id, step.id, attempt.holder)
     ended = {
         split
         for request in ledger.records()

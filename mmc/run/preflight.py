@@ -13,9 +13,11 @@ from mmc.facts import Facts
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.drift import Difference, compare, seen_source, seen_target, without
 from mmc.plan.model import CopySplits, CreateCollection, LoadCollection, Plan
+from mmc.plan.places import normal_address
+from mmc.registry import options_of
 from mmc.run.claims import claim_of
 from mmc.state.store import Run, StepRecord, Store
-from mmc.state.targets import normal_address, target_identity, target_key
+from mmc.state.targets import target_identity, target_key
 from mmc.state.unfinished import touched, unfinished
 
 _ON_NAMED = (DropAlias, DropCollection, CreateAlias, AlterCollection, LoadCollection)
@@ -28,7 +30,7 @@ def refuse_elsewhere(plan: Plan, run: Run) -> None:
     if run.target_key == target_key(plan.target):
         return
     raise StateError(
-        f"run {run.run} of this plan wrote to another place; from here the target is"
+        f"run {run.id} of this plan wrote to another place; from here the target is"
         f" {target_identity(plan.target)}",
         hint="go to the folder where it was applied, or use another --state",
         code="MMC634",
@@ -39,7 +41,7 @@ def refuse_overlap(plan: Plan) -> None:
     """Raises TargetError when source files lie in a folder that parts are written to: a part would
     take the place of one, and what no manifest records is removed as left over.
     """
-    root = str(plan.target.options.get("url") or "").rstrip("/")
+    root = options_of("target", plan.target).parts_folder.rstrip("/")
     folders = [
         normal_address(f"{root}/{copy.layout.directory}") + "/"
         for copy in plan.copies
@@ -58,11 +60,10 @@ def refuse_overlap(plan: Plan) -> None:
 
 
 def _source_files(plan: Plan) -> Iterator[str]:
-    manifest = plan.source.options.get("manifest")
-    base = str(manifest).rpartition("/")[0] if manifest else ""
+    options = options_of("source", plan.source)
     for copy in plan.copies:
         for file, _ in copy.fingerprint:
-            yield f"{base}/{file}" if base else file
+            yield options.url_of(file)
 
 
 def refuse_unfinished(plan: Plan, digest: str, store: Store) -> None:
@@ -76,9 +77,9 @@ def refuse_unfinished(plan: Plan, digest: str, store: Store) -> None:
             continue
         run = other.run
         names = ", ".join(shared[:3]) + (", ..." if len(shared) > 3 else "")
-        give_up = f"`mmc state forget {run.run}` to give it up"
+        give_up = f"`mmc state forget {run.id}` to give it up"
         raise UnfinishedRun(
-            f"run {run.run} of plan `{run.plan_name}` left {names} half done"
+            f"run {run.id} of plan `{run.plan_name}` left {names} half done"
             f" ({run.status}, begun {run.started_at:%Y-%m-%d %H:%M:%S}Z)",
             hint=f"`mmc apply` its plan to finish it, or {give_up}",
             code="MMC630",
@@ -92,7 +93,7 @@ def refuse_stale(plan: Plan, digest: str, store: Store, emit: Emit, now: Facts) 
     are told as warnings where the plan says so.
     """
     run = store.run_of(digest)
-    steps = store.steps(run.run) if run else {}
+    steps = store.steps(run.id) if run else {}
     if run is not None:
         _refuse_gone(plan, run, steps, now)
     ours = _begun_collections(plan, run, steps, now)
@@ -139,9 +140,9 @@ def _refuse_gone(plan: Plan, run: Run, steps: Mapping[str, StepRecord], now: Fac
         else:
             continue
         raise PlanStale(
-            f"collection {name}, {'made' if step.makes else 'checked'} by run {run.run} of this"
+            f"collection {name}, {'made' if step.makes else 'checked'} by run {run.id} of this"
             f" plan, {what}",
-            hint=f"`mmc state forget {run.run}`, then apply again from the start",
+            hint=f"`mmc state forget {run.id}`, then apply again from the start",
             code="MMC635",
         )
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from mmc.arrow.schema import canonical_schema
 from mmc.plan.model import CopySplits, Plan
-from mmc.registry import source
+from mmc.registry import options_of, source
 from mmc.transform.transform import Transform
 
 
@@ -25,14 +25,12 @@ def preview_rows(plan: Plan, rows: int) -> Sequence[tuple[str, pa.Table]]:
 
 
 def _first(plan: Plan, copy: CopySplits, rows: int) -> pa.Table:
-    reader = source(plan.source.type)
+    reader, options = source(plan.source.type), options_of("source", plan.source)
     transform = Transform(copy)
     found: list[pa.RecordBatch] = []
     have = 0
     for split in copy.splits:
-        batches = reader.read(
-            plan.source.options, copy.source, split, copy.columns, min(copy.batch_rows, 1024)
-        )
+        batches = reader.read(options, copy.source, split, copy.columns, min(copy.batch_rows, 1024))
         for batch in batches:
             good = transform(batch).batch.slice(0, rows - have)
             found.append(good)

@@ -59,7 +59,7 @@ def verify_plan(
         targets = OpenTargets(plan, emit, stop, stack)
         for step in plan.steps:
             if isinstance(step, Verify):
-                known = recorded(store, run.run, plan, step) if run else Recorded((), None)
+                known = recorded(store, run.id, plan, step) if run else Recorded((), None)
                 try:
                     verdicts.append(verify_copied(plan, step, known, targets, emit, stop))
                 except MmcError as error:

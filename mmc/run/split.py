@@ -111,7 +111,7 @@ def read_split(
 ) -> Iterator[pa.RecordBatch]:
     """The split in source batches of these columns; the reader ends when the caller does."""
     reader = registry.source(source.type).read(
-        source.options, step.source, split, columns, step.batch_rows
+        registry.options_of("source", source), step.source, split, columns, step.batch_rows
     )
     if hasattr(reader, "close"):
         with closing(cast("Generator[pa.RecordBatch, None, None]", reader)):

@@ -10,6 +10,7 @@ from typing import cast
 from mmc.layouts.staging import StagingPlace
 from mmc.plan.ddl import DropCollection
 from mmc.plan.model import CopySplits, ImportFiles, RemoveStaged
+from mmc.registry import options_of
 from mmc.run.attempt import Attempt
 from mmc.run.copying import Copying
 from mmc.run.imports import Imports
@@ -51,7 +52,7 @@ class StagedCopies:
 
     def _check(self, copy: CopySplits, *, dropping: bool) -> None:
         target = self._importer(copy)
-        manifest = str(self._plan.source.options.get("manifest") or "").rpartition("/")[2]
+        manifest = options_of("source", self._plan.source).layout_manifest.rpartition("/")[2]
         what = f"check staging of {copy.collection.name}"
         self._attempt.call(
             what, lambda: target.check_staging(copy, dropping=dropping, manifest=manifest)
@@ -69,7 +70,7 @@ class StagedCopies:
     def finish(self, step: ImportFiles) -> int:
         """Has the rest imported, and waits for all; gives the rows. Raises TargetError."""
         imports = self._imports_of(step)
-        store, run = self._attempt.store, self._attempt.run.run
+        store, run = self._attempt.store, self._attempt.run.id
         records = splits_of(store, run, copy_of(self._plan, step.copy))
         for record in records:
             imports.staged(record)
@@ -93,7 +94,7 @@ class StagedCopies:
                 copy,
                 self._importer(copy),
                 self._ledger(step),
-                before=rows_before(attempt.store, attempt.run.run, self._plan, copy),
+                before=rows_before(attempt.store, attempt.run.id, self._plan, copy),
                 emit=attempt.emit,
                 kept=self._kept,
                 should_stop=attempt.should_stop,
@@ -103,7 +104,7 @@ class StagedCopies:
 
     def _ledger(self, step: ImportFiles) -> Ledger:
         attempt = self._attempt
-        return Ledger(attempt.store.database, attempt.run.run, step.id, attempt.holder)
+        return Ledger(attempt.store.database, attempt.run.id, step.id, attempt.holder)
 
     def _kept(self, ours: bool) -> None:
         self._attempt.keep(ours)

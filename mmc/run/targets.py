@@ -34,7 +34,7 @@ class OpenTargets:
     def by_route(self, route: str) -> Target:
         if route not in self._open:
             sink = registry.sink(self._plan.target.type, route)
-            options = self._plan.target.options
+            options = registry.options_of("target", self._plan.target)
             self._open[route] = call(
                 f"open {self._plan.target.type}",
                 lambda: self._stack.enter_context(sink.open(options, self._fence)),

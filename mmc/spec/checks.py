@@ -7,16 +7,12 @@ already refused.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-
-from pydantic import BaseModel
 
 from mmc.casts import CASTS
 from mmc.diagnostics import CODES, Severity
 from mmc.spec.document import Path, show
-from mmc.spec.endpoints import FilesSource, FilesTarget, MilvusTarget
 from mmc.spec.models import (
     FILE_SIZES,
     NO_INDEX,
@@ -26,6 +22,7 @@ from mmc.spec.models import (
     SpecModel,
     field_type,
 )
+from mmc.spec.options import PLACE, Options, odd_folder
 from mmc.spec.sizes import bytes_of, shown
 from mmc.spec.structure import Finding
 from mmc.spec.values import misfit
@@ -49,8 +46,8 @@ class Draft:
     """
 
     model: SpecModel
-    source: BaseModel | None
-    target: BaseModel | None
+    source: Options | None
+    target: Options | None
     broken: frozenset[Path]
 
     def damaged(self, path: Path) -> bool:
@@ -353,55 +350,20 @@ def lint_codes(draft: Draft) -> Iterator[Finding]:
 
 
 def endpoints(draft: Draft) -> Iterator[Finding]:
-    """A files source names its files once; a Milvus address is a URL or a file of Milvus Lite."""
-    if isinstance(draft.source, FilesSource) and not draft.damaged(("source",)):
-        source = draft.source
-        if source.path is not None and source.manifest is not None:
-            message = "a files source reads `path` or `manifest`, not both"
-            yield Finding("MMC240", message, ("source", "manifest"), "remove one of them", key=True)
-        elif not source.path and source.manifest is None:
-            place: Path = ("source", "path") if source.path is not None else ("source",)
-            hint = "add path: FILES, or manifest: FILE"
-            yield Finding(
-                "MMC240", "a files source needs `path` or `manifest`", place, hint, key=True
-            )
-    if isinstance(draft.target, MilvusTarget):
-        uri = draft.target.uri
-        if not re.fullmatch(r"(?:https?|tcp|unix)://[^\s/]\S*|(?!\w+://).*\.db", uri, re.DOTALL):
-            host = re.fullmatch(r"[\w.-]+:\d{1,5}", uri)
-            hint = (
-                f"write http://{uri}"
-                if host
-                else "write http://host:19530, or a path that ends in .db"
-            )
-            message = (
-                f"`{show(('target', 'uri'))}` is neither a URL of Milvus nor a file of Milvus Lite"
-            )
-            yield Finding("MMC241", message, ("target", "uri"), hint)
+    """What the options of source and target say of themselves."""
+    for kind, options in (("source", draft.source), ("target", draft.target)):
+        for problem in options.problems() if options is not None else ():
+            path = (kind, *problem.path)
+            if not draft.damaged(path):
+                message = problem.message.replace(PLACE, show(path))
+                yield Finding(problem.code, message, path, problem.hint, key=problem.key)
 
 
 def folders(draft: Draft) -> Iterator[Finding]:
-    """Folders of object stores that are written to have a bucket, and names between slashes: a key
-    with nothing there is another one for each client.
-    """
-    staging = draft.model.load.staging
-    places: list[tuple[Path, str]] = []
-    if staging is not None:
-        places.append((("load", "staging", "url"), staging.url))
-    if isinstance(draft.target, FilesTarget):
-        places.append((("target", "url"), draft.target.url))
-    for path, url in places:
-        scheme, mark, rest = url.partition("://")
-        if not mark or scheme == "file" or "::" in url or draft.damaged(path):
-            continue
-        bucket, _, key = rest.partition("/")
-        if not bucket:
-            problem, hint = "names no bucket", f"write {scheme}://BUCKET/PREFIX"
-        elif key.startswith("/") or "//" in key:
-            problem, hint = "has an empty part in its path", f"write {scheme}://{_single(rest)}"
-        else:
-            continue
-        yield Finding("MMC248", f"`{show(path)}` {problem}", path, hint)
+    """The staging folder has a bucket, and names between slashes."""
+    staging, path = draft.model.load.staging, ("load", "staging", "url")
+    if staging is not None and not draft.damaged(path) and (odd := odd_folder(staging.url)):
+        yield Finding("MMC248", f"`{show(path)}` {odd[0]}", path, odd[1])
 
 
 def sizes(draft: Draft) -> Iterator[Finding]:
@@ -417,10 +379,6 @@ def sizes(draft: Draft) -> Iterator[Finding]:
     elif not least <= bytes_ <= most:
         end = f"at least {shown(least)}" if bytes_ < least else f"at most {shown(most)}"
         yield Finding("MMC205", f"`{show(path)}` must be {end}", path)
-
-
-def _single(path: str) -> str:
-    return re.sub(r"/{2,}", "/", path)
 
 
 def _type(field: FieldSpec) -> FieldType | None:

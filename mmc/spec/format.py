@@ -15,22 +15,26 @@ import typing
 from pydantic import BaseModel, ValidationError
 
 from mmc.diagnostics import Diagnostic, Span
-from mmc.errors import SpecInvalid
+from mmc.errors import PluginMissing, SpecInvalid
 from mmc.spec.document import parse
-from mmc.spec.endpoints import SOURCES, TARGETS
 from mmc.spec.layout import Entry, Tree, lay_out
 from mmc.spec.models import NO_INDEX, FieldSpec, SpecModel, TypeMapping, field_type
 from mmc.spec.nodes import Node, compose
+from mmc.spec.options import Kind, Models
 from mmc.spec.scalars import resolve
 from mmc.types import JsonValue, TypeSyntaxError
 
 WIDTH = 100
 """A mapping or list in braces that is wider is written out, one key or item a line."""
 STEP = 2
+_ENDPOINTS: dict[str, Kind] = {"source": "source", "target": "target"}
 
 
-def format_spec(text: str, file: str = "<spec>") -> str:
+def format_spec(text: str, models: Models, file: str = "<spec>") -> str:
     """The canonical text of a spec.
+
+    Args:
+        models: of the plug-ins that are installed: the order of their options.
 
     Raises:
         SpecInvalid: the text does not parse, or cannot be formatted without changing what it says.
@@ -41,7 +45,7 @@ def format_spec(text: str, file: str = "<spec>") -> str:
     text = text.removeprefix("\ufeff")
     tree = lay_out(compose(text, file))
     anchored = any(entry.value.anchor or entry.value.kind == "alias" for entry in tree.root.walk())
-    formatted = _Printer(text, sort=not anchored).print(tree)
+    formatted = _Printer(text, models, sort=not anchored).print(tree)
     after = parse(formatted, file)
     same = not after.diagnostics and _meaning(before.data) == _meaning(after.data)
     if not same or tree.comments != lay_out(compose(formatted, file)).comments:
@@ -64,7 +68,7 @@ def _plain_types(data: JsonValue, model: type[BaseModel] | None) -> JsonValue:
     result: dict[str, JsonValue] = {}
     for key, value in data.items():
         said = _text_of(model, key, value)
-        result[key] = said if said is not None else _plain_types(value, _below(model, key, data))
+        result[key] = said if said is not None else _plain_types(value, _below(model, key))
     return result
 
 
@@ -95,13 +99,9 @@ def _type_text(value: JsonValue) -> str | None:
         return None
 
 
-def _below(model: type[BaseModel] | None, key: str, siblings: JsonValue) -> type[BaseModel] | None:
-    """The model of the value under a key."""
-    if model is SpecModel and key in ("source", "target"):
-        value = siblings.get(key) if isinstance(siblings, dict) else None
-        type_ = value.get("type") if isinstance(value, dict) else None
-        return (SOURCES if key == "source" else TARGETS).get(str(type_))
-    if model is None:
+def _below(model: type[BaseModel] | None, key: str) -> type[BaseModel] | None:
+    """The model of the value under a key; None for the endpoints, whose `type` tells."""
+    if model is None or (model is SpecModel and key in _ENDPOINTS):
         return None
     for name, info in model.model_fields.items():
         if (info.alias or name) == key:
@@ -130,13 +130,27 @@ class _Printer:
     anchor).
     """
 
-    def __init__(self, text: str, *, sort: bool) -> None:
+    def __init__(self, text: str, models: Models, *, sort: bool) -> None:
         self.text = text
+        self.models = models
         self.sort = sort
 
     def print(self, tree: Tree) -> str:
         lines = [*tree.header, *self.block(tree.root, 0, SpecModel)]
         return "\n".join(lines) + "\n"
+
+    def below(
+        self, model: type[BaseModel] | None, key: str, siblings: JsonValue
+    ) -> type[BaseModel] | None:
+        """The model of the value under a key."""
+        if model is not SpecModel or key not in _ENDPOINTS:
+            return _below(model, key)
+        value = siblings.get(key) if isinstance(siblings, dict) else None
+        type_ = value.get("type") if isinstance(value, dict) else None
+        try:
+            return self.models.model(_ENDPOINTS[key], type_) if isinstance(type_, str) else None
+        except PluginMissing:
+            return None
 
     def block(self, entry: Entry, indent: int, model: type[BaseModel] | None) -> list[str]:
         """The children of an entry, each on lines of its own."""
@@ -148,7 +162,7 @@ class _Printer:
         siblings = _types_of(entry)
         lines: list[str] = []
         for i, child in enumerate(children):
-            inner = _below(model, child.key.value, siblings) if child.key else model
+            inner = self.below(model, child.key.value, siblings) if child.key else model
             said = _said(child, model)
             above = [_indented(text, indent) for text in child.before]
             while i == 0 and above and not above[0]:
@@ -204,7 +218,7 @@ class _Printer:
         parts: list[str] = []
         for child in children:
             name = child.key.value if child.key else ""
-            below = _below(model, name, siblings) if child.key else model
+            below = self.below(model, name, siblings) if child.key else model
             value = _said(child, model) or self.inline(child, below)
             if value is None:
                 return None

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -24,15 +24,12 @@ from mmc.plan.model import Endpoint
 from mmc.spec import credentials, structure
 from mmc.spec.checks import CHECKS, Draft
 from mmc.spec.document import MAX_BYTES, Document, Path, parse, show
-from mmc.spec.endpoints import SOURCES, TARGETS
 from mmc.spec.models import SpecModel
-from mmc.spec.schema import generate, strict
+from mmc.spec.options import Kind, Models, Options
+from mmc.spec.schema import strict
 from mmc.spec.structure import Finding
 from mmc.spec.template import Rendered, render
 from mmc.types import JsonValue
-
-FindModel: TypeAlias = Callable[[str, str], type[BaseModel] | None]
-"""(kind, type) -> the model of a plug-in's endpoint; kind is "source" or "target"."""
 
 MAX_SHOWN = 1_000
 """Most diagnostics of one spec."""
@@ -82,14 +79,14 @@ def load_spec(
     *,
     variables: Mapping[str, str] = _NOTHING,
     env: Mapping[str, str] | None = None,
-    find_model: FindModel | None = None,
+    models: Models,
 ) -> Loaded:
     """Reads a spec file. Never raises for what is in it, or when it is not there.
 
     Args:
         variables: values for `{{ vars.NAME }}`, over those of the spec.
         env: values for `{{ env.NAME }}`; the process's environment when None.
-        find_model: models of plug-in endpoints; the built-in ones are known.
+        models: the options of the plug-ins that are installed.
     """
     file = os.fspath(path)
     top = Span(file, 1, 1, 2)
@@ -106,7 +103,7 @@ def load_spec(
         )
     except UnicodeDecodeError as error:
         return Loaded(None, (_not_utf8(file, raw, error),))
-    return parse_spec(text, file, variables=variables, env=env, find_model=find_model)
+    return parse_spec(text, file, variables=variables, env=env, models=models)
 
 
 def _not_utf8(file: str, raw: bytes, error: UnicodeDecodeError) -> Diagnostic:
@@ -128,14 +125,14 @@ def parse_spec(
     *,
     variables: Mapping[str, str] = _NOTHING,
     env: Mapping[str, str] | None = None,
-    find_model: FindModel | None = None,
+    models: Models,
 ) -> Loaded:
     """As `load_spec`, from a text. `file` names it in diagnostics."""
     document = parse(text, file)
     if document.fatal:
         return Loaded(None, document.diagnostics)
     rendered = render(document, variables, os.environ if env is None else env)
-    check = _Check(document, rendered, find_model or (lambda kind, type_: None))
+    check = _Check(document, rendered, models)
     spec = check.run()
     found = [*document.diagnostics, *rendered.diagnostics, *map(check.place, check.found)]
     diagnostics = _finish(_leveled(found, check.levels), check.secrets)
@@ -186,10 +183,10 @@ def _with_parents(paths: Iterable[Path]) -> frozenset[Path]:
 class _Check:
     """The steps after rendering, over one document."""
 
-    def __init__(self, document: Document, rendered: Rendered, find_model: FindModel) -> None:
+    def __init__(self, document: Document, rendered: Rendered, models: Models) -> None:
         self.document = document
         self.rendered = rendered
-        self.find_model = find_model
+        self.models = models
         self.broken = set(document.broken | rendered.broken)
         self.culprits = list(self.broken)
         self.found: list[Finding] = []
@@ -200,17 +197,15 @@ class _Check:
         data = self.rendered.data
         assert isinstance(data, dict)
         self.take(credentials.check(self.rendered))
-        sources, targets = self.endpoint_models(data)
-        known = sources is SOURCES and targets is TARGETS
-        schema = strict() if known else generate(templates=False, sources=sources, targets=targets)
-        self.take(structure.check(data, schema))
+        sources, targets = self.options(data, "source"), self.options(data, "target")
+        self.take(structure.check(data, strict(sources, targets)))
         if len(self.found) >= structure.MOST:
             return None
         pruned = structure.prune(data, sorted(self.culprits, key=len, reverse=True))
         assert isinstance(pruned, dict)
         model = self.build(SpecModel, {"version": 1, **pruned, "source": None, "target": None}, ())
-        source = self.endpoint(pruned, "source", sources)
-        target = self.endpoint(pruned, "target", targets)
+        source = self.endpoint(pruned, "source", dict(sources))
+        target = self.endpoint(pruned, "target", dict(targets))
         if not isinstance(model, SpecModel):
             return None
         self.levels = model.lint
@@ -255,30 +250,29 @@ class _Check:
         own = finding.secret or (finding.key and finding.culprit == path)
         return any(path[:length] in self.broken for length in range(len(path) + (not own)))
 
-    def endpoint_models(
-        self, data: Mapping[str, JsonValue]
-    ) -> tuple[Mapping[str, type[BaseModel]], Mapping[str, type[BaseModel]]]:
-        """The built-in models, and those of the plug-ins that this spec names."""
-        models: list[Mapping[str, type[BaseModel]]] = []
-        for kind, built_in in (("source", SOURCES), ("target", TARGETS)):
-            said = data.get(kind)
-            type_ = said.get("type") if isinstance(said, dict) else None
-            found = None
-            if isinstance(type_, str) and type_ not in built_in:
-                try:
-                    found = self.find_model(kind, type_)
-                except PluginMissing as error:
-                    message = f"{kind} type `{type_[:60]}`: {error}"
-                    self.take([Finding("MMC207", message, (kind, "type"), error.hint)])
-            models.append({**built_in, str(type_): found} if found else built_in)
-        return models[0], models[1]
+    def options(
+        self, data: Mapping[str, JsonValue], kind: Kind
+    ) -> tuple[tuple[str, type[Options] | None], ...]:
+        """The types that are installed; the model only of that which this spec names."""
+        said = data.get(kind)
+        type_ = said.get("type") if isinstance(said, dict) else None
+        known = dict.fromkeys(self.models.types(kind), None)
+        found = None
+        if isinstance(type_, str):
+            try:
+                found = self.models.model(kind, type_)
+            except PluginMissing as error:
+                message = f"{kind} type `{type_[:60]}`: {error}"
+                self.take([Finding("MMC207", message, (kind, "type"), error.hint)])
+        return tuple((name, found if name == type_ else None) for name in known)
 
     def endpoint(
-        self, data: Mapping[str, JsonValue], kind: str, models: Mapping[str, type[BaseModel]]
-    ) -> BaseModel | None:
+        self, data: Mapping[str, JsonValue], kind: str, models: Mapping[str, type[Options] | None]
+    ) -> Options | None:
         said = data.get(kind)
         model = models.get(str(said.get("type"))) if isinstance(said, dict) else None
-        return self.build(model, said, (kind,)) if model else None
+        built = self.build(model, said, (kind,)) if model else None
+        return built if isinstance(built, Options) else None
 
     def build(self, model: type[BaseModel], data: Any, path: Path) -> BaseModel | None:
         """The model, or None; its errors are news only when the schema let the data pass."""

@@ -2,7 +2,7 @@
 `validate`.
 
 Pydantic's union of endpoints becomes an enum of `type` with if/then branches, so that an error
-names the right branch. Run as a program it rewrites the files in schemas/.
+names the right branch.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from mmc.spec.endpoints import SOURCES, TARGETS
 from mmc.spec.models import SpecModel
+from mmc.spec.options import Kind, Models, Options
 
 Schema = dict[str, Any]
 
@@ -33,8 +32,8 @@ _NOT_TEMPLATED = {"#/$defs/Secret", "#/$defs/JsonValue"}
 def generate(
     *,
     templates: bool = True,
-    sources: Mapping[str, type[BaseModel]] = SOURCES,
-    targets: Mapping[str, type[BaseModel]] = TARGETS,
+    sources: Mapping[str, type[Options] | None],
+    targets: Mapping[str, type[Options] | None],
 ) -> Schema:
     """The schema.
 
@@ -42,13 +41,15 @@ def generate(
         templates: admit `{{ }}` wherever a value that is not free text is expected (the published
             schema);
             without, the schema of a spec after rendering.
-        sources, targets: endpoint models by type; those of plug-ins may be among them.
+        sources, targets: options by type; None admits anything there.
     """
     root = _clean(SpecModel.model_json_schema())
     definitions: Schema = root.pop("$defs")
     for name, models in (("source", sources), ("target", targets)):
         branches = []
         for type_, model in models.items():
+            if model is None:
+                continue
             branches.append(
                 {
                     "if": {"properties": {"type": {"const": type_}}, "required": ["type"]},
@@ -177,30 +178,24 @@ def _takes_text(schema: Schema) -> bool:
     return free or not {"type", "$ref", "anyOf", "enum", "const"} & set(schema)
 
 
-def text() -> str:
-    """The content of schemas/mmc-v1.schema.json."""
-    return json.dumps(generate(), indent=2, ensure_ascii=False) + "\n"
+def text(schema: Schema) -> str:
+    """A schema as it stands in a file."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def plan_text() -> str:
-    """The content of schemas/plan-v1.schema.json."""
-    from mmc.plan.codec import plan_schema
+def of_installed(models: Models) -> Schema:
+    """The schema for editors, with the options of all plug-ins that are installed."""
 
-    return json.dumps(plan_schema(), indent=2, ensure_ascii=False) + "\n"
+    def by_type(kind: Kind) -> dict[str, type[Options] | None]:
+        return {name: models.model(kind, name) for name in models.types(kind)}
 
-
-@lru_cache(maxsize=1)
-def strict() -> Schema:
-    """The schema of rendered specs with the built-in endpoints."""
-    return generate(templates=False)
+    return generate(sources=by_type("source"), targets=by_type("target"))
 
 
-def main(folder: Path = Path("schemas")) -> None:
-    """Rewrites the generated files."""
-    folder.mkdir(exist_ok=True)
-    (folder / "mmc-v1.schema.json").write_text(text(), encoding="utf-8")
-    (folder / "plan-v1.schema.json").write_text(plan_text(), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+@lru_cache(maxsize=16)
+def strict(
+    sources: tuple[tuple[str, type[Options] | None], ...],
+    targets: tuple[tuple[str, type[Options] | None], ...],
+) -> Schema:
+    """The schema of rendered specs with these options."""
+    return generate(templates=False, sources=dict(sources), targets=dict(targets))

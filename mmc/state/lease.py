@@ -127,11 +127,12 @@ class Lease:
                 raise
 
     def check(self) -> None:
-        """Raises LeaseLost when the lease was taken over.
+        """Raises LeaseLost when the lease was taken over, or its store is gone.
 
         After a pause of this process or of the state store (a suspended laptop) it is renewed
         first, if still ours.
         """
+        self._miss_store()
         if not self._lost and self._clock() >= self._expires:
             self.renew()
         if self._lost:
@@ -140,6 +141,11 @@ class Lease:
                 hint="another apply may be running; `mmc status` shows it. Apply again continues",
                 code="MMC623",
             )
+
+    def _miss_store(self) -> None:
+        """Notes that the file of the store is not there any more: nothing more is recorded."""
+        if not self._lost and not self._database.is_there():
+            self._lost = f"the state store {self._database.shown} was deleted or replaced meanwhile"
 
     def fence(self) -> float:
         """Seconds for which no other process can take the lease, less a margin: see
@@ -261,10 +267,8 @@ class Lease:
 
     def _beat(self) -> None:
         while not self._ended.wait(self._ttl.total_seconds() / 6):
-            if not self._database.is_there():
-                self._lost = (
-                    f"the state store {self._database.shown} was deleted or replaced meanwhile"
-                )
+            self._miss_store()
+            if self._lost:
                 return
             try:
                 self.renew()

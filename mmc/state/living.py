@@ -64,7 +64,7 @@ def standings(store: Store, runs: Sequence[Run], now: datetime | None = None) ->
 
 
 def _standing(store: Store, run: Run, held: Sequence[Holder], now: datetime) -> Standing:
-    tried = _attempts(store, run.run)
+    tried = _attempts(store, run.id)
     owner = tried[-1].owner if tried else ""
     holder = next((it for it in held if it.lease == run.target_key and it.owner == owner), None)
     if run.status is not RunStatus.RUNNING:

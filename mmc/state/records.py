@@ -78,22 +78,22 @@ def refuse_incomplete(store: Store, run: Run, plan: Plan) -> None:
         "it is recorded as done, so applying again does nothing: " if run.status.complete else ""
     )
     raise RunIncomplete(
-        f"run {run.run} is not complete: {'; '.join(left[:_NAMED])}{more}",
-        hint=f"{ended}`mmc state forget {run.run}`, and plan again with load.mode: replace;"
+        f"run {run.id} is not complete: {'; '.join(left[:_NAMED])}{more}",
+        hint=f"{ended}`mmc state forget {run.id}`, and plan again with load.mode: replace;"
         " if it happens again, report it",
         code="MMC587",
     )
 
 
 def _left(store: Store, run: Run, plan: Plan) -> Iterator[str]:
-    steps = store.steps(run.run)
+    steps = store.steps(run.id)
     for step in plan.steps:
         if step.id not in steps or not steps[step.id].done:
             yield f"step {step.id} is not done"
-    records = store.splits(run.run)
+    records = store.splits(run.id)
     written: dict[str, list[SplitRecord]] = {}
     for copy in plan.copies:
-        done = [it for it in checked_splits(run.run, copy, records) if it.done]
+        done = [it for it in checked_splits(run.id, copy, records) if it.done]
         written[copy.id] = done
         yield from uncopied(copy, len(done))
         if run.status is RunStatus.APPLIED and any(it.rows_quarantined for it in done):
@@ -101,7 +101,7 @@ def _left(store: Store, run: Run, plan: Plan) -> Iterator[str]:
     for step in plan.steps:
         if isinstance(step, ImportFiles):
             # Of a run that is over nobody writes: no lease is asked for.
-            ledger = Ledger(store.database, run.run, step.id, ("", ""))
+            ledger = Ledger(store.database, run.id, step.id, ("", ""))
             yield from unimported(step, written[step.copy], ledger.records())
 
 

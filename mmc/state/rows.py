@@ -61,7 +61,7 @@ class _Progress(StrEnum):
 class Run:
     """One plan digest and how far it got. Times are UTC."""
 
-    run: str
+    id: str
     plan_digest: str
     plan_name: str
     target_key: str
@@ -223,7 +223,7 @@ def run_of_row(row: Any) -> Run:
     # Names of folders begin with it.
     run = of.text("run", re.compile(digest[:12]))
     return Run(
-        run=run,
+        id=run,
         plan_digest=digest,
         plan_name=of.text("plan_name"),
         target_key=of.text("target_key", DIGEST),

@@ -177,6 +177,11 @@ class Database:
             cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
             kind = StateBusy if _is_away(error) else StateError
             hint = "check the --state URL, its folder and its disk; then apply again"
+            if getattr(cause, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY:
+                hint = (
+                    "another process is writing it, and may be suspended: `mmc status` says who"
+                    " runs; let it go on or end it, then apply again"
+                )
             if isinstance(error, PermissionError):
                 hint = "ask its owner for the permission to read it, and to enter its folder"
             raise kind(

@@ -105,7 +105,7 @@ class Store:
             run = run_of_row(connection.execute(sa.select(runs).where(same)).one())
             connection.execute(
                 attempts.insert().values(
-                    run=run.run,
+                    run=run.id,
                     attempt=run.attempt,
                     **(lease.claim if lease else {"owner": "", "host": "", "pid": 0}),
                     status=RunStatus.RUNNING,

@@ -55,15 +55,15 @@ def unfinished(store: Store, key: str, *, except_digest: str) -> list[Unfinished
     """
     found = []
     for run in store.open_runs(key, except_digest):
-        begun = store.steps(run.run)
+        begun = store.steps(run.id)
         if not begun:
             continue
         try:
-            plan = store.plan_of(run.run)
+            plan = store.plan_of(run.id)
         except StateDamaged:
             found.append(Unfinished(run, None, frozenset()))
             continue
-        if has_written(store, run.run, plan, begun):
+        if has_written(store, run.id, plan, begun):
             found.append(Unfinished(run, plan, touched(plan)))
     return found
 
@@ -125,13 +125,13 @@ def restart_unwritten(store: Store, plan: Plan, digest: str) -> None:
     run = store.run_of(digest)
     if run is None or run.status.complete:
         return
-    if not has_written(store, run.run, plan, store.steps(run.run)):
+    if not has_written(store, run.id, plan, store.steps(run.id)):
         with store.database.writing() as connection:
             for table in (imports, splits):
-                connection.execute(table.delete().where(table.c.run == run.run))
+                connection.execute(table.delete().where(table.c.run == run.id))
             kept = [step.id for step in plan.steps if isinstance(step, LoadCollection)]
             others = steps.c.step.not_in(kept)
-            connection.execute(steps.delete().where(steps.c.run == run.run, others))
+            connection.execute(steps.delete().where(steps.c.run == run.id, others))
 
 
 def _writes(step: Step, copied: Collection[str], asked: Collection[str]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -51,6 +52,14 @@ _MORE_OPTIONS = {
 def is_local(url: str) -> bool:
     """Whether the URL is a path of this machine: no scheme, or `file:`."""
     return "://" not in url or url.startswith("file://")
+
+
+def above(url: str) -> str:
+    """The folder that a folder is in; a bucket is in none, and stays."""
+    if is_local(url):
+        return os.path.normpath(Path(url) / "..")
+    head, _, name = url.rstrip("/").rpartition("/")
+    return url.rstrip("/") if not name or head.endswith(":/") else head
 
 
 def local_path(url: str) -> Path:

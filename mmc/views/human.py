@@ -48,6 +48,7 @@ from mmc.events import (
 from mmc.plan.model import Plan
 from mmc.plan.tree import Symbol, layout, plan_tree, summary_line
 from mmc.progress import Counted, StepProgress
+from mmc.registry import target_folder
 from mmc.secrets import REDACTOR
 from mmc.text import many
 from mmc.views import diagnostics
@@ -142,7 +143,10 @@ class HumanView:
         self.drawn, self._plan_path = digest, path
         if not self._quiet:
             self._print(self._out, Text())
-            for row in layout(plan_tree(plan, verbose=self._verbose), self._width):
+            for row in layout(
+                plan_tree(plan, folder=target_folder(plan.target), verbose=self._verbose),
+                self._width,
+            ):
                 text = Text(_clean(str(row)))
                 if row.symbol:
                     start = 4 * row.depth + 2

@@ -9,8 +9,10 @@ from mmc.diagnostics import Diagnostic, Severity
 from mmc.plan import codec
 from mmc.plan.model import Endpoint, Plan
 from mmc.plan.tree import plan_lines, summary_line
+from mmc.registry import places_of, target_folder
 from mmc.report.report import CollectionReport, Report, Verdict
 from mmc.secrets import REDACTOR
+from mmc.spec.options import Kind
 from mmc.text import many
 from mmc.views.messages import OUTCOMES, seconds_text, short_digest
 
@@ -31,7 +33,12 @@ def render(diagnostics: Sequence[Diagnostic], plan: Plan | None = None) -> str:
     """The plan as drawn on a terminal, in a code block, and the diagnostics as a table."""
     lines = [f"## mmc plan: {_cell(plan.name)}" if plan else "## mmc validate", ""]
     if plan is not None:
-        lines += [f"**{summary_line(plan)}**", "", *_fenced(plan_lines(plan)), ""]
+        lines += [
+            f"**{summary_line(plan)}**",
+            "",
+            *_fenced(plan_lines(plan, folder=target_folder(plan.target))),
+            "",
+        ]
     lines += _diagnostics(diagnostics)
     if plan is None and not diagnostics:
         lines += ["Valid: nothing was found.", ""]
@@ -53,8 +60,8 @@ def report_markdown(report: Report) -> str:
         ("", ""),
         [
             ("Outcome", OUTCOMES.get(report.outcome, report.outcome)),
-            ("Source", _endpoint(report.source)),
-            ("Target", _endpoint(report.target)),
+            ("Source", _endpoint("source", report.source)),
+            ("Target", _endpoint("target", report.target)),
             ("Plan", f"`{report.plan_digest}`"),
             ("Run", f"`{report.run}`"),
             ("Started", report.started),
@@ -183,16 +190,9 @@ def _checked(collection: CollectionReport) -> Iterable[str]:
         yield f"  - ❌ {_cell(problem)}"
 
 
-def _endpoint(endpoint: Endpoint) -> str:
+def _endpoint(kind: Kind, endpoint: Endpoint) -> str:
     """The type and where it is; its other options are in the plan."""
-    shown = [endpoint.type]
-    for name in ("uri", "url", "path", "manifest", "data", "database"):
-        match endpoint.options.get(name):
-            case str(text) if text:
-                shown.append(f"`{text}`")
-            case list(texts):
-                shown += [f"`{text}`" for text in texts]
-    return " ".join(shown)
+    return " ".join([endpoint.type, *(f"`{place}`" for place in places_of(kind, endpoint))])
 
 
 def _diagnostics(diagnostics: Sequence[Diagnostic]) -> list[str]:

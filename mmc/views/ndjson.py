@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TextIO
 
 from mmc.diagnostics import Severity
+from mmc.errors import MmcError
 from mmc.events import (
     Diagnosed,
     Event,
@@ -49,8 +51,20 @@ class NdjsonView:
         self._clock = clock
 
     def __call__(self, event: Event) -> None:
-        self._stream.write(line_of(event, self._clock()) + "\n")
-        self._stream.flush()
+        """Raises MmcError when the line cannot be written; later events are left out then."""
+        try:
+            self._stream.write(line_of(event, self._clock()) + "\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            # What is buffered would fail again when the stream is closed.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            raise MmcError(
+                f"events cannot be written to {self._stream.name}: {error.strerror}",
+                hint="free some space, or choose another file",
+                code="MMC663",
+            ) from None
 
 
 def line_of(event: Event, at: datetime) -> str:

@@ -36,9 +36,13 @@ def _standing_data(standing: Standing) -> dict[str, Any]:
 
 
 def _run_data(run: Run) -> dict[str, Any]:
-    names = ("run", "plan_name", "plan_digest", "target_key", "attempt", "error")
     return {
-        **{name: getattr(run, name) for name in names},
+        "run": run.id,
+        "plan_name": run.plan_name,
+        "plan_digest": run.plan_digest,
+        "target_key": run.target_key,
+        "attempt": run.attempt,
+        "error": run.error,
         "status": str(run.status),
         "started_at": run.started_at.isoformat(),
         "finished_at": run.finished_at.isoformat() if run.finished_at else None,
@@ -75,7 +79,7 @@ def runs_text(standings: Sequence[Standing], *, as_json: bool) -> str:
     head = ("RUN", "PLAN", "STATUS", "ATTEMPT", "STARTED (UTC)", "ERROR")
     lines = [
         (
-            standing.run.run,
+            standing.run.id,
             standing.run.plan_name,
             _status(standing),
             str(standing.run.attempt),
@@ -184,7 +188,7 @@ def status_text(
             splits_done = f"{len(done[step.id]):,} of {many(len(copy.splits), 'split')}"
             detail = f"{splits_done}, {rows:,}{of} rows written"
         lines.append(("  " + step.id, state, detail))
-    text = f"run {run.run} ({run.plan_name}): {_status(standing)}, attempt {run.attempt}\n"
+    text = f"run {run.id} ({run.plan_name}): {_status(standing)}, attempt {run.attempt}\n"
     rejected = sum(split.rows_quarantined for split in splits if split.done)
     text += columns(lines)
     if rejected:

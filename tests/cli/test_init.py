@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from mmc.cli.main import run
-from mmc.spec.format import format_spec
-from mmc.spec.load import parse_spec
+from tests.spec.reading import format_spec, parse_spec
 
 FROM = ("init", "--from", "vectors.npy", "--to", "out/")
 

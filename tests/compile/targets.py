@@ -19,8 +19,9 @@ from mmc.facts import (
 from mmc.milvus.dialect import version_of
 from mmc.plan.model import Plan
 from mmc.plan.tree import plan_lines
-from mmc.spec.load import parse_spec
+from mmc.registry import target_folder
 from mmc.types import Collection, Field, FieldType, Index, Metric, freeze
+from tests.spec.reading import parse_spec
 
 HNSW = Index("HNSW", Metric.L2, freeze({"M": 8, "efConstruction": 50}))
 FIELDS = (
@@ -86,4 +87,10 @@ def compiled(
     able = version_of(server).dialect.capabilities
     target = TargetFacts("milvus", "insert", server, able, (existing,) if existing else ())
     plan, findings = compile_plan(loaded.spec, Facts(SourceFacts("files", "1", (source,)), target))
-    return Compiled(plan, findings, [line.strip() for line in plan_lines(plan)] if plan else [])
+    return Compiled(
+        plan,
+        findings,
+        [line.strip() for line in plan_lines(plan, folder=target_folder(plan.target))]
+        if plan
+        else [],
+    )

@@ -14,9 +14,9 @@ from mmc.compile.draft import FieldDraft
 from mmc.facts import Capabilities, Evidence, SourceField
 from mmc.milvus.dialect import SERVERS, version_of
 from mmc.milvus.importable import import_capabilities
-from mmc.spec.load import parse_spec
 from mmc.types import ArrowType, FieldType
 from tests.compile.facttable import read_case
+from tests.spec.reading import parse_spec
 
 CASE = Path(__file__).parents[1] / "cases" / "compile" / "elasticsearch_into_2_3"
 

@@ -11,9 +11,9 @@ from mmc.compile import compile_plan
 from mmc.diagnostics import Diagnostic
 from mmc.facts import Evidence, Facts, SourceField
 from mmc.plan.model import CheckKeys, Plan
-from mmc.spec.load import parse_spec
 from mmc.types import Collection, Field, FieldType
 from tests.compile.facttable import read_case
+from tests.spec.reading import parse_spec
 
 CASES = Path(__file__).parents[1] / "cases" / "compile"
 CASE = CASES / "upsert_into_existing"

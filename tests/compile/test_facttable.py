@@ -9,12 +9,12 @@ import pytest
 
 from mmc.compile import compile_plan
 from mmc.facts import Capabilities, Extent, SourceField
-from mmc.spec.load import parse_spec
 from mmc.types import Field, FieldType, Index, JsonValue, Metric
 from tests.compile import facttable
 from tests.compile.facttable import TableError, read_case, read_table
 from tests.compile.plantext import plan_text
 from tests.compile.tableline import Line, attributes_text, pairs_text
+from tests.spec.reading import parse_spec
 
 CASE = Path(__file__).parents[1] / "cases" / "compile" / "everything_said"
 SHOWN = (facttable.__doc__ or "").partition("\n\n")[2].partition("\n\n")[0]

@@ -15,10 +15,11 @@ from mmc.compile import compile_plan
 from mmc.plan import codec
 from mmc.plan.model import CreateCollection, Plan, Step
 from mmc.plan.tree import plan_lines
-from mmc.spec.load import load_spec
+from mmc.registry import target_folder
 from mmc.views.diagnostics import render
 from tests.compile.facttable import read_case
 from tests.compile.plantext import plan_text
+from tests.spec.reading import load_spec
 
 CASES = sorted((Path(__file__).parents[1] / "cases" / "compile").iterdir())
 WHOLE = {"append_to_not_loaded", "bulk_into_2_3", "faiss_ivf_with_join", "replace_carries_over"}
@@ -36,7 +37,11 @@ def test_case(case: Path, update_golden: bool, monkeypatch: pytest.MonkeyPatch) 
     assert again == plan
     assert codec.read_facts(codec.write_facts(facts)) == facts
     text = render((*loaded.diagnostics, *found))
-    text += "\n".join(plan_lines(plan)) + "\n" if plan else "no plan\n"
+    text += (
+        "\n".join(plan_lines(plan, folder=target_folder(plan.target))) + "\n"
+        if plan
+        else "no plan\n"
+    )
     files = {"expected.txt": text, "plan.json": "", "plan.txt": ""}
     if plan is not None:
         saved = codec.write_plan(plan)

@@ -13,8 +13,8 @@ from mmc.facts import Facts, SourceField, TargetCollection, TargetFacts
 from mmc.milvus.dialect import version_of
 from mmc.milvus.importable import import_capabilities
 from mmc.plan.model import Plan
-from mmc.spec.load import parse_spec
 from tests.compile.facttable import read_case
+from tests.spec.reading import parse_spec
 
 CASE = Path(__file__).parents[1] / "cases" / "compile" / "append_to_not_loaded"
 SPEC = """version: 1

@@ -11,8 +11,8 @@ from mmc.compile import compile_plan
 from mmc.diagnostics import Severity
 from mmc.facts import Evidence, SourceField
 from mmc.milvus.dialect import configured, version_of
-from mmc.spec.load import parse_spec
 from tests.compile.facttable import read_case
+from tests.spec.reading import parse_spec
 
 CASE = Path(__file__).parents[1] / "cases" / "compile" / "append_to_not_loaded"
 SPEC = """version: 1
@@ -77,7 +77,7 @@ def test_json_longer_than_the_target_takes(
         SourceField("other", "string", evidence=seen),
     )
     source = replace(source, fields=(*source.fields, *more))
-    able = configured(version_of(version).dialect.capabilities, dict(spec.target.config))
+    able = configured(version_of(version).dialect.capabilities, spec.model.target.json_bytes)
     facts = replace(
         facts,
         source=replace(facts.source, collections=(source,)),

@@ -18,9 +18,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from mmc.diagnostics import CODES
-from mmc.spec.load import parse_spec
 from mmc.views.diagnostics import render
 from tests.e2e.mmc_command import TIMEOUT, mmc
+from tests.spec.reading import parse_spec
 from tests.zygote.client import Command, shell_environment
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +44,7 @@ def test_specs_in_the_docs_validate(place: str, text: str) -> None:
 
 
 def test_examples_validate() -> None:
-    from mmc.spec.load import load_spec
+    from tests.spec.reading import load_spec
 
     found = sorted((ROOT / "examples").rglob("*.yaml"))
     assert found
@@ -142,9 +142,12 @@ def test_the_plug_in_of_the_architecture_page_works(
     (info / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
     )
-    points = project["entry-points"]["mmc.sources"]
-    lines = [f"{name} = {place}" for name, place in points.items()]
-    (info / "entry_points.txt").write_text("\n".join(["[mmc.sources]", *lines, ""]))
+    lines = [
+        line
+        for group, points in project["entry-points"].items()
+        for line in (f"[{group}]", *(f"{name} = {place}" for name, place in points.items()))
+    ]
+    (info / "entry_points.txt").write_text("\n".join([*lines, ""]))
     path = {"PYTHONPATH": str(tmp_path)}
 
     vectors = np.random.default_rng(3).normal(size=(25_000, 8)).astype("<f4")
@@ -166,6 +169,7 @@ def test_the_plug_in_of_the_architecture_page_works(
     spec = tmp_path / "notes.yaml"
     spec.write_text(spec.read_text().replace("dim: 8", "dims: 8"))
     assert "dims" in mmc(tmp_path, "validate", "notes.yaml", env=path, code=1).err
+    assert "A table of SQLite." in mmc(tmp_path, "schema", env=path).out
     spec.write_text(
         spec.read_text().replace("dims: 8", "dim: 8").replace("table: notes", "table: x")
     )

@@ -19,8 +19,9 @@ from mmc.plan.model import Plan
 from mmc.report.report import Report
 from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from mmc.sinks.milvus.insert.target import InsertTarget
+from mmc.sinks.milvus.options import MilvusTargetOptions
 from mmc.spec.load import Spec
-from mmc.types import JsonValue
+from tests.servers.milvus_lite import options_at
 
 DIM = 8
 OLD, NEW = 1.0, 2.0
@@ -46,12 +47,11 @@ class Desk:
     @contextmanager
     def target(self, database: str = "") -> Iterator[InsertTarget]:
         """The target, open; a Milvus Lite only for so long."""
-        with MilvusInsertSink().open(self._config | {"database": database}) as target:
+        with MilvusInsertSink().open(self._options(database)) as target:
             yield target
 
-    @property
-    def _config(self) -> dict[str, JsonValue]:
-        return {"type": "milvus", "uri": self.uri, "token": None, "timeout": 60.0}
+    def _options(self, database: str = "") -> MilvusTargetOptions:
+        return options_at(self.uri, database=database)
 
     def another(self) -> Desk:
         """The same target, from another folder with another State."""
@@ -113,7 +113,7 @@ class Desk:
         """Key -> first component. Fails unless count(*) says as many, so no key is there twice."""
         with self.target() as target:
             target._client.load_collection(name)
-            (facts,) = MilvusInsertSink().inspect(self._config, [name]).collections
+            (facts,) = MilvusInsertSink().inspect(self._options(), [name]).collections
             found: dict[int, float] = {}
             for batch in target.read_back(facts.schema, ["id", "embedding"], None, 1000):
                 vectors = [vector[0] for vector in batch["embedding"].to_pylist()]

@@ -9,7 +9,6 @@ import subprocess
 import time
 import uuid
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +17,7 @@ import pytest
 
 from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from tests.e2e.mmc_command import TIMEOUT, Result, kill_until_done, mmc, start
+from tests.servers.milvus_lite import options_at
 from tests.servers.milvus_server import MilvusServer, own_server
 
 SPEC = """
@@ -75,10 +75,10 @@ def _plan(
 
 def _found(server: MilvusServer, collection: str) -> dict[int, str]:
     """Key -> text of all rows, and fails unless count(*) says as many."""
-    config: dict[str, Any] = {"type": "milvus", "uri": server.uri, "database": DATABASE}
-    (seen,) = MilvusInsertSink().inspect(config, [collection]).collections
+    options = options_at(server.uri, database=DATABASE)
+    (seen,) = MilvusInsertSink().inspect(options, [collection]).collections
     found: dict[int, str] = {}
-    with MilvusInsertSink().open(config) as target:
+    with MilvusInsertSink().open(options) as target:
         for batch in target.read_back(seen.schema, ["id", "$meta"], None, 10_000):
             texts = [json.loads(one)["text"] for one in batch["$meta"].to_pylist()]
             found.update(zip(batch["id"].to_pylist(), texts, strict=True))
@@ -118,8 +118,8 @@ def test_rows_go_into_a_collection_that_is_not_loaded(
     _rows(tmp_path / "next.parquet", range(100, 150))
     _plan(tmp_path, milvus_server, name)
     mmc(tmp_path, "apply", "plan.json")
-    config: dict[str, Any] = {"type": "milvus", "uri": milvus_server.uri, "database": DATABASE}
-    with MilvusInsertSink().open(config) as target:
+    options = options_at(milvus_server.uri, database=DATABASE)
+    with MilvusInsertSink().open(options) as target:
         target._client.release_collection(name)
 
     shown = _plan(tmp_path, milvus_server, name, path="next.parquet", mode=mode).out

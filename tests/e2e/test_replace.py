@@ -111,13 +111,13 @@ def _cut_off_everywhere(folder: Path, uri: str, name: str) -> None:
 
 def _has_dropped(store: Store) -> bool:
     return any(
-        step.startswith("unalias.") for run in store.list_runs() for step in store.steps(run.run)
+        step.startswith("unalias.") for run in store.list_runs() for step in store.steps(run.id)
     )
 
 
 def _ended(store: Store, step: str) -> bool:
     (run,) = store.list_runs()
-    record = store.steps(run.run).get(step)
+    record = store.steps(run.id).get(step)
     return record is not None and record.done
 
 

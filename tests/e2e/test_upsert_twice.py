@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 from mmc import api
 from mmc.plan.model import Mode
 from mmc.sinks.milvus.insert.sink import MilvusInsertSink
-from tests.servers.milvus_lite import create_step
+from tests.servers.milvus_lite import create_step, options_at
 from tests.servers.milvus_server import MilvusServer
 from tests.sinks.milvus.collections import small, small_rows, write
 from tests.sinks.milvus.test_server import FLAT, ready
@@ -30,9 +29,8 @@ verify: {{digest: "off"}}
 def test_rows_that_were_there_twice(tmp_path: Path, milvus_server: MilvusServer) -> None:
     name = f"c{uuid.uuid4().hex}"
     collection = replace(small(), name=name)
-    config: dict[str, Any] = {"type": "milvus", "uri": milvus_server.uri, "timeout": 60.0}
     rows = small_rows(collection, list(range(20)))
-    with MilvusInsertSink().open(config) as target:
+    with MilvusInsertSink().open(options_at(milvus_server.uri)) as target:
         target.ensure(create_step(collection, Mode.FAIL))
         write(target, collection, rows, rows, small_rows(collection, [777]))
         ready(target, collection, FLAT)

@@ -86,14 +86,14 @@ def test_what_is_unclear_names_the_flag(location: str, said: str) -> None:
 
 
 def test_a_source_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    loads = registry.source_module
+    loads = registry.source
 
     def without(type: str) -> Any:
         if type in ("elasticsearch", "opensearch"):
             raise PluginMissing("`elasticsearch` needs x", hint="pip install 'mmc[elasticsearch]'")
         return loads(type)
 
-    monkeypatch.setattr(registry, "source_module", without)
+    monkeypatch.setattr(registry, "source", without)
     with pytest.raises(MmcError) as raised:
         locate("http://es:9200/articles")
     assert "pip install 'mmc[elasticsearch]'" in raised.value.hint

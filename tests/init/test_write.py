@@ -20,11 +20,11 @@ from mmc.init.minimal import checked
 from mmc.init.write import InitialSpec, write_spec
 from mmc.plan import codec
 from mmc.plan.model import Plan
+from mmc.registry import MODELS
 from mmc.spec.document import parse
-from mmc.spec.format import format_spec
-from mmc.spec.load import parse_spec
 from mmc.types import Index, JsonValue
 from tests.compile.facttable import read_case
+from tests.spec.reading import format_spec, parse_spec
 
 CASES = Path(__file__).parents[1] / "cases"
 SEEN = sorted((CASES / "compile").iterdir())
@@ -42,12 +42,8 @@ SHOWN = [
 ]
 
 
-def no_plugin(kind: str, type: str) -> None:
-    return None
-
-
 def written(data: dict[str, JsonValue], facts: Facts) -> InitialSpec:
-    return write_spec(data, facts, "spec.yaml", no_plugin)
+    return write_spec(data, facts, "spec.yaml", MODELS)
 
 
 def seen(case: Path) -> tuple[dict[str, JsonValue], Facts]:
@@ -82,7 +78,7 @@ def plan_of(text: str, facts: Facts) -> Plan | None:
 @pytest.mark.parametrize("case", SEEN, ids=lambda case: case.name)
 def test_it_is_canonical_and_plans_as_the_smallest_spec(case: Path) -> None:
     data, facts = seen(case)
-    smallest, refusals = compile_plan(checked(data, no_plugin), facts)
+    smallest, refusals = compile_plan(checked(data, MODELS), facts)
     try:
         made = written(data, facts)
     except SpecInvalid:
@@ -128,7 +124,7 @@ ODD = st.text(
 def test_names_of_a_source_cannot_change_the_spec(name: str, column: str, note: str) -> None:
     data, facts = seen(CASES / "compile" / "nothing_said")
     facts = one_column(facts, name, SourceField(column, "int32", note=note), note)
-    smallest = compile_plan(checked(data, no_plugin), facts)[0]
+    smallest = compile_plan(checked(data, MODELS), facts)[0]
     if smallest is None:  # the column has the name of another
         return
     made = written(data, facts)

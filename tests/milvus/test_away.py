@@ -17,16 +17,17 @@ import pytest
 from mmc.errors import TargetAway
 from mmc.events import Event, Retrying
 from mmc.milvus.look import look
-from mmc.plan.model import AwaitIndexes, BuildIndex, Endpoint, LoadCollection
+from mmc.plan.model import AwaitIndexes, BuildIndex, LoadCollection
 from mmc.run import inspect as looking
 from mmc.run.pace import call
 from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from mmc.sinks.milvus.insert.target import InsertTarget
-from mmc.spi import Config
+from mmc.sinks.milvus.options import MilvusTargetOptions
 from mmc.types import Index, Metric
-from tests.servers.milvus_lite import create_step, lite_config, open_lite
+from tests.servers.milvus_lite import create_step, lite_options, open_lite, options_at
 from tests.servers.milvus_server import _free_ports
 from tests.sinks.milvus.collections import read, same, small, small_rows, write
+from tests.spec.reading import endpoint_of
 
 pytestmark = pytest.mark.milvus_lite
 
@@ -55,9 +56,8 @@ class Server:
             self.running = None
 
     @property
-    def config(self) -> Config:
-        uri = f"http://127.0.0.1:{self.port}"
-        return {"type": "milvus", "uri": uri, "token": None, "database": "", "timeout": 20.0}
+    def options(self) -> MilvusTargetOptions:
+        return options_at(f"http://127.0.0.1:{self.port}", timeout=20.0)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ CALLS: Sequence[tuple[str, Callable[[InsertTarget], object]]] = (
 
 def test_every_call_is_tried_again_until_the_server_is_back(server: Server) -> None:
     told: list[Event] = []
-    with MilvusInsertSink().open(server.config) as target:
+    with MilvusInsertSink().open(server.options) as target:
         target.ensure(create_step(COLLECTION))
         server.stop()
         for what, function in CALLS:
@@ -104,7 +104,7 @@ def test_every_call_is_tried_again_until_the_server_is_back(server: Server) -> N
 def test_a_target_that_is_away_when_it_is_looked_at(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    endpoint = Endpoint("milvus", tuple(sorted(server.config.items())))
+    endpoint = endpoint_of(server.options)
     told: list[Event] = []
     server.stop()
     back = threading.Timer(0.7, server.start)
@@ -141,14 +141,14 @@ def test_an_embedded_server_is_not_pinged(
     """It closes a connection that is pinged without a call: some 50 s between two batches ended an
     apply. A real server is pinged: else nobody would notice that its machine is gone.
     """
-    with open_lite(tmp_path), MilvusInsertSink().open(lite_config(tmp_path, "shop")) as target:
+    with open_lite(tmp_path), MilvusInsertSink().open(lite_options(tmp_path, "shop")) as target:
         target._connection.ensure_database()
     assert len(options) == 3
     for one in options:
         assert one["grpc.keepalive_time_ms"] == 2**31 - 1
         assert not one["grpc.keepalive_permit_without_calls"]
     options.clear()
-    with MilvusInsertSink().open(server.config):
+    with MilvusInsertSink().open(server.options):
         pass
     assert [one["grpc.keepalive_time_ms"] for one in options] == [10_000]
 

@@ -13,14 +13,14 @@ import pytest
 from mmc.errors import PluginMissing, SecretError, TargetError
 from mmc.milvus.connect import address_of
 from mmc.sinks.milvus.insert.sink import MilvusInsertSink
-from mmc.spec.endpoints import MilvusTarget
-from tests.servers.milvus_lite import create_step, lite_config, open_lite
+from mmc.sinks.milvus.options import MilvusTargetOptions
+from tests.servers.milvus_lite import create_step, lite_options, open_lite, options_at
 from tests.sinks.milvus.collections import read, same, small, small_rows, write
 
 
 def test_the_sink_says_what_it_is() -> None:
     sink = MilvusInsertSink()
-    assert (sink.type, sink.route, sink.config_model) == ("milvus", "insert", MilvusTarget)
+    assert (sink.type, sink.route) == ("milvus", "insert")
 
 
 @pytest.mark.parametrize(
@@ -28,25 +28,25 @@ def test_the_sink_says_what_it_is() -> None:
 )
 def test_no_address(uri: str) -> None:
     with pytest.raises(TargetError, match="no Milvus address") as caught:
-        address_of({"uri": uri})
+        address_of(options_at(uri))
     assert caught.value.code == "MMC502"
 
 
 def test_addresses() -> None:
-    server = address_of({"uri": "http://root:secret@host:19530/x.db", "timeout": 5})
+    server = address_of(options_at("http://root:secret@host:19530/x.db", timeout=5))
     assert (server.path, server.timeout) == (None, 5)
     assert (server.shown, server.database) == ("http://host:19530", "x.db")
-    both = address_of({"uri": "https://host/one/", "database": "two"})
+    both = address_of(options_at("https://host/one/", database="two"))
     assert (both.uri, both.database) == ("https://host", "two")
-    lite = address_of({"uri": "a/b.db", "timeout": 5})
+    lite = address_of(options_at("a/b.db", timeout=5))
     assert lite.path == Path.cwd() / "a" / "b.db"
     assert lite.timeout > 5
-    assert address_of({"uri": "~/b.db"}).path == Path.home() / "b.db"
+    assert address_of(options_at("~/b.db")).path == Path.home() / "b.db"
 
 
 def test_inspect_makes_nothing(tmp_path: Path) -> None:
-    config = lite_config(tmp_path / "not" / "there")
-    facts = MilvusInsertSink().inspect(config, ["c"])
+    options = lite_options(tmp_path / "not" / "there")
+    facts = MilvusInsertSink().inspect(options, ["c"])
     assert list(tmp_path.iterdir()) == []
     assert facts.version.startswith("milvus-lite 3.")
     assert facts.collections == ()
@@ -60,8 +60,8 @@ def test_open_makes_the_folder_and_its_parents(tmp_path: Path) -> None:
     with open_lite(folder) as target:
         target.ensure(create_step(small()))
     assert (folder / "test.db").is_dir()
-    same_facts = MilvusInsertSink().inspect(lite_config(folder), ["c"])
-    assert same_facts.version == MilvusInsertSink().inspect(lite_config(tmp_path), []).version
+    same_facts = MilvusInsertSink().inspect(lite_options(folder), ["c"])
+    assert same_facts.version == MilvusInsertSink().inspect(lite_options(tmp_path), []).version
 
 
 def test_a_file_is_no_database(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_file_is_no_database(tmp_path: Path) -> None:
 
 
 def inspect(folder: Path) -> object:
-    return MilvusInsertSink().inspect(lite_config(folder), [])
+    return MilvusInsertSink().inspect(lite_options(folder), [])
 
 
 def test_a_parent_that_is_a_file(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_the_same_database_twice_in_one_process(tmp_path: Path) -> None:
         with open_lite(tmp_path) as other:
             write(other, collection, rows)
         # The inner close must not stop the server under the outer one, nor must an inspect.
-        assert MilvusInsertSink().inspect(lite_config(tmp_path), ["c"]).collections[0].rows == 2
+        assert MilvusInsertSink().inspect(lite_options(tmp_path), ["c"]).collections[0].rows == 2
         same(read(one, collection), rows)
     with open_lite(tmp_path) as again:
         same(read(again, collection), rows)
@@ -133,13 +133,13 @@ def test_close_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not [thread for thread in left if thread.is_alive()]
 
 
-def server(**options: object) -> dict[str, object]:
-    return {"type": "milvus", "uri": "http://u:hunter22@127.0.0.1:1", "timeout": 0.3, **options}
+def server(**more: object) -> MilvusTargetOptions:
+    return options_at("http://u:hunter22@127.0.0.1:1", timeout=0.3, **more)
 
 
 def test_a_server_that_is_not_there() -> None:
     with pytest.raises(TargetError, match=r"cannot connect to http://127\.0\.0\.1:1") as caught:
-        MilvusInsertSink().inspect(server(), [])  # type: ignore[arg-type]
+        MilvusInsertSink().inspect(server(), [])
     assert caught.value.code == "MMC500"
     assert "hunter22" not in str(caught.value)
 
@@ -147,7 +147,7 @@ def test_a_server_that_is_not_there() -> None:
 def test_a_secret_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_SUCH_TOKEN", raising=False)
     with pytest.raises(SecretError, match="NO_SUCH_TOKEN") as caught:
-        MilvusInsertSink().inspect(server(token={"secret": "env:NO_SUCH_TOKEN"}), [])  # type: ignore[arg-type]
+        MilvusInsertSink().inspect(server(token={"secret": "env:NO_SUCH_TOKEN"}), [])
     assert caught.value.code == "MMC645"
 
 

@@ -13,9 +13,9 @@ from mmc.plan.model import BuildIndex, LoadCollection
 from mmc.sinks.milvus.bulk.sink import MilvusBulkSink
 from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from mmc.sinks.milvus.insert.target import InsertTarget
-from mmc.spi import Config
+from mmc.sinks.milvus.options import MilvusTargetOptions
 from mmc.types import Collection, Index, Metric
-from tests.servers.milvus_lite import create_step, lite_config, open_lite
+from tests.servers.milvus_lite import create_step, lite_options, open_lite, options_at
 from tests.servers.milvus_server import MilvusServer
 from tests.sinks.milvus.collections import small, small_rows, write
 
@@ -37,9 +37,9 @@ def made(target: InsertTarget) -> Collection:
     return collection
 
 
-def check_names(sink: Any, config: Config, name: str) -> None:
+def check_names(sink: Any, options: MilvusTargetOptions, name: str) -> None:
     alias = f"{name}_prod"
-    facts = sink.inspect(config, [name, alias, name.upper(), "nope"])
+    facts = sink.inspect(options, [name, alias, name.upper(), "nope"])
     by_name, by_alias = facts.collections
     assert (by_name.schema.name, by_name.asked) == (name, "")
     assert (by_alias.schema.name, by_alias.asked) == (name, alias)
@@ -54,7 +54,7 @@ def check_names(sink: Any, config: Config, name: str) -> None:
 def test_names_on_lite(tmp_path: Path) -> None:
     with open_lite(tmp_path) as target:
         name = made(target).name
-    check_names(MilvusInsertSink(), lite_config(tmp_path), name)
+    check_names(MilvusInsertSink(), lite_options(tmp_path), name)
 
 
 @pytest.mark.milvus_lite
@@ -69,7 +69,7 @@ def test_functions(tmp_path: Path) -> None:
         schema.add_field("words", DataType.SPARSE_FLOAT_VECTOR)
         schema.add_function(Function("bm", FunctionType.BM25, ["text"], ["words"]))
         target._client.create_collection("f", schema=schema)
-    (found,) = MilvusInsertSink().inspect(lite_config(tmp_path), ["f"]).collections
+    (found,) = MilvusInsertSink().inspect(lite_options(tmp_path), ["f"]).collections
     assert found.functions == ("bm",)
     assert found.field_options == ("text: enable_analyzer",)
     assert found.key_partitions > 1 and not found.schema.partitions
@@ -77,12 +77,11 @@ def test_functions(tmp_path: Path) -> None:
 
 def test_names_and_load_on_a_server(milvus_server: MilvusServer, tmp_path: Path) -> None:
     # In a database of its own, where 2.3.5 cannot list the aliases of a collection.
-    config = {"type": "milvus", "uri": milvus_server.uri, "token": None, "timeout": 60.0}
-    config |= {"database": "looked_at"}
-    with MilvusInsertSink().open(config) as target:
+    options = options_at(milvus_server.uri, database="looked_at")
+    with MilvusInsertSink().open(options) as target:
         name = made(target).name
-        check_names(MilvusInsertSink(), config, name)
-        check_names(MilvusBulkSink(), config, name)
+        check_names(MilvusInsertSink(), options, name)
+        check_names(MilvusBulkSink(), options, name)
         client = target._client
         client.flush(name)
         for change, unloaded in (
@@ -91,6 +90,6 @@ def test_names_and_load_on_a_server(milvus_server: MilvusServer, tmp_path: Path)
             (lambda: client.load_partitions(name, ["a"]), ("_default", "b")),
         ):
             change()
-            (found,) = MilvusInsertSink().inspect(config, [name]).collections
+            (found,) = MilvusInsertSink().inspect(options, [name]).collections
             # Where not all is loaded, what is stored tells the rows.
             assert (found.loaded, found.unloaded, found.rows) == (False, unloaded, 10)

@@ -24,6 +24,7 @@ from mmc.milvus.tls import Tls, tls_of, warnings
 from mmc.sinks.milvus.bulk.restimports import RestImports
 from tests.servers.certificates import Certificate, make, with_password
 from tests.servers.import_double import import_double
+from tests.servers.milvus_lite import options_at
 
 Made = dict[str, Certificate]
 
@@ -97,10 +98,8 @@ def _options(made: Made, said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tls(made: Made, port: int, said: dict[str, Any] | None) -> Tls:
-    config: dict[str, Any] = {"uri": f"https://127.0.0.1:{port}"}
-    if said is not None:
-        config["tls"] = _options(made, said)
-    found = tls_of(config["uri"], config)
+    options = options_at(f"https://127.0.0.1:{port}", tls=said and _options(made, said))
+    found = tls_of(options.uri, options.tls)
     assert found is not None
     return found
 
@@ -299,10 +298,11 @@ def test_options_that_cannot_be_used(
 
 @pytest.mark.parametrize("uri", ["http://h:19530", "tcp://h:19530", "./x.db", "unix:/run/m.sock"])
 def test_an_address_without_tls(uri: str) -> None:
-    assert tls_of(uri, {"uri": uri}) is None
-    assert address_of({"uri": uri, "tls": None}).uri
+    plain = options_at(uri)
+    assert tls_of(uri, plain.tls) is None
+    assert address_of(plain).uri
     with pytest.raises(TargetError, match=r"target\.tls is given") as caught:
-        address_of({"uri": uri, "tls": {"verify": True}})
+        address_of(options_at(uri, tls={"verify": True}))
     assert caught.value.code == "MMC572" and "https://" in caught.value.hint
 
 
@@ -325,8 +325,11 @@ def test_a_key_may_be_a_secret(
 
 
 def test_the_plan_warns_of_a_certificate_that_is_not_checked() -> None:
-    assert [it.code for it in warnings({"tls": {"verify": False}})] == ["MMC574"]
-    assert warnings({"tls": {"verify": True}}) == warnings({"tls": None}) == warnings({}) == ()
+    def told(**more: Any) -> list[str]:
+        return [it.code for it in warnings(options_at("https://h:19530", **more))]
+
+    assert told(tls={"verify": False}) == ["MMC574"]
+    assert told(tls={"verify": True}) == told(tls={}) == told(tls=None) == told() == []
 
 
 @contextmanager

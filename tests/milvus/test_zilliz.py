@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from mmc.errors import TargetError
@@ -11,6 +9,7 @@ from mmc.milvus.connect import address_of
 from mmc.milvus.dialect import version_of
 from mmc.milvus.zilliz import is_zilliz, no_import
 from mmc.sinks.milvus.bulk.sink import MilvusBulkSink
+from tests.servers.milvus_lite import options_at
 
 CLUSTERS = [
     "https://in01-0123.aws-us-west-2.vectordb.zillizcloud.com:19530",
@@ -34,10 +33,10 @@ def test_a_cluster_imports_no_files(uri: str) -> None:
     assert is_zilliz(uri)
     said = no_import(uri)
     assert said is not None and said.code == "MMC575"
-    config: dict[str, Any] = {"uri": uri, "timeout": 0.1}
-    assert address_of(config).path is None
+    options = options_at(uri, timeout=0.1)
+    assert address_of(options).path is None
     with pytest.raises(TargetError, match="Zilliz Cloud imports files by an API") as caught:
-        MilvusBulkSink().inspect(config, [])
+        MilvusBulkSink().inspect(options, [])
     assert caught.value.code == "MMC575"
 
 
@@ -56,7 +55,7 @@ def test_other_addresses(uri: str) -> None:
 )
 def test_an_address_that_takes_no_rows(uri: str) -> None:
     with pytest.raises(TargetError, match="is no cluster of Zilliz Cloud") as caught:
-        address_of({"uri": uri})
+        address_of(options_at(uri))
     assert caught.value.code == "MMC502" and "public endpoint" in caught.value.hint
 
 

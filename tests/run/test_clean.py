@@ -63,7 +63,7 @@ def killed(store: Store, folder: Path, format_: str = "parquet") -> tuple[Plan, 
     """A run whose first split is done; its second was begun, the third not."""
     copy = copy_into(folder, format_)
     plan = replace(plans.plan(), steps=steps_of(copy))
-    run = store.begin_run(plan).run
+    run = store.begin_run(plan).id
     for split in ("00000", "00001"):
         store.split_begun(run, copy.id, split)
     store.split_done(run, done(copy))
@@ -116,13 +116,13 @@ def test_files_that_are_not_there_are_not_counted(store: Store, tmp_path: Path) 
     put(tmp_path / "staging", "part-00000.parquet", "check.json")
     assert len(clean_run(store, run, EVENTS.append)) == 2
     assert clean_run(store, run, EVENTS.append) == ()
-    assert [found.run for found in store.list_runs()] == [run]
+    assert [found.id for found in store.list_runs()] == [run]
 
 
 def test_files_imported_in_place_stay(store: Store, tmp_path: Path) -> None:
     plan = replace(plans.plan(), steps=steps_of(copy_into(tmp_path, "parquet", key="")))
     put(tmp_path, "check.json")
-    assert clean_run(store, store.begin_run(plan).run, EVENTS.append, force=True) == ()
+    assert clean_run(store, store.begin_run(plan).id, EVENTS.append, force=True) == ()
     assert (tmp_path / f"{KEY}/c/check.json").exists()
 
 
@@ -158,7 +158,7 @@ def test_a_forgotten_run_says_what_it_leaves(
     wide = Collection("c", fields) if format_ == "numpy" else None
     copy = copy_into(folder, format_, collection=wide)
     plan = replace(plans.plan(), steps=(*steps_of(copy), RemoveStaged("remove", copy.id)))
-    run = store.begin_run(plan).run
+    run = store.begin_run(plan).id
     for split in ("00000", "00001"):
         store.split_begun(run, copy.id, split)
     store.split_done(run, done(copy))
@@ -190,7 +190,7 @@ def test_a_run_that_is_being_applied_is_left_alone(
         assert command([*arguments, "--state", f"sqlite:///{tmp_path}/state.db"]) == 5
         assert "MMC620" in capsys.readouterr().err
     assert [str(file) for file in sorted(folder.rglob("*")) if file.is_file()] == files
-    assert [found.run for found in store.list_runs()] == [run]
+    assert [found.id for found in store.list_runs()] == [run]
     assert command([*arguments, "--state", f"sqlite:///{tmp_path}/state.db"]) == 0
     assert store.list_runs() == []
 

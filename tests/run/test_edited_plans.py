@@ -15,9 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmc import api
-from mmc.errors import ExpressionFailed, MmcError, SourceChanged, SpecInvalid
+from mmc.errors import ExpressionFailed, MmcError, SourceChanged, SpecInvalid, TargetError
 from mmc.plan import codec
+from mmc.plan.model import Plan
+from mmc.types import Index
 
+INDEX = codec.to_json(Index("FLAT"))
 SPEC = """
 version: 1
 source: {type: files, path: r.parquet}
@@ -108,3 +111,31 @@ def test_what_an_edited_plan_says_wrong_is_said(
         )
     assert caught.value.hint or isinstance(caught.value, SpecInvalid)
     assert not list((tmp_path / "out").rglob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"kind": "build_index", "id": "i", "collection": "r", "field": "v", "index": INDEX},
+        {"kind": "load_collection", "id": "l", "collection": "r"},
+        {"kind": "await_indexes", "id": "w", "collection": "r"},
+        {"kind": "drop_alias", "id": "d", "collection": "r", "alias": "a"},
+        {"kind": "create_alias", "id": "a", "collection": "r", "alias": "a"},
+        {"kind": "alter_collection", "id": "s", "collection": "r"},
+    ],
+    ids=lambda step: step["kind"],
+)
+def test_a_step_that_the_target_does_not_have(
+    planned: tuple[Path, str], tmp_path: Path, step: dict[str, Any]
+) -> None:
+    folder, text = planned
+    body = json.loads(text)
+    body["plan"]["steps"].append(step)
+    plan = codec.from_json(Plan, body["plan"])
+    sealed = codec.read_plan(codec.write_plan(plan))
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    with pytest.raises(
+        TargetError, match=f"{step['id']}: the target of this plan has no"
+    ) as caught:
+        api.apply_plan(sealed, state=f"sqlite:///{tmp_path}/state.db", directory=tmp_path)
+    assert caught.value.code == "MMC538"

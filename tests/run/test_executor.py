@@ -84,7 +84,7 @@ def test_splits_that_end_while_another_fails_are_recorded(bench: Bench) -> None:
     with pytest.raises(SourceError):
         bench.apply(plan)
     run = bench.store.list_runs()[0]
-    begun = bench.store.splits(run.run)
+    begun = bench.store.splits(run.id)
     written = bench.keys()
     for record in begun:
         assert record.done == (record.split == "00001" and written == list(range(10, 20)))
@@ -121,7 +121,7 @@ def test_a_stop_is_seen_in_the_middle_of_a_split(bench: Bench, workers: int) -> 
     with pytest.raises(Stopped):
         bench.apply(plan, stop=stop, emit=emit)
     run = bench.store.list_runs()[0]
-    assert not any(record.done for record in bench.store.splits(run.run))
+    assert not any(record.done for record in bench.store.splits(run.id))
     assert len(bench.keys()) < 6_000
     assert any(call.startswith("abort") for call in bench.calls())
 
@@ -152,7 +152,7 @@ def test_a_stolen_lease_stops_before_anything_more_is_recorded(bench: Bench, wor
     assert caught.value.exit_code == 5
     run = bench.store.list_runs()[0]
     assert run.status is RunStatus.RUNNING, "the run is the thief's now"
-    assert sum(record.done for record in bench.store.splits(run.run)) == 2
+    assert sum(record.done for record in bench.store.splits(run.id)) == 2
     with bench.store.database.writing() as connection:
         assert connection.execute(leases.delete()).rowcount == 1, "the thief's lease is left alone"
     bench.apply(plan)

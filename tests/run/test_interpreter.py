@@ -5,6 +5,7 @@ break.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 
 from mmc.errors import (
+    LeaseLost,
+    MmcError,
     PlanStale,
     RowsRejected,
     SourceChanged,
@@ -23,6 +26,7 @@ from mmc.errors import (
 )
 from mmc.events import (
     Diagnosed,
+    Event,
     IndexProgress,
     NothingToDo,
     Quarantined,
@@ -235,7 +239,7 @@ def test_max_errors_counts_over_splits_and_attempts(bench: Bench) -> None:
             bench.apply(plan)
         assert caught.value.code == "MMC652"
         run = bench.store.list_runs()[0]
-        done = [record for record in bench.store.splits(run.run) if record.done]
+        done = [record for record in bench.store.splits(run.id) if record.done]
         assert sum(record.rows_quarantined for record in done) == 2
 
 
@@ -255,7 +259,7 @@ def test_a_source_with_fewer_rows_than_planned_is_no_success(bench: Bench) -> No
     with pytest.raises(SourceChanged, match="00001: 10 rows were planned, the source gave 8"):
         bench.apply(bench.plan(short=2))
     run = bench.store.list_runs()[0]
-    done = [record.split for record in bench.store.splits(run.run) if record.done]
+    done = [record.split for record in bench.store.splits(run.id) if record.done]
     assert done == ["00000"]
 
 
@@ -264,7 +268,7 @@ def test_a_target_that_lost_rows_fails_and_is_verified_again(bench: Bench) -> No
     bench.fault("load", "error")
     with pytest.raises(TargetError):
         bench.apply(plan)
-    with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
+    with FakeTarget.at(bench.folder) as target, target.base:
         (lost,) = target.base.execute("SELECT row FROM rows WHERE id = 7").fetchone()
         target.base.execute("DELETE FROM rows WHERE id = 7")
     for attempt in (2, 3):
@@ -272,7 +276,7 @@ def test_a_target_that_lost_rows_fails_and_is_verified_again(bench: Bench) -> No
         assert report.outcome is RunStatus.FAILED and report.attempt == attempt
         assert any("7" in problem for problem in report.verified[0].problems)
         assert not bench.told(NothingToDo) and not bench.told(Verified)[0].ok
-    with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
+    with FakeTarget.at(bench.folder) as target, target.base:
         target.base.execute("INSERT INTO rows VALUES ('articles', 7, ?, '')", [lost])
     report = bench.apply(plan)
     assert report.outcome is RunStatus.APPLIED and report.verified[0].ok
@@ -284,7 +288,7 @@ def test_verify_plan_judges_the_target_of_now_and_records_nothing(bench: Bench) 
         verify_plan(plan, store=bench.store, emit=bench.events.append)
     report = bench.apply(plan)
     assert verify_plan(plan, store=bench.store, emit=bench.events.append)[0].ok
-    with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
+    with FakeTarget.at(bench.folder) as target, target.base:
         target.base.execute("UPDATE rows SET row = replace(row, 'row 9', 'row x') WHERE id = 9")
     (verdict,) = verify_plan(plan, store=bench.store, emit=bench.events.append)
     assert not verdict.ok and verdict.rows_found == 40
@@ -320,7 +324,7 @@ def test_a_source_that_changes_between_attempts_makes_the_plan_stale(bench: Benc
 
 def test_a_collection_that_appears_after_the_plan_is_drift(bench: Bench) -> None:
     plan = bench.plan()
-    with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
+    with FakeTarget.at(bench.folder) as target, target.base:
         target.base.execute("INSERT INTO made VALUES ('articles', 'collection')")
     with pytest.raises(PlanStale, match="target articles: absent when planned, there now"):
         bench.apply(plan)
@@ -330,7 +334,7 @@ def test_a_collection_that_appears_after_the_plan_is_drift(bench: Bench) -> None
 def test_row_counts_follow_on_drift(bench: Bench, on_drift: OnDrift) -> None:
     bench.apply(bench.plan(rows=10, splits=1))
     plan = bench.plan(on_drift=on_drift, mode=Mode.UPSERT, write="upsert", name="second")
-    with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
+    with FakeTarget.at(bench.folder) as target, target.base:
         target.base.execute("DELETE FROM rows WHERE id = 5")
     if on_drift is OnDrift.FAIL:
         with pytest.raises(PlanStale, match="articles/rows: 10 rows when planned, 9 rows now"):
@@ -355,7 +359,7 @@ def test_an_unfinished_run_of_another_plan_is_named_with_both_ways_out(bench: Be
     bench.fault("write.00002.0", "error")
     with pytest.raises(TargetError):
         bench.apply(first)
-    run = bench.store.list_runs()[0].run
+    run = bench.store.list_runs()[0].id
     before = bench.calls()
     with pytest.raises(UnfinishedRun, match=f"run {run} of plan `first`") as caught:
         bench.apply(second)
@@ -372,7 +376,7 @@ def test_a_forgotten_run_no_longer_blocks(bench: Bench) -> None:
     bench.fault("write.00002.0", "error")
     with pytest.raises(TargetError):
         bench.apply(first)
-    bench.store.forget(bench.store.list_runs()[0].run)
+    bench.store.forget(bench.store.list_runs()[0].id)
     replaced = bench.plan(name="second", mode=Mode.REPLACE)
     assert bench.apply(replaced).outcome is RunStatus.APPLIED
     assert bench.keys() == ALL
@@ -405,7 +409,7 @@ def test_a_replace_that_was_cut_off_goes_on(bench: Bench, place: str) -> None:
 @pytest.mark.parametrize("mode", [Mode.APPEND, Mode.UPSERT])
 def test_append_and_upsert_keep_what_was_there(bench: Bench, mode: Mode) -> None:
     bench.apply(bench.plan(rows=1, splits=1))
-    with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
+    with FakeTarget.at(bench.folder) as target, target.base:
         target.base.execute(
             """UPDATE rows SET id = 777, row = replace(row, '"id": 0', '"id": 777')"""
         )
@@ -418,7 +422,7 @@ def test_append_and_upsert_keep_what_was_there(bench: Bench, mode: Mode) -> None
 
 def _twice(bench: Bench) -> None:
     """The target holds each of its keys two times, and one key that is not of the source."""
-    with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
+    with FakeTarget.at(bench.folder) as target, target.base:
         target.base.execute("INSERT INTO rows SELECT * FROM rows")
         target.base.execute(
             """UPDATE rows SET id = 777, row = replace(row, '"id": 0', '"id": 777')
@@ -440,7 +444,7 @@ def test_an_upsert_replaces_every_row_of_a_key(bench: Bench) -> None:
     assert bench.keys() == [*ALL, 777]
     assert report.verified[0].rows_found == report.verified[0].rows_expected == 41
 
-    with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
+    with FakeTarget.at(bench.folder) as target, target.base:
         target.base.execute("DELETE FROM rows WHERE id = 777")
     (again,) = verify_plan(plan, store=bench.store, emit=bench.events.append)
     assert again.problems == ("MMC701: the target counts 40 rows, 41 were expected",)
@@ -451,15 +455,26 @@ def test_a_collection_dropped_between_two_attempts_is_missed(bench: Bench) -> No
     bench.fault("write.00002.0", "error")
     with pytest.raises(TargetError):
         bench.apply(plan)
-    with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
+    with FakeTarget.at(bench.folder) as target, target.base:
         target.base.execute("DELETE FROM made")
         target.base.execute("DELETE FROM rows")
     with pytest.raises(PlanStale, match="is not there any more") as caught:
         bench.apply(plan)
     assert caught.value.code == "MMC635" and bench.keys() == []
-    bench.store.forget(bench.store.list_runs()[0].run)
+    bench.store.forget(bench.store.list_runs()[0].id)
     assert bench.apply(plan).outcome is RunStatus.APPLIED
     assert bench.keys() == ALL
+
+
+@pytest.mark.parametrize("end", ["source", "target"])
+def test_options_that_do_not_fit_are_told_before_anything_is_made(bench: Bench, end: str) -> None:
+    plan = bench.plan()
+    said = {**getattr(plan, end).options, "rows": "many", "folders": 1}
+    edited = Endpoint("fake", tuple(sorted(said.items())))
+    plan = replace(plan, **{end: edited})
+    with pytest.raises(MmcError, match=rf"do not fit: {end}\.") as caught:
+        bench.apply(plan)
+    assert caught.value.code == "MMC126" and bench.calls() == []
 
 
 def test_a_plan_that_was_applied_elsewhere_is_not_taken_for_done(
@@ -486,7 +501,7 @@ def test_the_count_is_judged_by_the_rows_that_were_there_at_apply(bench: Bench, 
     plan = bench.plan(
         mode=mode, write="upsert", name="second", where="id >= 10", on_drift=OnDrift.WARN
     )
-    with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
+    with FakeTarget.at(bench.folder) as target, target.base:
         target.base.execute("DELETE FROM rows WHERE id < 5")
     bench.fault("written.00002.1", "error")
     with pytest.raises(TargetError):
@@ -521,7 +536,7 @@ def test_a_collection_that_was_loaded_first_may_have_other_rows_than_were_stored
     with pytest.raises(SourceError):
         bench.apply(plan)
     assert bench.calls()[-1] == "load"
-    with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
+    with FakeTarget.at(bench.folder) as target, target.base:
         target.base.execute("DELETE FROM rows WHERE id < 5")
     report = bench.apply(plan)
     assert report.outcome is RunStatus.APPLIED, report.verified
@@ -535,8 +550,20 @@ def test_rows_of_before_are_counted_in_each_partition(bench: Bench, mode: Mode) 
     plan = bench.plan(mode=mode, write="upsert", name="second", where="id >= 10", partitions=parts)
     assert bench.apply(plan).outcome is RunStatus.APPLIED
     assert verify_plan(plan, store=bench.store, emit=print)[0].ok
-    with FakeTarget.at({"folder": str(bench.folder)}) as target, target.base:
+    with FakeTarget.at(bench.folder) as target, target.base:
         target.base.execute("UPDATE rows SET part = 'q' WHERE part = 'p' AND id >= 10")
     (verdict,) = verify_plan(plan, store=bench.store, emit=print)
     assert not verdict.ok
     assert verdict.problems[0].startswith("MMC710: partition `p` counts 5 rows, ")
+
+
+@pytest.mark.parametrize("kind", ["copy_splits", "verify"])
+def test_a_state_that_was_deleted_is_no_success(bench: Bench, kind: str) -> None:
+    """However short a time is left: the next apply would know nothing of this one."""
+
+    def emit(event: Event) -> None:
+        if isinstance(event, StepDone) and event.kind == kind:
+            shutil.rmtree(bench.folder / "state")
+
+    with pytest.raises(LeaseLost, match=r"state\.db was deleted or replaced meanwhile"):
+        bench.apply(bench.plan(), emit=emit)

@@ -46,15 +46,15 @@ def test_only_what_is_still_to_be_imported(
         Lease(store.database, plan.target, events.append) as lease,
     ):
         run = store.begin_run(plan)
-        store.step_begun(run.run, copy.id, copy.kind)
-        store.step_done(run.run, copy.id)
+        store.step_begun(run.id, copy.id, copy.kind)
+        store.step_done(run.id, copy.id)
         for split in ("00000", "00001", "00002"):
-            store.split_begun(run.run, copy.id, split)
+            store.split_begun(run.id, copy.id, split)
             file = FileRecord(f"{KEY}/c/part-{split}.parquet", 0, "", 2)
-            store.split_done(run.run, SplitRecord(copy.id, split, True, 1, 2, 2, files=(file,)))
+            store.split_done(run.id, SplitRecord(copy.id, split, True, 1, 2, 2, files=(file,)))
         put(tmp_path / "staging", "part-00002.parquet")
         holder = (lease.key, lease.owner)
-        ledger = Ledger(store.database, run.run, step.id, holder)
+        ledger = Ledger(store.database, run.id, step.id, holder)
         for split in imported:
             ledger.intend(split, [split])
             ledger.submitted(split, "7")
@@ -69,8 +69,8 @@ def test_only_what_is_still_to_be_imported(
             call=lambda _, function: function(),
         )
         begin_lost_again(attempt, SimpleNamespace(by_route=lambda route: None))  # type: ignore[arg-type]
-        assert [one.split for one in store.splits(run.run) if not one.done] == lost
-        assert store.steps(run.run)[copy.id].done is not bool(lost)
+        assert [one.split for one in store.splits(run.id) if not one.done] == lost
+        assert store.steps(run.id)[copy.id].done is not bool(lost)
     assert len([event for event in events if isinstance(event, Diagnosed)]) == bool(lost)
 
 

@@ -41,7 +41,7 @@ MOVING = (SplitProgress, VerifyProgress, IndexProgress, ImportProgress)
 
 def recorded(bench: Bench) -> list[Event]:
     (run,) = bench.store.list_runs()
-    return [it.event for it in all_events(bench.store.database, run.run)]
+    return [it.event for it in all_events(bench.store.database, run.id)]
 
 
 def said(bench: Bench) -> list[Event]:
@@ -199,8 +199,8 @@ def test_the_progress_of_a_run_is_in_the_store(bench: Bench, quick: None) -> Non
     def emit(event: Event) -> None:
         if isinstance(event, StepDone) and event.kind == "copy_splits" and not seen:
             (run,) = bench.store.list_runs()
-            wait_for(lambda: bool(read_progress(bench.store.database, run.run, 1)))
-            seen.append(dict(read_progress(bench.store.database, run.run, 1)))
+            wait_for(lambda: bool(read_progress(bench.store.database, run.id, 1)))
+            seen.append(dict(read_progress(bench.store.database, run.id, 1)))
 
     bench.apply(bench.plan(), emit=emit)
     (reading,) = [it.reading for name, it in seen[0].items() if name.startswith("copy")]

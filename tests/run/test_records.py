@@ -115,11 +115,11 @@ def test_a_record_that_says_done_is_looked_at_again(
         bench.apply(plan)
     assert said in str(caught.value) and caught.value.code == code
     run = bench.store.list_runs()[0]
-    assert f"mmc state forget {run.run}" in caught.value.hint
+    assert f"mmc state forget {run.id}" in caught.value.hint
     (bench.folder / "plan.json").write_text(codec.write_plan(plan))
     file, url = str(bench.folder / "plan.json"), ["--state", bench.url]
     assert command(["apply", file, *url]) == 1
-    assert command(["state", "forget", run.run, *url]) == 0
+    assert command(["state", "forget", run.id, *url]) == 0
     assert bench.store.list_runs() == []
 
 

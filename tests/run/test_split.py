@@ -26,7 +26,7 @@ from tests.run.conftest import Bench
 
 def _copy(bench: Bench, plan: Plan, number: int = 1, **options: Any) -> SplitResult:
     step = plan.copies[0]
-    with FakeTarget.at(plan.target.options) as target:
+    with FakeTarget.at(bench.folder) as target:
         return copy_split(
             plan.source,
             target,
@@ -48,7 +48,7 @@ def test_counts_and_digest_are_those_of_the_rows(bench: Bench) -> None:
     assert (result.rows_filtered, result.rows_quarantined) == (1, 1)
     assert bench.keys() == [10, 11, 13, 14, 16, 17, 18, 19]
     collection: Collection = plan.copies[0].collection
-    with FakeTarget.at(plan.target.options) as target:
+    with FakeTarget.at(bench.folder) as target:
         digest = Digest.of(collection)
         for batch in target.read_back(collection, ["id", "vector", "text"], None, 100):
             digest.add(batch)
@@ -162,7 +162,7 @@ def test_only_needed_columns_are_read_again(
 
 
 def test_the_fake_source_gives_the_rows_it_says(make_bench: Callable[[], Bench]) -> None:
-    data = rows_of({"bad": [1], "twice": [2]}, 0, 3)
+    data = rows_of(0, 3, bad=[1], twice=[2])
     assert data["id"].tolist() == [0, 1, 0]
     assert [row[0] != row[0] for row in data["vector"].tolist()] == [False, True, False]
 

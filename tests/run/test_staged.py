@@ -11,7 +11,16 @@ import pytest
 
 from mmc.errors import RunIncomplete
 from mmc.plan.ddl import DropCollection
-from mmc.plan.model import CopySplits, CreateCollection, ImportFiles, Mode, Split, Staging, Step
+from mmc.plan.model import (
+    CopySplits,
+    CreateCollection,
+    Endpoint,
+    ImportFiles,
+    Mode,
+    Split,
+    Staging,
+    Step,
+)
 from mmc.run import staged
 from mmc.run.staged import StagedCopies
 from mmc.state.lease import Lease
@@ -43,7 +52,7 @@ def test_every_place_is_tried_and_of_those_that_are_dropped_more_is_asked() -> N
     def check(copy: CopySplits, *, dropping: bool, manifest: str) -> None:
         asked.append((copy.collection.name, dropping, manifest))
 
-    source = SimpleNamespace(options={"manifest": "s3://b/x/manifest.json"})
+    source = Endpoint("files", (("manifest", "s3://b/x/manifest.json"),))
     copies = [step for step in steps if isinstance(step, CopySplits)]
     plan: Any = SimpleNamespace(steps=steps, copies=copies, source=source)
     attempt: Any = SimpleNamespace(plan=plan, call=lambda _, function: function())
@@ -74,11 +83,11 @@ def test_an_import_that_nobody_asked_for_ends_the_run(
     ):
         run = store.begin_run(plan)
         for split in splits:
-            store.split_begun(run.run, copy.id, split.id)
+            store.split_begun(run.id, copy.id, split.id)
             two = f"2:{0:032x}"
             done = SplitRecord(copy.id, split.id, True, rows_read=2, rows_written=2, digest=two)
-            store.split_done(run.run, done)
-        ledger = Ledger(store.database, run.run, step.id, (lease.key, lease.owner))
+            store.split_done(run.id, done)
+        ledger = Ledger(store.database, run.id, step.id, (lease.key, lease.owner))
         ledger.intend("00000", ["00000"])
         ledger.submitted("00000", "7")
         ledger.completed("00000", 2)

@@ -95,7 +95,7 @@ def _quick(bench: Bench) -> Plan:
 
 
 def _record(store: Store, plan: Plan, recorded: tuple[str, ...]) -> str:
-    run = store.begin_run(plan).run
+    run = store.begin_run(plan).id
     kinds = {step.id: step.kind for step in plan.steps}
     for what in recorded:
         if what == "a split":
@@ -160,14 +160,14 @@ def test_a_run_of_another_version_of_mmc_is_taken_for_half_done(bench: Bench) ->
     with pytest.raises(UnfinishedRun, match=f"run {run} of plan `letters` left articles half done"):
         refuse_unfinished(plan, codec.digest(plan), bench.store)
     found = unfinished(bench.store, target_key(plan.target), except_digest="")
-    assert [(it.run.run, it.plan) for it in found] == [(run, None)]
+    assert [(it.run.id, it.plan) for it in found] == [(run, None)]
 
 
 def test_a_create_that_was_refused_is_not_begun(bench: Bench) -> None:
     bench.fault("ensure.before", "refused")
     with pytest.raises(TargetError):
         bench.apply(bench.plan(name="first"))
-    assert set(bench.store.steps(bench.store.list_runs()[0].run)) == {KEYS}
+    assert set(bench.store.steps(bench.store.list_runs()[0].id)) == {KEYS}
     assert bench.apply(_quick(bench)).outcome is RunStatus.APPLIED
 
 
@@ -194,7 +194,7 @@ def test_what_wrote_nothing_checks_again(bench: Bench) -> None:
     bench.fault("count", "error")
     with pytest.raises(TargetError):
         bench.apply(first)
-    assert bench.store.steps(bench.store.list_runs()[0].run)[KEYS].done
+    assert bench.store.steps(bench.store.list_runs()[0].id)[KEYS].done
     bench.apply(bench.plan(name="second", **said))
     with pytest.raises(DuplicateKeys):
         bench.apply(first)

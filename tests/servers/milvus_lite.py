@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mmc.plan.model import CopySplits, CreateCollection, Mapping, Mode, Split
 from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from mmc.sinks.milvus.insert.target import InsertTarget
-from mmc.spi import Config
-from mmc.spi import Config
+from mmc.sinks.milvus.options import MilvusTargetOptions
 from mmc.types import Collection
 
 
-def lite_config(folder: Path, database: str = "") -> Config:
-    """Options of an embedded target in `folder`, as they stand in a plan."""
-    uri = str(folder / "test.db")
-    return {"type": "milvus", "uri": uri, "token": None, "database": database, "timeout": 60.0}
+def options_at(uri: str, **more: Any) -> MilvusTargetOptions:
+    """Options of a target at this address, as a plug-in gets them."""
+    return MilvusTargetOptions.model_validate({"type": "milvus", "uri": uri, **more})
+
+
+def lite_options(folder: Path, database: str = "") -> MilvusTargetOptions:
+    """Options of an embedded target in `folder`."""
+    return options_at(str(folder / "test.db"), database=database)
 
 
 @contextmanager
 def open_lite(folder: Path, database: str = "") -> Iterator[InsertTarget]:
     """An open target in `folder`; closed, flushed and unlocked at the end."""
-    with MilvusInsertSink().open(lite_config(folder, database)) as target:
+    with MilvusInsertSink().open(lite_options(folder, database)) as target:
         yield target
 
 

@@ -19,18 +19,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmc.errors import TargetError
-from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
+from mmc.plan.ddl import DropCollection
 from mmc.plan.model import (
-    BuildIndex,
     CopySplits,
     CreateCollection,
     Layout,
-    LoadCollection,
     ManifestCollection,
     Mode,
     Split,
     WriteManifest,
 )
+from mmc.sinks.files.options import FilesTargetOptions
 from mmc.sinks.files.sink import FilesFolder, FilesSink
 from mmc.spi import Claim, WrittenSplit
 from mmc.storage import urls
@@ -74,12 +73,15 @@ def create(mode: Mode = Mode.FAIL, schema: Collection = SCHEMA) -> CreateCollect
     return CreateCollection("create", schema, mode, exists=mode is Mode.REPLACE)
 
 
-def config(url: Path | str, format_: str = "parquet") -> dict[str, Any]:
-    return {"type": "files", "url": str(url), "format": format_, "storage": {}}
+def options(
+    url: Path | str, format_: str = "parquet", storage: dict[str, Any] | None = None
+) -> FilesTargetOptions:
+    said = {"type": "files", "url": str(url), "format": format_, "storage": storage or {}}
+    return FilesTargetOptions.model_validate(said)
 
 
 def target(url: Path | str, format_: str = "parquet") -> FilesFolder:
-    return FilesFolder(config(url, format_))
+    return FilesFolder(options(url, format_))
 
 
 def split(number: int, rows: int | None = None, partition: str = "") -> Split:
@@ -395,43 +397,29 @@ def test_replace_removes_what_the_manifest_records_and_nothing_else(
 
 def test_inspect_shows_collections_and_what_a_format_can_hold(tmp_path: Path) -> None:
     sink = FilesSink()
-    facts = sink.inspect(config(tmp_path / "none"), ())
+    facts = sink.inspect(options(tmp_path / "none"), ())
     assert (facts.type, facts.route, facts.collections) == ("files", "files", ())
     assert not (tmp_path / "none").exists()
     assert facts.capabilities.whole_files
     assert "sparse_float_vector" in facts.capabilities.types
-    numpy = sink.inspect(config(tmp_path, "numpy"), ()).capabilities
+    numpy = sink.inspect(options(tmp_path, "numpy"), ()).capabilities
     assert not numpy.types & {"array", "sparse_float_vector"}
     assert not numpy.nullable
     fill(target(tmp_path))
-    (found,) = sink.inspect(config(tmp_path), ("docs",)).collections
+    (found,) = sink.inspect(options(tmp_path), ("docs",)).collections
     assert (found.schema, found.rows, found.indexes) == (SCHEMA, 190, INDEXES)
-    assert sink.inspect(config(tmp_path), ("else",)).collections == ()
+    assert sink.inspect(options(tmp_path), ("else",)).collections == ()
 
 
 @pytest.mark.parametrize("text", ["{", '{"format": "mmc-plan"}'])
 def test_a_manifest_that_cannot_be_read_stops_everything(text: str, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(TargetError, match=r"manifest\.json: ") as caught:
-        FilesSink().inspect(config(tmp_path), ())
+        FilesSink().inspect(options(tmp_path), ())
     assert caught.value.code == "MMC532"
     with pytest.raises(TargetError):
         target(tmp_path).drop_collection(DROP)
     assert (tmp_path / "manifest.json").read_text() == text
-
-
-def test_indexes_and_loading_are_no_steps_here(tmp_path: Path) -> None:
-    with FilesSink().open(config(tmp_path)) as folder:
-        with pytest.raises(TargetError, match="files hold no index"):
-            folder.build_index(BuildIndex("index.v", "docs", "v", INDEXES[0][1]))
-        with pytest.raises(TargetError, match="files cannot be loaded"):
-            folder.load(LoadCollection("load.docs", "docs"))
-        with pytest.raises(TargetError, match="files have no aliases"):
-            folder.drop_alias(DropAlias("unalias.a", "docs", "a"))
-        with pytest.raises(TargetError, match="files have no aliases"):
-            folder.create_alias(CreateAlias("alias.a", "docs", "a"))
-        with pytest.raises(TargetError, match="a manifest is not altered"):
-            folder.alter_collection(AlterCollection("alter.docs", "docs"))
 
 
 def test_auto_id_fields_are_left_out(tmp_path: Path) -> None:
@@ -516,7 +504,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, dict[str, Any
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_bucket(format_: str, bucket: tuple[str, dict[str, Any]]) -> None:
     url, storage = bucket
-    folder = FilesFolder({**config(url, format_), "storage": storage})
+    folder = FilesFolder(options(url, format_, storage))
     fill(folder)
     assert folder.count(SCHEMA) == 190
     found = pa.Table.from_batches(folder.read_back(SCHEMA, columns_of(SCHEMA), None, 64))

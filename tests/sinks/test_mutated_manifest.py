@@ -20,18 +20,19 @@ import pytest
 from mmc.errors import MmcError
 from mmc.plan.model import Mode, Split
 from mmc.sinks.files.sink import FilesFolder, FilesSink
-from mmc.sources.files import FilesSource
+from mmc.sources.files.options import FilesOptions
+from mmc.sources.files.source import FilesSource
 from mmc.spi import Claim, Sample
 from tests.layouts.batches import columns_of, rows_of
 from tests.mutations import VALUES, paths
 from tests.sinks.test_files import (
     DROP,
     SCHEMA,
-    config,
     create,
     fill,
     finish,
     names,
+    options,
     split,
     target,
     write_split,
@@ -109,17 +110,17 @@ def _mutated(text: str, chance: random.Random, outside: Path) -> str:
 
 def _read(folder: Path, format_: str) -> None:
     source = FilesSource()
-    options = {"type": "files", "manifest": str(folder / "manifest.json"), "storage": {}}
-    facts = source.inspect(options, [], Sample(100, 1))
+    read = FilesOptions(type="files", manifest=str(folder / "manifest.json"))
+    facts = source.inspect(read, [], Sample(100, 1))
     for collection in facts.collections:
         piece = Split("00000", collection.extents, None, 0)
         columns = [field.name for field in collection.fields]
-        for batch in source.read(options, collection.name, piece, columns, 64):
+        for batch in source.read(read, collection.name, piece, columns, 64):
             batch.validate(full=True)
 
 
 def _look(folder: Path, format_: str) -> None:
-    FilesSink().inspect(config(folder, format_), [])
+    FilesSink().inspect(options(folder, format_), [])
     out = target(folder, format_)
     out.look(SCHEMA)
     out.count(SCHEMA)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from mmc.cli.generate import BuiltIn
 from mmc.diagnostics import CODES
-from mmc.spec.endpoints import SOURCES, TARGETS, CsvOptions, Join
+from mmc.sources.faiss.options import Join
+from mmc.sources.files.options import Csv
 from mmc.spec.filters import FILTERS
-from mmc.spec.format import format_spec
-from mmc.spec.load import parse_spec
 from mmc.spec.models import (
     CollectionSpec,
     FieldSpec,
@@ -23,7 +23,9 @@ from mmc.spec.models import (
     StagingSpec,
     VerifySpec,
 )
+from mmc.spec.options import Kind, Options
 from mmc.types import TypeKind
+from tests.spec.reading import format_spec, parse_spec
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "spec.md").read_text(encoding="utf-8")
@@ -50,6 +52,11 @@ def names(model: type[BaseModel]) -> list[str]:
     return [info.alias or name for name, info in model.model_fields.items()]
 
 
+def models(kind: Kind) -> list[tuple[str, type[Options]]]:
+    found = [(name, BuiltIn().model(kind, name)) for name in BuiltIn().types(kind)]
+    return [(name, model) for name, model in found if model]
+
+
 def section(title: str) -> str:
     found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S)
     assert found, title
@@ -71,11 +78,11 @@ def test_every_key_is_in_its_table() -> None:
             )
             for name in names(model)
         ],
-        **{f"source: {kind}": names(model) for kind, model in SOURCES.items()},
-        **{f"target: {kind}": names(model) for kind, model in TARGETS.items()},
+        **{f"source: {kind}": names(model) for kind, model in models("source")},
+        **{f"target: {kind}": names(model) for kind, model in models("target")},
     }
     parts = {
-        "csv": names(CsvOptions),
+        "csv": names(Csv),
         "join": names(Join),
         "load.staging": names(StagingSpec),
     }

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from mmc.errors import SpecInvalid
 from mmc.spec.document import parse
-from mmc.spec.format import format_spec
 from mmc.spec.models import TypeMapping, field_type
 from mmc.types import JsonValue
+from tests.spec.reading import format_spec
 from tests.spec.texts import yaml_texts
 
 UNTIDY = """\

@@ -3,19 +3,24 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
 
 from mmc.diagnostics import Span
 from mmc.errors import PluginMissing
-from mmc.spec.endpoints import FilesSource, MilvusTarget
-from mmc.spec.load import MAX_SHOWN, Loaded, Spec, load_spec, parse_spec
+from mmc.registry import MODELS
+from mmc.sinks.milvus.options import MilvusTargetOptions
+from mmc.sources.files.options import FilesOptions
+from mmc.spec import load
+from mmc.spec.load import MAX_SHOWN, Loaded, Spec
 from mmc.spec.models import Model, Secret
+from mmc.spec.options import PLACE, Kind, Options, Problem
+from tests.spec.reading import load_spec, parse_spec
 
 SMALL = """\
 version: 1
@@ -59,9 +64,8 @@ def spec_of(text: str, **options: Any) -> Spec:
 
 def test_smallest_spec() -> None:
     spec = spec_of(SMALL)
-    assert isinstance(spec.model.source, FilesSource) and isinstance(
-        spec.model.target, MilvusTarget
-    )
+    assert isinstance(spec.model.source, FilesOptions)
+    assert isinstance(spec.model.target, MilvusTargetOptions)
     assert spec.source.type == "files" and spec.source.options["path"] == "words.parquet"
     assert spec.target.options == {
         "uri": "./words.db",
@@ -168,8 +172,8 @@ def test_environment_is_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [d.code for d in parse_spec(text, env={}).diagnostics] == ["MMC211"]
 
 
-class Options(Model):
-    """Named as a plug-in might name a part."""
+class Part(Model):
+    """A part of options."""
 
     depth: int = 3
 
@@ -178,30 +182,64 @@ class Secrets(Model):
     sign_in: Secret
 
 
-class PluginSource(Model):
+class PigeonOptions(Options):
     type: Literal["pigeon"]
     host: str
-    options: Options = Options()
+    options: Part = Part()
     sign: Secrets | None = None
 
+    def problems(self) -> Iterator[Problem]:
+        if self.host == "roof":
+            yield Problem(
+                code="MMC240",
+                message=f"`{PLACE}`: pigeons do not land on a roof",
+                path=("host",),
+                hint="build a coop",
+            )
 
-def find(kind: str, type_: str) -> type[BaseModel] | None:
-    return PluginSource if (kind, type_) == ("source", "pigeon") else None
+
+class WithPigeons:
+    """What is installed, and pigeons."""
+
+    def __init__(self, error: PluginMissing | None = None) -> None:
+        self.error = error
+
+    def types(self, kind: Kind) -> Sequence[str]:
+        return (*MODELS.types(kind), *(["pigeon"] if kind == "source" else []))
+
+    def model(self, kind: Kind, name: str) -> type[Options] | None:
+        if (kind, name) != ("source", "pigeon"):
+            return MODELS.model(kind, name)
+        if self.error:
+            raise self.error
+        return PigeonOptions
+
+
+PIGEONS = WithPigeons()
 
 
 def test_endpoints_of_plug_ins() -> None:
     text = SMALL.replace("{type: files, path: words.parquet}", "{type: pigeon, host: coop}")
-    spec = spec_of(text, find_model=find)
-    assert isinstance(spec.model.source, PluginSource)
+    spec = load.parse_spec(text, models=PIGEONS).spec
+    assert spec is not None
+    assert isinstance(spec.model.source, PigeonOptions)
     assert spec.source.options == {"host": "coop", "options": {"depth": 3}, "sign": None}
     assert [d.code for d in parse_spec(text).diagnostics] == ["MMC207"]
     wrong = text.replace("host: coop", "hots: coop, options: {depth: deep}, sign: {sign_in: plain}")
-    assert [d.code for d in parse_spec(wrong, find_model=find).diagnostics] == [
+    assert [d.code for d in load.parse_spec(wrong, models=PIGEONS).diagnostics] == [
         "MMC202",
         "MMC201",
         "MMC203",
         "MMC203",
     ]
+
+
+def test_what_is_wrong_across_options_of_a_plug_in() -> None:
+    text = SMALL.replace("{type: files, path: words.parquet}", "{type: pigeon, host: roof}")
+    (found,) = load.parse_spec(text, models=PIGEONS).diagnostics
+    assert (found.code, found.hint) == ("MMC240", "build a coop")
+    assert found.message == "`source.host`: pigeons do not land on a roof"
+    assert str(found.span) == "<spec>:2:30"
 
 
 def test_warnings_leave_a_spec() -> None:
@@ -222,11 +260,9 @@ def test_lint_levels() -> None:
 
 
 def test_a_plug_in_that_cannot_be_loaded_is_a_diagnostic() -> None:
-    def missing(kind: str, type_: str) -> type[BaseModel] | None:
-        raise PluginMissing("needs pigeons", hint="pip install pigeons")
-
+    missing = WithPigeons(PluginMissing("needs pigeons", hint="pip install pigeons"))
     text = SMALL.replace("{type: files, path: words.parquet}", "{type: pigeon}")
-    (found,) = parse_spec(text, find_model=missing).diagnostics
+    (found,) = load.parse_spec(text, models=missing).diagnostics
     assert (found.code, found.hint) == ("MMC207", "pip install pigeons")
     assert "needs pigeons" in found.message and str(found.span) == "<spec>:2:16"
 
@@ -325,8 +361,9 @@ def test_needs_no_client_library_and_little_time(tmp_path: Path) -> None:
     code = (
         "import sys, time\n"
         "start = time.process_time()\n"
+        "from mmc.registry import MODELS\n"
         "from mmc.spec.load import load_spec\n"
-        f"assert load_spec({str(file)!r}).spec\n"
+        f"assert load_spec({str(file)!r}, models=MODELS).spec\n"
         "heavy = {'pyarrow', 'numpy', 'pymilvus', 'sqlalchemy', 'duckdb', 'fsspec', 'requests'}\n"
         "print(time.process_time() - start, *heavy & set(sys.modules))\n"
     )

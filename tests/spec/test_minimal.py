@@ -8,14 +8,11 @@ import pytest
 
 from mmc.errors import SpecInvalid
 from mmc.init.minimal import checked, literal, minimal
-
-
-def no_plugin(kind: str, type: str) -> None:
-    return None
+from mmc.registry import MODELS
 
 
 def made(*settings: tuple[str, str], target: str = "./a.db") -> Any:
-    return minimal("elasticsearch", {"url": "http://es"}, target, settings)
+    return minimal("elasticsearch", {"url": "http://es"}, target, MODELS, settings)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +67,7 @@ def test_keys_that_are_none(key: str, hint: str) -> None:
 
 def test_a_plain_secret_is_refused_and_not_repeated() -> None:
     with pytest.raises(SpecInvalid) as raised:
-        checked(made(("source.auth.password", "hunter22")), no_plugin)
+        checked(made(("source.auth.password", "hunter22")), MODELS)
     (found,) = raised.value.diagnostics
     assert found.code == "MMC220" and found.span is None
     assert "hunter22" not in f"{found}"
@@ -84,6 +81,6 @@ def test_a_text_with_braces_stands_for_itself() -> None:
                 "source": {"type": "faiss", "path": literal(text)},
                 "target": {"type": "files", "url": "out"},
             },
-            no_plugin,
+            MODELS,
         )
         assert spec.source.options["path"] == text

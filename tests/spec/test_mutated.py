@@ -15,11 +15,10 @@ from mmc.errors import SpecInvalid
 from mmc.facts import Facts
 from mmc.plan import codec
 from mmc.spec.document import parse
-from mmc.spec.format import format_spec
-from mmc.spec.load import load_spec
 from mmc.views.diagnostics import render
 from tests.compile.facttable import read_case
 from tests.mutations import TEXTS, VALUES, change, change_text
+from tests.spec.reading import format_spec, load_spec
 
 CASES = sorted(
     path.parent for path in (Path(__file__).parents[1] / "cases" / "compile").glob("*/spec.yaml")

@@ -2,18 +2,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from pydantic import Field
 
+from mmc.cli.generate import main
+from mmc.registry import MODELS
 from mmc.spec import schema
 from mmc.spec.document import parse
-from mmc.spec.endpoints import SOURCES
-from mmc.spec.load import parse_spec
 from mmc.spec.models import Model
+from mmc.spec.options import Kind, Options
+from tests.spec.reading import parse_spec
 from tests.spec.test_load import FULL, SMALL
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -29,23 +32,26 @@ def nodes(value: Any) -> Iterator[dict[str, Any]]:
             yield from nodes(item)
 
 
-def test_published_schemas_are_current() -> None:
-    for name, text in (("mmc", schema.text()), ("plan", schema.plan_text())):
-        current = (SCHEMAS / f"{name}-v1.schema.json").read_text(encoding="utf-8")
-        assert current == text, "run python -m mmc.spec.schema"
+def by_type(kind: Kind) -> dict[str, type[Options] | None]:
+    return {name: MODELS.model(kind, name) for name in MODELS.types(kind)}
 
 
-def test_main_writes_both(tmp_path: Path) -> None:
-    schema.main(tmp_path / "new")
-    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == [
-        "mmc-v1.schema.json",
-        "plan-v1.schema.json",
-    ]
+SOURCES, TARGETS = by_type("source"), by_type("target")
+generate = partial(schema.generate, sources=SOURCES, targets=TARGETS)
+
+
+def test_published_schemas_are_current(tmp_path: Path) -> None:
+    main(tmp_path / "new")
+    made = sorted(path.name for path in (tmp_path / "new").iterdir())
+    assert made == ["mmc-v1.schema.json", "plan-v1.schema.json"]
+    for name in made:
+        current = (SCHEMAS / name).read_text(encoding="utf-8")
+        assert current == (tmp_path / "new" / name).read_text(encoding="utf-8"), "make generate"
 
 
 @pytest.mark.parametrize("templates", [True, False])
 def test_is_a_schema_that_editors_read(templates: bool) -> None:
-    generated = schema.generate(templates=templates)
+    generated = generate(templates=templates)
     Draft202012Validator.check_schema(generated)
     assert not any({"prefixItems", "oneOf", "$dynamicRef"} & set(node) for node in nodes(generated))
     for node in nodes(generated):
@@ -54,14 +60,14 @@ def test_is_a_schema_that_editors_read(templates: bool) -> None:
 
 
 def test_every_key_of_the_spec_itself_is_documented() -> None:
-    generated = schema.generate()
+    generated = generate()
     for name in (
         "CollectionSpec",
         "FieldSpec",
         "IndexSpec",
         "LoadSpec",
         "RowsSpec",
-        "MilvusTarget",
+        "MilvusTargetOptions",
     ):
         for key, value in generated["$defs"][name]["properties"].items():
             assert value.get("description") or key == "type", f"{name}.{key}"
@@ -71,7 +77,7 @@ def test_every_key_of_the_spec_itself_is_documented() -> None:
 
 
 def errors(data: Any, *, templates: bool) -> list[str]:
-    validator = Draft202012Validator(schema.generate(templates=templates))
+    validator = Draft202012Validator(generate(templates=templates))
     return sorted(error.json_path for error in validator.iter_errors(data))
 
 
@@ -104,19 +110,31 @@ class Join(Model):
     other: int = Field(ge=3)
 
 
-class Pigeon(Model):
-    type: str
+class PigeonOptions(Options):
+    type: Literal["pigeon"]
     join: Join
 
 
 def test_parts_of_a_plug_in_that_share_a_name_with_built_in_ones() -> None:
-    generated = schema.generate(templates=False, sources={**SOURCES, "pigeon": Pigeon})
+    generated = generate(templates=False, sources={**SOURCES, "pigeon": PigeonOptions})
     validator = Draft202012Validator(generated)
     base = {"version": 1, "target": {"type": "files", "url": "out"}}
     assert validator.is_valid({**base, "source": {"type": "pigeon", "join": {"other": 3}}})
     assert not validator.is_valid({**base, "source": {"type": "pigeon", "join": {"other": 2}}})
     join = {"path": "a", "key": "b"}
     assert validator.is_valid({**base, "source": {"type": "faiss", "path": "i", "join": join}})
+
+
+def test_options_that_are_not_asked_for_may_be_anything() -> None:
+    """`validate` loads the model of the one type that a spec names."""
+    only: dict[str, type[Options] | None] = {**dict.fromkeys(SOURCES), "faiss": SOURCES["faiss"]}
+    generated = schema.generate(templates=False, sources=only, targets=TARGETS)
+    validator = Draft202012Validator(generated)
+    base = {"version": 1, "target": {"type": "files", "url": "out"}}
+    assert validator.is_valid({**base, "source": {"type": "files", "nothing": 1}})
+    assert not validator.is_valid({**base, "source": {"type": "faiss", "nothing": 1}})
+    assert not validator.is_valid({**base, "source": {"type": "pigeon"}})
+    assert "FilesOptions" not in generated["$defs"]
 
 
 def test_what_the_schema_passes_the_models_take() -> None:

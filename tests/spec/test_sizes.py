@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mmc.spec.load import parse_spec
+from tests.spec.reading import parse_spec
 
 SPEC = """version: 1
 source: {type: files, path: words.parquet}

@@ -108,7 +108,7 @@ def test_a_process_that_does_not_start_is_said(monkeypatch: pytest.MonkeyPatch) 
 
 def test_it_ends_with_the_process_that_asked(tmp_path: Path) -> None:
     code = (
-        "import os, pyarrow as pa; from mmc.io import sqlprocess as s;"
+        "import os, pyarrow as pa; from mmc.sql import process as s;"
         "s.ask(s.ColumnsOf(('1',), ()), 60); print(s._idle[0]._process.pid, flush=True);"
         f"s.ask(s.Evaluate(pa.record_batch({{'t': ['{'y' * 1000}']}}), [{MINUTES!r}], '', ()), 600)"
     )

@@ -57,7 +57,7 @@ class Bench:
         self.run = self.store.begin_run(plan(), self.lease)
         self.log = EventLog(
             self.store.database,
-            self.run.run,
+            self.run.id,
             self.run.attempt,
             (self.lease.key, self.lease.owner),
         )
@@ -66,7 +66,7 @@ class Bench:
         return self.log.write([(self.now, event) for event in said], running, self.now)
 
     def numbers(self) -> list[tuple[int, int]]:
-        return [(it.number, it.attempt) for it in all_events(self.store.database, self.run.run)]
+        return [(it.number, it.attempt) for it in all_events(self.store.database, self.run.id)]
 
     def stands(self, seconds: float = 0) -> Standing:
         (standing,) = standings(
@@ -99,20 +99,20 @@ def check_log(bench: Bench) -> None:
     bad = Quarantined("copy.a", "\u00e9\U0001f600", 1, "p", (("MMC401", "t", "too long", 1),))
     place = Span("s.yaml", 1, 2, 3)
     note = Diagnosed(Diagnostic("MMC621", "taken over", Severity.NOTE, span=place))
-    first = [RunStarted(bench.run.run, "d", 1, False, 0, 2), split(1), bad, note]
+    first = [RunStarted(bench.run.id, "d", 1, False, 0, 2), split(1), bad, note]
     assert bench.write(*first, **{"copy.a": reading(10)})
-    found = all_events(bench.store.database, bench.run.run)
+    found = all_events(bench.store.database, bench.run.id)
     assert [it.event for it in found] == first
     assert {it.at for it in found} == {NOW}
     assert bench.write(split(2), **{"copy.a": reading(20), "Copy.a": reading(1)})
     assert bench.numbers() == [(1, 1), (2, 1), (3, 1), (4, 1), (5, 1)]
-    now = read_progress(bench.store.database, bench.run.run, 1)
+    now = read_progress(bench.store.database, bench.run.id, 1)
     assert {name: it.reading.rows for name, it in now.items()} == {"copy.a": 20, "Copy.a": 1}
     bench.begin()
-    assert read_progress(bench.store.database, bench.run.run, bench.run.attempt) == {}
+    assert read_progress(bench.store.database, bench.run.id, bench.run.attempt) == {}
     assert bench.write(split(3))
     assert bench.numbers()[-1] == (6, 2)
-    after = read_events(bench.store.database, bench.run.run, after=4, limit=1)
+    after = read_events(bench.store.database, bench.run.id, after=4, limit=1)
     assert [(it.number, it.event) for it in after] == [(5, split(2))]
 
 
@@ -129,17 +129,17 @@ def test_the_same_on_mysql(mysql_database: MariaDB) -> None:
 def test_every_event_comes_back_as_it_was(bench: Bench) -> None:
     every = [
         *SAMPLES,
-        NothingToDo(bench.run.run, "d", "2030-01-01", 3),
+        NothingToDo(bench.run.id, "d", "2030-01-01", 3),
         Failed("TargetError", "no space", "free some", 1, "MMC532"),
     ]
     assert {kind_of(type(event)) for event in every} == set(EVENTS)
     assert bench.write(*every)
-    assert [it.event for it in all_events(bench.store.database, bench.run.run)] == every
+    assert [it.event for it in all_events(bench.store.database, bench.run.id)] == every
 
 
 def test_a_write_of_which_the_answer_was_lost_counts_once(bench: Bench) -> None:
     assert bench.write(split(1), split(2))
-    again = EventLog(bench.store.database, bench.run.run, 1, (bench.lease.key, bench.lease.owner))
+    again = EventLog(bench.store.database, bench.run.id, 1, (bench.lease.key, bench.lease.owner))
     again._next = 1  # as it stands in a log that never heard that it was committed
     assert again.write([(NOW, split(1)), (NOW, split(2)), (NOW, split(3))], {}, NOW)
     assert bench.numbers() == [(1, 1), (2, 1), (3, 1)]
@@ -150,7 +150,7 @@ def test_nothing_is_recorded_without_the_lease(bench: Bench) -> None:
         connection.execute(leases.update().values(owner="another"))
     assert not bench.write(split(1), **{"copy.a": reading(10)})
     assert bench.numbers() == []
-    assert read_progress(bench.store.database, bench.run.run, 1) == {}
+    assert read_progress(bench.store.database, bench.run.id, 1) == {}
 
 
 def test_no_secret_is_recorded(bench: Bench) -> None:
@@ -170,15 +170,15 @@ def test_an_edited_event_is_named(bench: Bench, edit: dict[str, str]) -> None:
     bench.write(split(1))
     with bench.store.database.writing() as connection:
         connection.execute(events.update().values(**edit))
-    with pytest.raises(StateError, match=rf"mmc_events, run {bench.run.run}, number 1: "):
-        all_events(bench.store.database, bench.run.run)
+    with pytest.raises(StateError, match=rf"mmc_events, run {bench.run.id}, number 1: "):
+        all_events(bench.store.database, bench.run.id)
 
 
 def test_forget_leaves_no_event(bench: Bench) -> None:
     bench.write(split(1), **{"copy.a": reading(10)})
-    bench.store.forget(bench.run.run)
+    bench.store.forget(bench.run.id)
     assert bench.numbers() == []
-    assert read_progress(bench.store.database, bench.run.run, 1) == {}
+    assert read_progress(bench.store.database, bench.run.id, 1) == {}
     with bench.store.database.reading() as connection:
         assert connection.execute(sa.select(attempts)).all() == []
 
@@ -191,7 +191,7 @@ def test_who_runs_a_run(bench: Bench) -> None:
     with bench.store.database.writing() as connection:
         connection.execute(leases.update().values(owner="1-0-another"))
     assert bench.stands().life is Life.GONE, "another run has the target now"
-    bench.store.finish_run(bench.run.run, RunStatus.FAILED, "no space")
+    bench.store.finish_run(bench.run.id, RunStatus.FAILED, "no space")
     ended = bench.stands()
     assert (ended.life, ended.holder) == (None, None)
     assert [(it.attempt, it.status, it.error) for it in ended.attempts] == [

@@ -133,7 +133,7 @@ def test_a_stolen_lease_is_noticed_when_renewed(bench: Bench) -> None:
 
 
 def test_a_split_is_recorded_only_under_our_lease(bench: Bench) -> None:
-    run = bench.store.begin_run(plan()).run
+    run = bench.store.begin_run(plan()).id
     for split in ("00000", "00001"):
         bench.store.split_begun(run, "copy", split)
     with bench.lease() as ours:
@@ -277,9 +277,10 @@ def test_unlock_ends_one_lease(bench: Bench) -> None:
     ],
 )
 def test_plans_for_the_same_place_share_a_key(one: Any, two: Any, same: bool) -> None:
-    keys = [target_key(Endpoint("milvus", freeze(options))) for options in (one, two)]
+    type_ = "files" if "url" in one else "milvus"
+    keys = [target_key(Endpoint(type_, freeze(options))) for options in (one, two)]
     assert (keys[0] == keys[1]) == same
-    assert "pw" not in target_identity(Endpoint("milvus", freeze(one)))
+    assert "pw" not in target_identity(Endpoint(type_, freeze(one)))
     assert lease_module.TTL_SECONDS == 30
 
 

@@ -63,7 +63,7 @@ COMMIT;
 
 def test_names_that_differ_a_little_are_different(mysql_database: MariaDB) -> None:
     with Store.open(mysql_database.url) as store:
-        run = store.begin_run(plan("caf\u00e9")).run
+        run = store.begin_run(plan("caf\u00e9")).id
         assert store.run(run).plan_name == "caf\u00e9"
         for number, name in enumerate(ALIKE, 1):
             store.step_begun(run, f"copy.{name}", "import_files")
@@ -105,7 +105,7 @@ def test_tables_of_version_2_are_altered(mysql_database: MariaDB, charset: str) 
 
 def test_a_value_that_somebody_edited_is_named(mysql_database: MariaDB) -> None:
     with Store.open(mysql_database.url) as store:
-        run = store.begin_run(plan()).run
+        run = store.begin_run(plan()).id
         store.split_begun(run, "copy", "00000")
         store.step_begun(run, "copy", "copy_splits")
         base = mysql_database.database
@@ -126,7 +126,7 @@ def test_a_value_that_somebody_edited_is_named(mysql_database: MariaDB) -> None:
 
 def test_a_short_restart_is_tried_again(own_mariadb: Restartable) -> None:
     with Store.open(own_mariadb.server.url) as store:
-        run = store.begin_run(plan()).run
+        run = store.begin_run(plan()).id
         with Lease(store.database, plan().target, lambda event: None) as lease:
             own_mariadb.stop()
             back = threading.Timer(1.0, own_mariadb.start)
@@ -158,7 +158,7 @@ def test_a_server_that_stays_away_is_an_error(
 
 def test_connections_that_the_server_closed_are_opened_again(mysql_database: MariaDB) -> None:
     with Store.open(mysql_database.url) as store:
-        run = store.begin_run(plan()).run
+        run = store.begin_run(plan()).id
         for _ in range(2):
             with mysql_database.connect() as connection, connection.cursor() as cursor:
                 cursor.execute(

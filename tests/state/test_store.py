@@ -41,19 +41,19 @@ def test_the_same_plan_is_the_same_run(store: Store) -> None:
     first = store.begin_run(plan())
     assert (first.attempt, first.status, first.finished_at) == (1, RunStatus.RUNNING, None)
     assert first.started_at.tzinfo is UTC
-    assert codec.digest(plan()).startswith(first.run)
-    store.finish_run(first.run, RunStatus.FAILED, "no space left")
+    assert codec.digest(plan()).startswith(first.id)
+    store.finish_run(first.id, RunStatus.FAILED, "no space left")
     failed = store.run_of(codec.digest(plan()))
     assert failed is not None and failed.error == "no space left" and failed.finished_at
     again = store.begin_run(plan())
-    assert (again.run, again.attempt, again.error) == (first.run, 2, "")
+    assert (again.id, again.attempt, again.error) == (first.id, 2, "")
     assert again.started_at == first.started_at
-    assert store.begin_run(plan("two")).run != first.run
-    assert store.plan_of(first.run) == plan()
+    assert store.begin_run(plan("two")).id != first.id
+    assert store.plan_of(first.id) == plan()
 
 
 def test_a_split_counts_its_attempts_and_keeps_its_result(store: Store) -> None:
-    run = store.begin_run(plan()).run
+    run = store.begin_run(plan()).id
     assert [store.split_begun(run, "copy", "00001") for _ in range(3)] == [1, 2, 3]
     assert store.split_begun(run, "copy", "00000") == 1
     record = SplitRecord(
@@ -77,7 +77,7 @@ def test_a_split_counts_its_attempts_and_keeps_its_result(store: Store) -> None:
 
 
 def test_steps_keep_their_result_until_done(store: Store) -> None:
-    run = store.begin_run(plan()).run
+    run = store.begin_run(plan()).id
     store.step_begun(run, "verify", "verify")
     assert not store.steps(run)["verify"].done and store.steps(run)["verify"].result is None
     found = Verified("verify", "a", False, 2, 1, "", "")
@@ -90,20 +90,20 @@ def test_steps_keep_their_result_until_done(store: Store) -> None:
 
 
 def test_forget_leaves_nothing_of_the_run(store: Store) -> None:
-    run, kept = store.begin_run(plan()).run, store.begin_run(plan("two")).run
+    run, kept = store.begin_run(plan()).id, store.begin_run(plan("two")).id
     for it in (run, kept):
         store.step_begun(it, "copy", "copy_splits")
         store.split_begun(it, "copy", "00000")
     store.forget(run)
-    assert [it.run for it in store.list_runs()] == [kept]
+    assert [it.id for it in store.list_runs()] == [kept]
     assert store.splits(run) == [] and store.steps(run) == {}
     assert len(store.splits(kept)) == 1
-    assert store.split_begun(store.begin_run(plan()).run, "copy", "00000") == 1
+    assert store.split_begun(store.begin_run(plan()).id, "copy", "00000") == 1
 
 
 def test_a_run_is_found_by_the_start_of_its_digest(store: Store) -> None:
     run = store.begin_run(plan())
-    assert store.run(run.run[:4]) == store.run(run.plan_digest) == run
+    assert store.run(run.id[:4]) == store.run(run.plan_digest) == run
     with pytest.raises(StateError, match="no run `zzz`") as caught:
         store.run("zzz")
     assert caught.value.code == "MMC642"
@@ -227,11 +227,12 @@ def test_a_busy_database_is_an_error_not_a_hang(
 ) -> None:
     monkeypatch.setattr("mmc.state.sql.BUSY_SECONDS", 0.1)
     with Store.open(f"sqlite:///{tmp_path}/state.db") as store:
-        run = store.begin_run(plan()).run
+        run = store.begin_run(plan()).id
         base = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
         base.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StateError, match="locked"):
+        with pytest.raises(StateError, match="locked") as caught:
             store.split_begun(run, "copy", "00000")
+        assert "another process is writing it" in caught.value.hint
         base.close()
         assert store.split_begun(run, "copy", "00000") == 1
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from mmc.diagnostics import Diagnostic
+from mmc.errors import MmcError
 from mmc.events import Diagnosed, Event, Failed, kind_of
 from mmc.secrets import REDACTOR
 from mmc.views.messages import message
@@ -73,3 +75,14 @@ def test_a_secret_is_not_in_a_line(secret: str) -> None:
         assert secret not in line
         assert secret not in json.dumps(json.loads(line), ensure_ascii=False)
         assert json.dumps(secret)[1:-1] not in line
+
+
+def test_a_full_disk_is_told_once() -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        view = NdjsonView(full)
+        with pytest.raises(
+            MmcError, match="events cannot be written to /dev/full: No space"
+        ) as caught:
+            view(EVENTS[0])
+        view(EVENTS[1])
+    assert caught.value.code == "MMC663"

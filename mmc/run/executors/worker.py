@@ -212,7 +212,7 @@ def main() -> None:
             if step.route not in targets:
                 sink = registry.sink(setup.target.type, step.route)
                 targets[step.route] = stack.enter_context(
-                    sink.open(setup.target.options, driver.fence)
+                    sink.open(registry.options_of("target", setup.target), driver.fence)
                 )
             driver.begin(job)
             began = time.monotonic()

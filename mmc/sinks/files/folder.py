@@ -5,7 +5,6 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +15,8 @@ from mmc.layouts import layout
 from mmc.layouts.files import FileRecord
 from mmc.layouts.manifest import NAME, Manifest, ManifestEntry, ManifestError, parse
 from mmc.plan.model import CopySplits, WriteManifest
-from mmc.spi import NOT_COUNTED, Config, Fence, Look, unfenced
+from mmc.sinks.files.options import FilesTargetOptions
+from mmc.spi import NOT_COUNTED, Fence, Look, unfenced
 from mmc.storage import urls
 from mmc.storage.names import as_text
 from mmc.storage.stillthere import GONE, faults
@@ -26,13 +26,11 @@ from mmc.types import Collection
 class WrittenFolder:
     """A folder of import files, to look at, to prove and to read back."""
 
-    def __init__(self, config: Config, fence: Fence = unfenced) -> None:
+    def __init__(self, options: FilesTargetOptions, fence: Fence = unfenced) -> None:
         self._fence = fence
-        self.url = str(config["url"])
-        self.format = str(config.get("format") or "parquet")
-        storage = config.get("storage") or {}
-        assert isinstance(storage, dict)
-        self.storage: dict[str, Any] = storage
+        self.url = options.url
+        self.format: str = options.format
+        self.storage = options.files
 
     def manifest(self) -> Manifest:
         """The manifest that is there; an empty one when none is. Raises TargetError."""

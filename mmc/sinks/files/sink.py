@@ -20,13 +20,10 @@ from mmc.layouts.manifest import (
     ManifestPart,
     dump,
 )
-from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
+from mmc.plan.ddl import DropCollection
 from mmc.plan.model import (
-    AwaitIndexes,
-    BuildIndex,
     CopySplits,
     CreateCollection,
-    LoadCollection,
     ManifestCollection,
     Mode,
     Split,
@@ -34,17 +31,14 @@ from mmc.plan.model import (
 )
 from mmc.sinks.files import marks
 from mmc.sinks.files.folder import WrittenFolder
+from mmc.sinks.files.options import FilesTargetOptions
 from mmc.sinks.parts import PartSplitWriter
-from mmc.spec.endpoints import FilesTarget
 from mmc.spi import (
     ALONE,
     Claim,
-    Config,
     Fence,
-    Progress,
     WrittenSplit,
     unfenced,
-    unheard,
 )
 from mmc.storage import urls
 from mmc.storage.links import refuse_links
@@ -79,15 +73,14 @@ class FilesSink:
 
     type = "files"
     route = "files"
-    config_model = FilesTarget
 
-    def inspect(self, config: Config, collections: Sequence[str]) -> TargetFacts:
+    def inspect(self, options: FilesTargetOptions, collections: Sequence[str]) -> TargetFacts:
         """The collections of the manifest that is there, if one is; all when none are named.
 
         Raises:
             TargetError: the manifest cannot be read.
         """
-        target = FilesFolder(config)
+        target = FilesFolder(options)
         manifest = target.manifest()
         return TargetFacts(
             type=self.type,
@@ -102,9 +95,9 @@ class FilesSink:
         )
 
     @contextmanager
-    def open(self, config: Config, fence: Fence = unfenced) -> Iterator[FilesFolder]:
+    def open(self, options: FilesTargetOptions, fence: Fence = unfenced) -> Iterator[FilesFolder]:
         """The folder; nothing is made before `ensure`."""
-        yield FilesFolder(config, fence)
+        yield FilesFolder(options, fence)
 
 
 class FilesFolder(WrittenFolder):
@@ -209,28 +202,6 @@ class FilesFolder(WrittenFolder):
     def writer(self, step: CopySplits, split: Split, *, replay: bool) -> PartSplitWriter:
         """A writer for one split. A replay writes the same names, so nothing depends on it."""
         return PartSplitWriter(self.url, self.storage, step, split, fence=self._fence)
-
-    def drop_alias(self, step: DropAlias) -> None:
-        """Refused: files have one name. So are the next two."""
-        raise TargetError(f"files have no aliases: {step.id} cannot be done", code="MMC538")
-
-    def create_alias(self, step: CreateAlias) -> None:
-        raise TargetError(f"files have no aliases: {step.id} cannot be done", code="MMC538")
-
-    def alter_collection(self, step: AlterCollection) -> None:
-        raise TargetError(f"a manifest is not altered: {step.id} cannot be done", code="MMC538")
-
-    def build_index(self, step: BuildIndex) -> None:
-        """Refused: an index of a files target is a line of the manifest, not a step."""
-        raise TargetError(f"files hold no index: {step.id} cannot be done", code="MMC538")
-
-    def load(self, step: LoadCollection) -> None:
-        """Refused: there is nothing to load."""
-        raise TargetError(f"files cannot be loaded: {step.id} cannot be done", code="MMC538")
-
-    def await_indexes(self, step: AwaitIndexes, progress: Progress = unheard) -> None:
-        """Refused, as `build_index`."""
-        raise TargetError(f"files hold no index: {step.id} cannot be done", code="MMC538")
 
     def write_manifest(
         self,

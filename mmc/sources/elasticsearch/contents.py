@@ -100,7 +100,7 @@ def held_by(connection: Connection, server: Server, index: Index, read: Read) ->
     """
     options = connection.options
     hidden = hidden_vectors(connection, index.name)
-    if options.method in ("auto", SEQ_NO):
+    if options.read.method in ("auto", SEQ_NO):
         try:
             if shards := _parted(connection, index, read):
                 query = options.query or None
@@ -108,16 +108,18 @@ def held_by(connection: Connection, server: Server, index: Index, read: Read) ->
                 place = Place(index, SEQ_NO, hidden)
                 return Held(place, shards, sum(shard.docs for shard in shards), since)
         except SourceError as error:
-            if options.method == SEQ_NO or error.code not in ("MMC453", "MMC461"):
+            if options.read.method == SEQ_NO or error.code not in ("MMC453", "MMC461"):
                 raise
-    if options.method == SEQ_NO or options.after:
+    if options.read.method == SEQ_NO or options.plans:
         raise SourceError(
             f"index {index.name}: not all documents have sequence numbers",
             hint="leave out source.after and read.method: it is then read as one piece",
             code="MMC464",
         )
     docs = total_of(connection, index, together(index.filter, options.query or None))
-    pit = options.method == PIT or (options.method == "auto" and server.engine == "elasticsearch")
+    pit = options.read.method == PIT or (
+        options.read.method == "auto" and server.engine == "elasticsearch"
+    )
     return Held(Place(index, PIT if pit else SCROLL, hidden), (), docs)
 
 

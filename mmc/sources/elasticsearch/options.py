@@ -1,97 +1,134 @@
-"""The checked configuration of the source, typed. Secrets stay references until `connect`."""
+"""Options of the sources `elasticsearch` and `opensearch`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from mmc.spi import Config
-from mmc.types import JsonValue
+from pydantic import Field, JsonValue
 
-Secret = Mapping[str, JsonValue] | None
+from mmc.spec.models import Model
+from mmc.spec.options import PLACE, Options, Problem, Secret
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """Files are paths, "" where the spec names none."""
+class Tls(Model):
+    """How the server's certificate is checked, and what is shown to it."""
 
     ca: str = ""
+    """File with the certificates of the authority that signed it. Default: the system's."""
     fingerprint: str = ""
+    """SHA-256 of the server's certificate in hex, instead of an authority."""
     certificate: str = ""
+    """File with the client's certificate."""
     key: str = ""
+    """File with the client's key."""
     verify: bool = True
+    """false accepts any certificate; the plan warns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Auth:
-    """References, see `mmc.secrets.resolve`."""
+class Auth(Model):
+    """One of: user and password, an API key, a token."""
 
     username: str = ""
-    password: Secret = None
-    api_key: Secret = None
-    token: Secret = None
+    password: Secret | None = None
+    api_key: Secret | None = None
+    """The encoded form, or `id:key`."""
+    token: Secret | None = None
+    """Service or bearer token."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """See `mmc.spec.endpoints.ElasticsearchSource`.
+class Read(Model):
+    """How a cluster is read, and how it is spared."""
 
-    Attributes:
-        urls: nodes of one cluster; empty where `cloud_id` says where it is.
-        indices: names, patterns, aliases, data streams; empty means what `resolve` finds.
-        query: {} where all documents are wanted.
-        after: files of plans whose documents are not wanted again.
-        page_bytes: wanted size of one answer.
-        concurrency: most requests at once, of this process.
-        requests_per_second: of this process; None is without a limit.
-        timeout: seconds for one request.
+    method: Literal["auto", "seq_no", "pit", "scroll"] = "auto"
+    """`seq_no` reads ranges of sequence numbers, `pit` and `scroll` slices of an open search."""
+    page_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 26)] = 8 << 20
+    """Wanted size of one answer."""
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    """Most requests at once."""
+    requests_per_second: Annotated[float | None, Field(gt=0)] = None
+    """Most requests a second."""
+
+
+class ElasticsearchOptions(Options):
+    """Indices of Elasticsearch 7.17 to 9, or OpenSearch 2 and 3."""
+
+    type: Literal["elasticsearch", "opensearch"]
+    url: str | list[str] = ""
+    """`https://host:9200`, or several nodes of one cluster. This or `cloud_id`."""
+    cloud_id: str = ""
+    """Of Elastic Cloud."""
+    auth: Auth = Auth()
+    tls: Tls = Tls()
+    index: str | list[str] = Field(default_factory=list)
+    """Indices, patterns, aliases or data streams; each becomes a collection. Default: those that
+    `collections` names, or all that are not hidden.
     """
+    query: dict[str, JsonValue] = Field(default_factory=dict)
+    """Only documents that match, in the server's query language, such as `{term: {lang: en}}`."""
+    after: str | list[str] = Field(default_factory=list)
+    """Saved plans that were applied: only what was written or changed since is read, by sequence
+    number. For `load.mode: upsert`.
+    """
+    read: Read = Read()
+    flatten: list[str] = Field(default_factory=list)
+    """Object fields whose members become columns of their own, named `object.member`."""
+    arrays: list[str] = Field(default_factory=list)
+    """Fields that hold lists, beside those that the sample shows."""
+    tokens: str = ""
+    """JSON file that numbers the tokens of sparse vectors, `{"berlin": 0, "river": 1}`: what
+    `mmc tokens` makes.
+    """
+    timeout: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds for one request."""
 
-    urls: tuple[str, ...]
-    cloud_id: str
-    auth: Auth
-    tls: Tls
-    indices: tuple[str, ...]
-    query: Mapping[str, JsonValue]
-    after: tuple[str, ...]
-    method: str
-    page_bytes: int
-    concurrency: int
-    requests_per_second: float | None
-    flatten: tuple[str, ...]
-    arrays: tuple[str, ...]
-    tokens: str
-    timeout: float
+    @property
+    def shown_places(self) -> tuple[str, ...]:
+        return self.urls
 
-    @classmethod
-    def of(cls, config: Config) -> Options:
-        options: Mapping[str, Any] = config
-        read = options.get("read") or {}
-        rate = read.get("requests_per_second")
-        return cls(
-            _texts(options.get("url")),
-            str(options.get("cloud_id") or ""),
-            Auth(**_given(options.get("auth"))),
-            Tls(**_given(options.get("tls"))),
-            _texts(options.get("index")),
-            options.get("query") or {},
-            _texts(options.get("after")),
-            str(read.get("method") or "auto"),
-            int(read.get("page_bytes") or 8 << 20),
-            int(read.get("concurrency") or 4),
-            None if rate is None else float(rate),
-            _texts(options.get("flatten")),
-            _texts(options.get("arrays")),
-            str(options.get("tokens") or ""),
-            float(options.get("timeout") or 60.0),
-        )
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Nodes of one cluster; empty where `cloud_id` says where it is."""
+        return _texts(self.url)
+
+    @property
+    def indices(self) -> tuple[str, ...]:
+        """Names, patterns, aliases, data streams; empty means what `resolve` finds."""
+        return _texts(self.index)
+
+    @property
+    def plans(self) -> tuple[str, ...]:
+        """Files of plans whose documents are not wanted again."""
+        return _texts(self.after)
+
+    def problems(self) -> Iterator[Problem]:
+        """A cluster has an address, and there is one way to sign in."""
+        if not self.urls and not self.cloud_id:
+            yield Problem(
+                code="MMC450",
+                message="an Elasticsearch source needs an address",
+                hint="add url: https://host:9200, or cloud_id: ID",
+                key=True,
+            )
+        elif self.urls and self.cloud_id:
+            yield Problem(
+                code="MMC450",
+                message="the address of a cluster is `url` or `cloud_id`, not both",
+                path=("cloud_id",),
+                hint="remove one of them",
+                key=True,
+            )
+        ways = [name for name in ("username", "api_key", "token") if getattr(self.auth, name)]
+        if len(ways) > 1:
+            yield Problem(
+                code="MMC451",
+                message=f"`{PLACE}` has {' and '.join(ways)}: there is one way to sign in",
+                path=("auth",),
+                hint="leave out all but one",
+                key=True,
+            )
 
 
-def _texts(said: Any) -> tuple[str, ...]:
-    listed = [said] if isinstance(said, str) else said or []
-    return tuple(dict.fromkeys(str(text) for text in listed if text))
-
-
-def _given(said: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {name: value for name, value in (said or {}).items() if value is not None}
+def _texts(said: str | list[str]) -> tuple[str, ...]:
+    listed = [said] if isinstance(said, str) else said
+    return tuple(dict.fromkeys(text for text in listed if text))

@@ -16,14 +16,14 @@ from mmc.sources.elasticsearch.client.server import look
 from mmc.sources.elasticsearch.contents import mappings_of
 from mmc.sources.elasticsearch.decoding.tokens import known_tokens, read_tokens
 from mmc.sources.elasticsearch.describe import describe
+from mmc.sources.elasticsearch.location import locate
 from mmc.sources.elasticsearch.mapping.misnamed import misnamed
-from mmc.sources.elasticsearch.options import Options
+from mmc.sources.elasticsearch.options import ElasticsearchOptions
 from mmc.sources.elasticsearch.read import batches_of
 from mmc.sources.elasticsearch.reading.indices import Group, resolve
 from mmc.sources.elasticsearch.tokenscan import number_tokens
-from mmc.spec.endpoints import ElasticsearchSource as ElasticsearchConfig
-from mmc.spi import Config, Sample
-from mmc.types import nearest
+from mmc.spi import Sample
+from mmc.types import JsonValue, nearest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,13 +33,17 @@ class ElasticsearchSource:
     """Elasticsearch 7.17 to 9."""
 
     type = "elasticsearch"
-    config_model = ElasticsearchConfig
 
-    def inspect(self, config: Config, collections: Sequence[str], sample: Sample) -> SourceFacts:
+    def locate(self, location: str) -> tuple[dict[str, JsonValue], bool]:
+        """See `mmc.spi.Locates.locate`."""
+        return locate(location)
+
+    def inspect(
+        self, options: ElasticsearchOptions, collections: Sequence[str], sample: Sample
+    ) -> SourceFacts:
         """See `mmc.spi.Source.inspect`."""
-        options = Options.of(config)
         tokens = read_tokens(options.tokens)
-        read = read_until(options.after)
+        read = read_until(options.plans)
         with connect(options) as connection:
             server = look(connection)
             groups = _groups(connection, collections)
@@ -55,23 +59,28 @@ class ElasticsearchSource:
         return SourceFacts(self.type, version, tuple(made), sample.rows, sample.seed)
 
     def read(
-        self, config: Config, collection: str, split: Split, columns: Sequence[str], batch_rows: int
+        self,
+        options: ElasticsearchOptions,
+        collection: str,
+        split: Split,
+        columns: Sequence[str],
+        batch_rows: int,
     ) -> Iterator[pa.RecordBatch]:
         """See `mmc.spi.Source.read`."""
-        options = Options.of(config)
         tokens = read_tokens(options.tokens)
         with connect(options) as connection:
             for piece in split.pieces:
                 yield from batches_of(connection, piece, columns, batch_rows, tokens)
 
     def number_tokens(
-        self, config: Config, collections: Sequence[str], path: str, emit: Emit
+        self, options: ElasticsearchOptions, collections: Sequence[str], path: str, emit: Emit
     ) -> TokensNumbered:
-        """See `mmc.api.TokenSource.number_tokens`."""
+        """See `mmc.spi.NumbersTokens.number_tokens`."""
         known = known_tokens(path)
-        with connect(Options.of(config)) as connection:
+        with connect(options) as connection:
             groups = _groups(connection, collections)
-            return number_tokens(connection, look(connection), groups, known, emit)
+            done = number_tokens(connection, look(connection), groups, known, emit)
+        return replace(done, named=options.tokens == path)
 
 
 def _groups(connection: Connection, collections: Sequence[str]) -> list[Group]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def read_piece(
     opened: Opened, piece: Extent, columns: Sequence[str], batch_rows: int
 ) -> Iterator[pa.RecordBatch]:
-    table, storage = opened.table, opened.options.storage
+    table, storage = opened.table, opened.options.files
     with ExitStack() as stack:
         index = stack.enter_context(open_blob(table.url, storage))
         data = index

@@ -12,11 +12,12 @@ from mmc.plan.model import Split
 from mmc.sources.faiss.batches import read_piece
 from mmc.sources.faiss.describe import describe_fields, describe_rows, sampled
 from mmc.sources.faiss.extents import list_extents
-from mmc.sources.faiss.files import Options, open_files
+from mmc.sources.faiss.files import open_files
+from mmc.sources.faiss.location import locate
+from mmc.sources.faiss.options import FaissOptions
 from mmc.sources.faiss.table import Table
-from mmc.spec.endpoints import FaissSource as FaissConfig
-from mmc.spi import Config, Sample
-from mmc.types import FieldType, TypeKind, TypeSyntaxError, nearest
+from mmc.spi import Sample
+from mmc.types import FieldType, JsonValue, TypeKind, TypeSyntaxError, nearest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,11 +27,15 @@ class FaissSource:
     """Reads Faiss index files. Exact kinds without Faiss; lossy ones by decoding, when allowed."""
 
     type = "faiss"
-    config_model = FaissConfig
 
-    def inspect(self, config: Config, collections: Sequence[str], sample: Sample) -> SourceFacts:
+    def locate(self, location: str) -> tuple[dict[str, JsonValue], bool]:
+        """See `mmc.spi.Locates.locate`."""
+        return locate(location)
+
+    def inspect(
+        self, options: FaissOptions, collections: Sequence[str], sample: Sample
+    ) -> SourceFacts:
         """See `mmc.spi.Source.inspect`."""
-        options = Options.of(config)
         name = _collection_name(options.path)
         for wanted in collections:
             if wanted != name:
@@ -67,10 +72,14 @@ class FaissSource:
         return SourceFacts("faiss", "", (collection,), sample.rows, sample.seed)
 
     def read(
-        self, config: Config, collection: str, split: Split, columns: Sequence[str], batch_rows: int
+        self,
+        options: FaissOptions,
+        collection: str,
+        split: Split,
+        columns: Sequence[str],
+        batch_rows: int,
     ) -> Iterator[pa.RecordBatch]:
         """See `mmc.spi.Source.read`."""
-        options = Options.of(config)
         for piece in split.pieces:
             opened = open_files(options, piece.place)
             yield from read_piece(opened, piece, columns, batch_rows)

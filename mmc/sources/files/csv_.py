@@ -21,7 +21,7 @@ from mmc.sources.files.csvtypes import convert, infer
 from mmc.sources.files.formats import (
     Column,
     Look,
-    Options,
+    Reading,
     Rows,
     number_of,
     only_one,
@@ -46,23 +46,20 @@ class _Dialect:
     null_values: tuple[str, ...]
 
 
-def _dialect(file: str, options: Options) -> _Dialect:
+def _dialect(file: str, options: Reading) -> _Dialect:
     given = options.csv
-    delimiter = str(given.get("delimiter") or ",")
+    delimiter = given.delimiter
     if delimiter == "," and file.lower().endswith(".tsv"):
         delimiter = "\t"
-    nulls = given.get("null_values", [""])
-    texts = tuple(str(text) for text in nulls) if isinstance(nulls, (list, tuple)) else ("",)
-    quote = str(given.get("quote") or '"')
-    for mark in (delimiter, quote):
+    for mark in (delimiter, given.quote):
         if ord(mark) > 0x7F:
             raise SourceError(
                 f"{file}: `{mark}` cannot be a delimiter or quote: it is not ASCII", code="MMC437"
             )
-    return _Dialect(delimiter, quote, bool(given.get("header", True)), texts)
+    return _Dialect(delimiter, given.quote, given.header, tuple(given.null_values))
 
 
-def look(files: Sequence[str], options: Options) -> Look:
+def look(files: Sequence[str], options: Reading) -> Look:
     """Scans every file once to find and count its records, then tells types from the sample."""
     extents: list[Extent] = []
     windows: list[Extent] = []
@@ -131,7 +128,7 @@ def _head(blob: Blob, dialect: _Dialect) -> tuple[list[str], int, int]:
     raise SourceError(f"{blob.url}: is empty; not even a header is there", code="MMC437")
 
 
-def _infer(names: Sequence[str], windows: Sequence[Extent], options: Options) -> list[Column]:
+def _infer(names: Sequence[str], windows: Sequence[Extent], options: Reading) -> list[Column]:
     texts: dict[str, list[str]] = {name: [] for name in names}
     for window, wanted in choose(windows, options.sample, _LEAST_SAMPLE):
         left = wanted
@@ -146,7 +143,7 @@ def _infer(names: Sequence[str], windows: Sequence[Extent], options: Options) ->
     return [infer(name, texts[name]) for name in names]
 
 
-def _blocks(extent: Extent, options: Options) -> Iterator[Block]:
+def _blocks(extent: Extent, options: Reading) -> Iterator[Block]:
     locator = extent.place
     file = text_of(locator, "path")
     dialect = _dialect(file, options)
@@ -234,7 +231,7 @@ def _is_utf8(data: pa.Buffer) -> bool:
 
 
 def read(
-    extent: Extent, columns: Sequence[str], batch_rows: int, options: Options
+    extent: Extent, columns: Sequence[str], batch_rows: int, options: Reading
 ) -> Iterator[Rows]:
     locator = extent.place
     file = text_of(locator, "path")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
@@ -12,20 +12,21 @@ import pyarrow as pa
 from mmc.arrow.schema import Origin
 from mmc.errors import SourceChanged, SourceError
 from mmc.facts import Extent, Locator
+from mmc.sources.files.options import Csv
 from mmc.spi import Sample
 from mmc.storage.opened import Opened
 from mmc.types import MAX_DIM, JsonValue, nearest
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What a format needs of the configuration. `format` is one of the names in a spec; `files`
+class Reading:
+    """What a format needs to look and to read. `format` is one of the names in a spec; `files`
     opens them.
     """
 
     format: str
     files: Opened
-    csv: Mapping[str, JsonValue]
+    csv: Csv
     sample: Sample
 
 
@@ -70,11 +71,11 @@ class Rows:
 class Format(Protocol):
     """One module a format has these two functions."""
 
-    def look(self, files: Sequence[str], options: Options) -> Look:
+    def look(self, files: Sequence[str], options: Reading) -> Look:
         """Columns, pieces and exact row count. Raises SourceError."""
 
     def read(
-        self, extent: Extent, columns: Sequence[str], batch_rows: int, options: Options
+        self, extent: Extent, columns: Sequence[str], batch_rows: int, options: Reading
     ) -> Iterator[Rows]:
         """The piece's rows in order, at most `batch_rows` at once. Raises SourceError."""
 

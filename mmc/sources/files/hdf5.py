@@ -15,7 +15,7 @@ import numpy as np
 from mmc.errors import PluginMissing, SourceError
 from mmc.facts import Extent
 from mmc.sources.files.arrays import AnyArray, ArrayColumn, Part, look_parts, read_part
-from mmc.sources.files.formats import Look, Options, Rows, text_of
+from mmc.sources.files.formats import Look, Reading, Rows, text_of
 from mmc.storage.blobs import BlobFile
 from mmc.storage.urls import is_local, local_path
 
@@ -64,19 +64,19 @@ def _readable(place: str) -> Iterator[None]:
 _DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, MemoryError)
 
 
-def look(files: Sequence[str], options: Options) -> Look:
+def look(files: Sequence[str], options: Reading) -> Look:
     return look_parts([({"path": file}, partial(_open, file, options)) for file in files])
 
 
 def read(
-    extent: Extent, columns: Sequence[str], batch_rows: int, options: Options
+    extent: Extent, columns: Sequence[str], batch_rows: int, options: Reading
 ) -> Iterator[Rows]:
     with _open(text_of(extent.place, "path"), options) as part:
         yield from read_part(part, extent, columns, batch_rows)
 
 
 @contextlib.contextmanager
-def _open(file: str, options: Options) -> Iterator[Part]:
+def _open(file: str, options: Reading) -> Iterator[Part]:
     try:
         import h5py
     except ImportError:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from mmc.arrow.schema import Origin, arrow_text
 from mmc.errors import SourceError
 from mmc.facts import Extent
-from mmc.sources.files.formats import Column, Look, Options, Rows, number_of, pick, slices, text_of
+from mmc.sources.files.formats import Column, Look, Reading, Rows, number_of, pick, slices, text_of
 from mmc.sources.files.jsontypes import Misfit, build, infer
 from mmc.sources.files.records import BLOCK, Block, Scan, blocks, elements, lines, survey
 from mmc.sources.files.sample import choose
@@ -51,7 +51,7 @@ class _Shape:
 _SCANS: Mapping[str, Scan] = {"lines": lines, "array": elements}
 
 
-def look(files: Sequence[str], options: Options) -> Look:
+def look(files: Sequence[str], options: Reading) -> Look:
     """Scans every file once to find and count its rows, then tells types from the sample."""
     extents: list[Extent] = []
     windows: list[Extent] = []
@@ -90,7 +90,7 @@ def _shape(blob: Blob) -> _Shape:
     return _Shape("lines", start, blob.size, 1)
 
 
-def _sampled(windows: Sequence[Extent], options: Options) -> Iterator[dict[str, Any]]:
+def _sampled(windows: Sequence[Extent], options: Reading) -> Iterator[dict[str, Any]]:
     """Sampled rows by Python's own decoder: exact integers, and repeated keys are seen."""
     for window, wanted in choose(windows, options.sample, _LEAST_SAMPLE):
         left = wanted
@@ -148,7 +148,7 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def _blocks(extent: Extent, options: Options) -> Iterator[tuple[Blob, Block]]:
+def _blocks(extent: Extent, options: Reading) -> Iterator[tuple[Blob, Block]]:
     locator = extent.place
     scan = _SCANS[text_of(locator, "kind")]
     line = number_of(locator, "line")
@@ -158,7 +158,7 @@ def _blocks(extent: Extent, options: Options) -> Iterator[tuple[Blob, Block]]:
 
 
 def read(
-    extent: Extent, columns: Sequence[str], batch_rows: int, options: Options
+    extent: Extent, columns: Sequence[str], batch_rows: int, options: Reading
 ) -> Iterator[Rows]:
     locator = extent.place
     file = text_of(locator, "path")

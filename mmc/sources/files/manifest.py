@@ -18,8 +18,9 @@ from mmc.facts import Extent, SourceCollection, SourceFacts, SourceField
 from mmc.layouts import layout
 from mmc.layouts.manifest import Manifest, ManifestEntry, ManifestError, ManifestPart, parse
 from mmc.plan.model import Split
+from mmc.sources.files.options import FilesOptions
 from mmc.sources.files.sample import Observed, choose
-from mmc.spi import Config, Sample
+from mmc.spi import Sample
 from mmc.storage import urls
 from mmc.storage.hashed import sha256_of
 from mmc.types import DYNAMIC_FIELD, Collection, Index, JsonValue, nearest
@@ -27,15 +28,17 @@ from mmc.types import DYNAMIC_FIELD, Collection, Index, JsonValue, nearest
 _WINDOW_ROWS = 4096
 
 
-def inspect_manifest(config: Config, collections: Sequence[str], sample: Sample) -> SourceFacts:
-    """What `config["manifest"]` says, checked against the sizes of its files, and a seeded sample.
+def inspect_manifest(
+    options: FilesOptions, collections: Sequence[str], sample: Sample
+) -> SourceFacts:
+    """What `options.manifest` says, checked against the sizes of its files, and a seeded sample.
 
     `collections` names those wanted; empty means all.
 
     Raises:
         SourceError: no manifest, an unknown collection, a file missing or of another size.
     """
-    url, storage = _place(config)
+    url, storage = str(options.manifest), options.files
     manifest = _manifest(url, storage)
     known = [entry.name for entry in manifest.collections]
     for wanted in collections:
@@ -60,14 +63,14 @@ def inspect_manifest(config: Config, collections: Sequence[str], sample: Sample)
 
 
 def read_manifest(
-    config: Config, collection: str, split: Split, columns: Sequence[str], batch_rows: int
+    options: FilesOptions, collection: str, split: Split, columns: Sequence[str], batch_rows: int
 ) -> Iterator[pa.RecordBatch]:
     """The split's rows as canonical batches of `columns`.
 
     Raises:
         SourceChanged: a file is not the one that was planned, or that the manifest records.
     """
-    url, storage = _place(config)
+    url, storage = str(options.manifest), options.files
     manifest = _manifest(url, storage)
     entry = manifest.entry(collection)
     if entry is None:
@@ -102,12 +105,6 @@ def read_manifest(
                 f"{_beside(url, path)}: {done:,} rows where {planned:,} were planned",
                 code="MMC533",
             )
-
-
-def _place(config: Config) -> tuple[str, Mapping[str, JsonValue]]:
-    storage = config.get("storage") or {}
-    assert isinstance(storage, Mapping)
-    return str(config["manifest"]), storage
 
 
 def _beside(manifest_url: str, path: str) -> str:

@@ -26,7 +26,7 @@ from mmc.sources.files.arrays import (
     look_parts,
     read_part,
 )
-from mmc.sources.files.formats import Look, Options, Rows
+from mmc.sources.files.formats import Look, Reading, Rows
 from mmc.storage.blobs import Blob, BlobFile
 
 _HEADER_LIMIT = 1 << 16
@@ -183,7 +183,7 @@ def _is_archive(file: str) -> bool:
     return file.lower().endswith(".npz")
 
 
-def look(files: Sequence[str], options: Options) -> Look:
+def look(files: Sequence[str], options: Reading) -> Look:
     """Each `.npz` is a part; the `.npy` files of one folder are the columns of a part."""
     locators: list[Locator] = [{"path": file} for file in files if _is_archive(file)]
     folders: dict[str, list[str]] = {}
@@ -197,13 +197,13 @@ def look(files: Sequence[str], options: Options) -> Look:
     return look_parts([(locator, partial(_open, locator, options)) for locator in locators])
 
 
-def _rank(file: str, options: Options) -> int:
+def _rank(file: str, options: Reading) -> int:
     with options.files.open(file) as blob:
         return 1 if Stored(blob, 0, blob.size, file).width is None else 2
 
 
 def read(
-    extent: Extent, columns: Sequence[str], batch_rows: int, options: Options
+    extent: Extent, columns: Sequence[str], batch_rows: int, options: Reading
 ) -> Iterator[Rows]:
     locator: Locator = dict(extent.place)
     if "path" not in locator:
@@ -215,7 +215,7 @@ def read(
 
 
 @contextlib.contextmanager
-def _open(locator: Locator, options: Options) -> Iterator[Part]:
+def _open(locator: Locator, options: Reading) -> Iterator[Part]:
     with contextlib.ExitStack() as stack:
         if "path" in locator:
             yield _open_archive(str(locator["path"]), stack, options)
@@ -228,7 +228,7 @@ def _open(locator: Locator, options: Options) -> Iterator[Part]:
         yield _part(next(iter(columns.values())).place, columns)
 
 
-def _open_archive(file: str, stack: contextlib.ExitStack, options: Options) -> Part:
+def _open_archive(file: str, stack: contextlib.ExitStack, options: Reading) -> Part:
     blob = stack.enter_context(options.files.open(file))
     with _damage(file):
         archive = stack.enter_context(zipfile.ZipFile(BlobFile(blob)))

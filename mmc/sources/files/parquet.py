@@ -18,7 +18,7 @@ from mmc.facts import Extent
 from mmc.sources.files.formats import (
     Column,
     Look,
-    Options,
+    Reading,
     Rows,
     number_of,
     only_one,
@@ -41,7 +41,7 @@ _SAMPLE_SPREAD = 32 << 20
 """In row groups up to this size the sample is spread; of larger ones it has the first rows."""
 
 
-def look(files: Sequence[str], options: Options) -> Look:
+def look(files: Sequence[str], options: Reading) -> Look:
     columns: dict[str, Column] = {}
     extents: list[Extent] = []
     windows: list[Extent] = []
@@ -142,7 +142,7 @@ def _agreed(
 
 
 def read(
-    extent: Extent, columns: Sequence[str], batch_rows: int, options: Options
+    extent: Extent, columns: Sequence[str], batch_rows: int, options: Reading
 ) -> Iterator[Rows]:
     locator = extent.place
     file = text_of(locator, "path")
@@ -204,7 +204,7 @@ def _reading(file: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _open(file: str, options: Options) -> Iterator[pq.ParquetFile]:
+def _open(file: str, options: Reading) -> Iterator[pq.ParquetFile]:
     with contextlib.ExitStack() as stack:
         if is_local(file):
             buffer = _BUFFER

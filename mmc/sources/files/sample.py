@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmc.facts import Evidence, Extent
-from mmc.sources.files.formats import Column, Format, Look, Options, Rows
+from mmc.sources.files.formats import Column, Format, Look, Reading, Rows
 from mmc.spi import Sample
 
 _WINDOWS = 16
@@ -162,7 +162,7 @@ def _joined(chosen: Sequence[tuple[Extent, int]]) -> list[tuple[Extent, int]]:
 
 
 def sampled(
-    module: Format, look: Look, columns: Sequence[Column], options: Options
+    module: Format, look: Look, columns: Sequence[Column], options: Reading
 ) -> Iterator[Rows]:
     """The rows of the sample."""
     names = [column.name for column in columns]
@@ -176,7 +176,7 @@ def sampled(
                 break
 
 
-def observe(module: Format, look: Look, options: Options) -> Mapping[str, Observed]:
+def observe(module: Format, look: Look, options: Reading) -> Mapping[str, Observed]:
     """Evidence by column name."""
     seen = {column.name: Observed(column.type) for column in look.columns}
     for rows in sampled(module, look, look.columns, options):

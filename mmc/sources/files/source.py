@@ -20,7 +20,7 @@ from mmc.plan.model import Split
 from mmc.sources.files.formats import (
     Column,
     Format,
-    Options,
+    Reading,
     Rows,
     format_module,
     format_of,
@@ -30,9 +30,10 @@ from mmc.sources.files.formats import (
     vector_hint,
     with_locator,
 )
+from mmc.sources.files.location import locate
+from mmc.sources.files.options import FilesOptions
 from mmc.sources.files.sample import Observed, observe
-from mmc.spec.endpoints import FilesSource as FilesConfig
-from mmc.spi import Config, Sample
+from mmc.spi import Sample
 from mmc.storage.opened import Opened
 from mmc.storage.urls import expand, is_local, local_path
 from mmc.types import FieldType, JsonValue, nearest
@@ -45,63 +46,51 @@ class FilesSource:
     """Parquet, NumPy, JSON, CSV, fvecs, bvecs and HDF5 files, local or by URL."""
 
     type = "files"
-    config_model = FilesConfig
 
-    def inspect(self, config: Config, collections: Sequence[str], sample: Sample) -> SourceFacts:
+    def locate(self, location: str) -> tuple[dict[str, JsonValue], bool]:
+        """See `mmc.spi.Locates.locate`."""
+        return locate(location)
+
+    def inspect(
+        self, options: FilesOptions, collections: Sequence[str], sample: Sample
+    ) -> SourceFacts:
         """Looks at headers, footers and a seeded sample; scans text files once to count rows."""
-        if config.get("manifest"):
+        if options.manifest:
             from mmc.sources.files.manifest import inspect_manifest
 
-            return inspect_manifest(config, collections, sample)
-        storage = _mapping(config.get("storage"))
-        path = config.get("path")
-        if not path:
-            raise SourceError(
-                "the files source needs `path` or `manifest`",
-                hint="path: data/*.parquet",
-                code="MMC430",
-            )
-        files = expand(path if isinstance(path, str) else _texts(path), storage)
+            return inspect_manifest(options, collections, sample)
+        files = expand(options.path or (), options.files)
         name = _collection_name(files)
         for wanted in collections:
             if wanted != name:
                 raise _unknown_collection(wanted, name)
-        opened = Opened(storage)
+        opened = Opened(options.files)
         seen = {file: opened.fingerprint(file) for file in files}
-        kind = format_of(files, str(config.get("format") or "auto"))
-        options = Options(kind, opened, _mapping(config.get("csv")), sample)
-        collection = _collection(name, format_module(kind), files, seen, options)
+        kind = format_of(files, options.format)
+        reading = Reading(kind, opened, options.csv, sample)
+        collection = _collection(name, format_module(kind), files, seen, reading)
         return SourceFacts("files", kind, (collection,), sample.rows, sample.seed)
 
     def read(
         self,
-        config: Config,
+        options: FilesOptions,
         collection: str,
         split: Split,
         columns: Sequence[str],
         batch_rows: int,
     ) -> Iterator[pa.RecordBatch]:
         """Yields the split's rows. Raises SourceChanged when a file is not the planned one."""
-        if config.get("manifest"):
+        if options.manifest:
             from mmc.sources.files.manifest import read_manifest
 
-            yield from read_manifest(config, collection, split, columns, batch_rows)
+            yield from read_manifest(options, collection, split, columns, batch_rows)
             return
-        storage, csv = _mapping(config.get("storage")), _mapping(config.get("csv"))
-        opened = Opened(storage)
+        opened = Opened(options.files)
         for piece in split.pieces:
             locator = piece.place
             _check_unchanged(locator, opened)
-            options = Options(text_of(locator, "format"), opened, csv, Sample())
-            yield from _batches(piece, locator, columns, batch_rows, options)
-
-
-def _mapping(value: JsonValue) -> Mapping[str, JsonValue]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _texts(values: JsonValue) -> list[str]:
-    return [str(value) for value in values] if isinstance(values, (list, tuple)) else [str(values)]
+            reading = Reading(text_of(locator, "format"), opened, options.csv, Sample())
+            yield from _batches(piece, locator, columns, batch_rows, reading)
 
 
 def _collection_name(files: Sequence[str]) -> str:
@@ -133,7 +122,7 @@ def _collection(
     module: Format,
     files: Sequence[str],
     seen: Mapping[str, str],
-    options: Options,
+    options: Reading,
 ) -> SourceCollection:
     look = module.look(files, options)
     only_one([column.name for column in look.columns], files[0])
@@ -252,7 +241,7 @@ def _batches(
     locator: Locator,
     columns: Sequence[str],
     batch_rows: int,
-    options: Options,
+    options: Reading,
 ) -> Iterator[pa.RecordBatch]:
     module = format_module(options.format)
     number = locator.get("row_number")

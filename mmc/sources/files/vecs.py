@@ -15,7 +15,7 @@ import numpy as np
 from mmc.errors import SourceError
 from mmc.facts import Extent
 from mmc.sources.files.arrays import AnyArray, Part, look_parts, read_part
-from mmc.sources.files.formats import Look, Options, Rows, text_of
+from mmc.sources.files.formats import Look, Reading, Rows, text_of
 from mmc.storage.blobs import Blob
 from mmc.types import MAX_DIM
 
@@ -75,19 +75,19 @@ class Records:
             self.read(start, min(step, self.rows - start))
 
 
-def look(files: Sequence[str], options: Options) -> Look:
+def look(files: Sequence[str], options: Reading) -> Look:
     return look_parts([({"path": file}, partial(_open, file, options)) for file in files])
 
 
 def read(
-    extent: Extent, columns: Sequence[str], batch_rows: int, options: Options
+    extent: Extent, columns: Sequence[str], batch_rows: int, options: Reading
 ) -> Iterator[Rows]:
     with _open(text_of(extent.place, "path"), options) as part:
         yield from read_part(part, extent, columns, batch_rows)
 
 
 @contextlib.contextmanager
-def _open(file: str, options: Options) -> Iterator[Part]:
+def _open(file: str, options: Reading) -> Iterator[Part]:
     with options.files.open(file) as blob:
         records = Records(blob, options.format)
         dim = records.width or 0

@@ -9,7 +9,7 @@ from mmc.arrow.evidence import sampled_evidence
 from mmc.facts import Evidence, Extent, SourceField
 from mmc.sources.milvus1.indexes import Mapped
 from mmc.sources.milvus1.live import LiveCollection
-from mmc.sources.milvus1.options import Options
+from mmc.sources.milvus1.options import Milvus1Options
 from mmc.sources.milvus1.read import read_piece
 from mmc.spi import Sample
 from mmc.types import Field, FieldType, TypeKind
@@ -33,7 +33,7 @@ def describe_fields(
     live: LiveCollection,
     mapped: Mapped,
     extents: tuple[Extent, ...],
-    options: Options,
+    options: Milvus1Options,
     sample: Sample,
     *,
     unique: bool,
@@ -87,9 +87,11 @@ def describe_fields(
     return tuple(fields)
 
 
-def _sampled(extents: tuple[Extent, ...], options: Options, sample: Sample) -> dict[str, Evidence]:
+def _sampled(
+    extents: tuple[Extent, ...], options: Milvus1Options, sample: Sample
+) -> dict[str, Evidence]:
     def read(piece: Extent, rows: int) -> Iterator[pa.RecordBatch]:
         columns = ("id", "vector")
-        return read_piece(piece, columns, rows, options.partition_field, options.storage)
+        return read_piece(piece, columns, rows, options.partition_field, options.files)
 
     return sampled_evidence(extents, sample.rows, sample.seed, read)

@@ -21,7 +21,7 @@ from mmc.sources.milvus1.ids import Deletes, Run, find_repeats, taken_away
 from mmc.sources.milvus1.indexes import map_index
 from mmc.sources.milvus1.live import LiveCollection, LiveSegment
 from mmc.sources.milvus1.names import partition_names
-from mmc.sources.milvus1.options import Options
+from mmc.sources.milvus1.options import Milvus1Options
 from mmc.sources.milvus1.read import live_ids, live_places
 from mmc.sources.milvus1.segment import Segment, look
 from mmc.sources.milvus1.wal.log import Log, Pending, count_pending, read_pending
@@ -58,7 +58,7 @@ def build_collection(
     live: LiveCollection,
     problems: Sequence[Diagnostic],
     log: Log | None,
-    options: Options,
+    options: Milvus1Options,
     sample: Sample,
 ) -> SourceCollection:
     """Looks at all files of a collection. Raises SourceError where the world fails.
@@ -76,15 +76,15 @@ def build_collection(
     mapped = map_index(live)
     findings.problems += mapped.problems
     pieces = [
-        *(_Piece(_segment_run(found, at, options.storage), found) for at, found in segments),
+        *(_Piece(_segment_run(found, at, options.files), found) for at, found in segments),
         *(
-            _Piece(_log_run(record, options.storage), insert=record)
+            _Piece(_log_run(record, options.files), insert=record)
             for record in pending
             if record.kind == "insert"
         ),
     ]
     runs = [piece.run for piece in pieces]
-    deletes = _deletes(live, pending, options.storage)
+    deletes = _deletes(live, pending, options.files)
     gone = [taken_away(run, deletes[run.table_id]) for run in runs]
     wanted = options.duplicates == "keep_last"
     repeats = find_repeats(runs, gone, rows=wanted, ahead=_AHEAD if options.far else 0)
@@ -93,7 +93,7 @@ def build_collection(
         gone = [_union(one, two) for one, two in zip(gone, repeats.superseded, strict=True)]
     places = _places(live, options)
     marks = {piece.segment.name: piece.segment.seen for piece in pieces if piece.segment}
-    marks |= {file: fingerprint(file, options.storage) for file in {one.file for one in pending}}
+    marks |= {file: fingerprint(file, options.files) for file in {one.file for one in pending}}
     extents = tuple(_extents(places, pieces, gone, marks))
     findings.notes += _partition_notes(live, places, options)
     kept = options.duplicates == "keep_all" and repeats.ids > 0
@@ -117,7 +117,7 @@ def _broken(live: LiveCollection, findings: Findings) -> SourceCollection:
 
 
 def _segments(
-    live: LiveCollection, options: Options, findings: Findings
+    live: LiveCollection, options: Milvus1Options, findings: Findings
 ) -> list[tuple[LiveSegment, Segment]]:
     """Those without damage, in the order in which Milvus 1.x made them."""
     found = []
@@ -144,18 +144,18 @@ def _segments(
 
 
 def _look(
-    options: Options, row_bytes: int, at: LiveSegment
+    options: Milvus1Options, row_bytes: int, at: LiveSegment
 ) -> tuple[Segment | None, str, list[str]]:
     """The segment, that it was not found, or its damages."""
-    folder, lost = find_folder(options.data, at, options.storage)
+    folder, lost = find_folder(options.folders, at, options.files)
     if lost:
         return None, lost, []
-    segment, wrong = look(folder, at, row_bytes, options.storage)
+    segment, wrong = look(folder, at, row_bytes, options.files)
     return segment, "", wrong
 
 
 def _pending(
-    live: LiveCollection, log: Log | None, options: Options, findings: Findings
+    live: LiveCollection, log: Log | None, options: Milvus1Options, findings: Findings
 ) -> tuple[Pending, ...]:
     """What the log adds, when it is to be replayed; that there is something, when not."""
     if log is None:
@@ -181,7 +181,7 @@ def _pending(
     return pending
 
 
-def _places(live: LiveCollection, options: Options) -> dict[str, Place]:
+def _places(live: LiveCollection, options: Milvus1Options) -> dict[str, Place]:
     """By table id: the tag of its rows and where they go."""
     root, *partitions = live.partitions
     names = partition_names([part.tag for part in partitions])
@@ -194,7 +194,7 @@ def _places(live: LiveCollection, options: Options) -> dict[str, Place]:
 
 
 def _partition_notes(
-    live: LiveCollection, places: Mapping[str, Place], options: Options
+    live: LiveCollection, places: Mapping[str, Place], options: Milvus1Options
 ) -> list[str]:
     if options.partition_field:
         count = many(len(places) - 1, "partition")

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from mmc.errors import SourceError
 from mmc.sources.milvus1.live import LiveCollection, LiveSegment
 from mmc.sources.milvus1.segment import ids_url, vectors_url
-from mmc.storage.filesystems import is_local, join_url, local_path
+from mmc.storage.filesystems import above, is_local, join_url, local_path
 from mmc.storage.urls import exists
 from mmc.types import JsonValue
 
 _NEAR = ("tables", "db/tables", "..")
 """Where the data folder is when a folder near it was given instead."""
-
-
-def above(url: str) -> str:
-    """The folder that a folder is in; a bucket is in none, and stays."""
-    if is_local(url):
-        return os.path.normpath(Path(url) / "..")
-    head, _, name = url.rstrip("/").rpartition("/")
-    return url.rstrip("/") if not name or head.endswith(":/") else head
 
 
 def check_folders(

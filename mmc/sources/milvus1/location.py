@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mmc.sources.milvus1.folders import above
-from mmc.storage.filesystems import is_local, join_url, local_path
+from mmc.storage.filesystems import above, is_local, join_url, local_path
 from mmc.types import JsonValue
 
 _DATABASES = (".sqlite", ".sqlite3")

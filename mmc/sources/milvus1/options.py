@@ -1,65 +1,76 @@
-"""The checked configuration of the source, typed, with the places it leaves out filled in."""
+"""Options of the `milvus1` source, and the places that follow from them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Literal
 
-from mmc.sources.milvus1.folders import above
-from mmc.spi import Config
-from mmc.storage.filesystems import is_local, join_url, local_path
+from pydantic import Field
+
+from mmc.spec.options import Options, Secret, Storage, stored
+from mmc.storage.filesystems import above, is_local, join_url, local_path
 from mmc.types import JsonValue
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """See `mmc.spec.endpoints.Milvus1Source`.
+class Milvus1Options(Options):
+    """The data folder of a Milvus 0.7 to 1.1 server, read offline."""
 
-    Attributes:
-        data: data folders, without a slash at the end, each once.
-        meta: where the metadata is; never empty.
-        wal_path: folder of the log as the spec says, or "".
+    type: Literal["milvus1"]
+    data: Annotated[str | list[str], Field(min_length=1)]
+    """`<storage.path>/db/tables`, or several such folders; local or any fsspec URL."""
+    meta: str = ""
+    """Where the metadata is: `sqlite:////path/meta.sqlite`, `mysql+pymysql://user@host:3306/milvus`,
+    or the URL of a meta.json. Default: `meta.sqlite` beside the data folder.
     """
+    meta_password: Secret | None = None
+    """Password of the metadata server."""
+    wal: Literal["stop", "ignore", "replay"] = "stop"
+    """Rows that are only in the write-ahead log: stop the plan, leave them out, or bring them."""
+    wal_path: str = ""
+    """The `wal.path` of the server. Default: `wal` two levels above the data folder."""
+    duplicates: Literal["fail", "keep_last", "keep_all"] = "fail"
+    """An id that stands in several live rows: stop the plan, keep the newest row, or keep all."""
+    partition_field: str = ""
+    """Put the partition tag into a field of this name, instead of making Milvus partitions."""
+    storage: Storage = Field(default_factory=dict)
+    """Options of the file system of `data` and `wal_path`."""
+    meta_storage: Storage = Field(default_factory=dict)
+    """Options of the file system of `meta`, where it is not that of `data`."""
 
-    data: tuple[str, ...]
-    meta: str
-    meta_password: Mapping[str, JsonValue] | None
-    wal: str
-    wal_path: str
-    duplicates: str
-    partition_field: str
-    storage: Mapping[str, JsonValue]
-    meta_storage: Mapping[str, JsonValue]
+    @property
+    def shown_places(self) -> tuple[str, ...]:
+        return (self.data,) if isinstance(self.data, str) else tuple(self.data)
 
-    @classmethod
-    def of(cls, config: Config) -> Options:
-        options: Mapping[str, Any] = config
-        said = options["data"]
-        urls = [_plain(url) for url in ([said] if isinstance(said, str) else said)]
-        data = tuple(dict.fromkeys(urls))
-        storage = options.get("storage") or {}
-        return cls(
-            data,
-            str(options.get("meta") or join_url(above(data[0]), "meta.sqlite")),
-            options.get("meta_password"),
-            str(options.get("wal", "stop")),
-            str(options.get("wal_path") or ""),
-            str(options.get("duplicates", "fail")),
-            str(options.get("partition_field") or ""),
-            storage,
-            options.get("meta_storage") or storage,
-        )
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Data folders, without a slash at the end, each once."""
+        said = [self.data] if isinstance(self.data, str) else self.data
+        return tuple(dict.fromkeys(_plain(url) for url in said))
+
+    @property
+    def meta_place(self) -> str:
+        """Where the metadata is."""
+        return self.meta or join_url(above(self.folders[0]), "meta.sqlite")
+
+    @property
+    def files(self) -> Mapping[str, JsonValue]:
+        """Options of the file system of the data."""
+        return stored(self.storage)
+
+    @property
+    def meta_files(self) -> Mapping[str, JsonValue]:
+        """Options of the file system of the metadata."""
+        return stored(self.meta_storage) or self.files
 
     @property
     def far(self) -> bool:
         """Whether looking at a segment waits for a network."""
-        return not all(is_local(url) for url in self.data)
+        return not all(is_local(url) for url in self.folders)
 
     @property
     def log_folder(self) -> str:
         """Where the log is by the spec, or by the layout of `storage.path`: `wal` beside `db`."""
-        return self.wal_path or join_url(above(above(self.data[0])), "wal")
+        return self.wal_path or join_url(above(above(self.folders[0])), "wal")
 
 
 def _plain(url: str) -> str:

@@ -9,18 +9,19 @@ from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import SourceError
 from mmc.facts import SourceFacts
 from mmc.plan.model import Split
+from mmc.secrets import SecretRef
 from mmc.sources.milvus1.catalogue import Catalogue
 from mmc.sources.milvus1.describe import build_collection
 from mmc.sources.milvus1.folders import check_folders
 from mmc.sources.milvus1.live import LiveCollection, live_collections
+from mmc.sources.milvus1.location import locate
 from mmc.sources.milvus1.meta.read import Export, export_meta, load_catalogue
-from mmc.sources.milvus1.options import Options
+from mmc.sources.milvus1.options import Milvus1Options
 from mmc.sources.milvus1.read import read_piece
 from mmc.sources.milvus1.wal.log import Log, read_log
-from mmc.spec.endpoints import Milvus1Source as Milvus1Config
-from mmc.spi import Config, Sample
+from mmc.spi import Sample
 from mmc.storage.urls import exists
-from mmc.types import nearest
+from mmc.types import JsonValue, nearest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,15 +31,19 @@ class Milvus1Source:
     """Reads the data folders of Milvus 0.7 to 1.1, offline."""
 
     type = "milvus1"
-    config_model = Milvus1Config
 
-    def inspect(self, config: Config, collections: Sequence[str], sample: Sample) -> SourceFacts:
+    def locate(self, location: str) -> tuple[dict[str, JsonValue], bool]:
+        """See `mmc.spi.Locates.locate`."""
+        return locate(location)
+
+    def inspect(
+        self, options: Milvus1Options, collections: Sequence[str], sample: Sample
+    ) -> SourceFacts:
         """See `mmc.spi.Source.inspect`."""
-        options = Options.of(config)
         catalogue = _catalogue(options)
         found = live_collections(catalogue)
         wanted = _wanted(found, collections, catalogue)
-        check_folders(options.data, wanted, options.storage)
+        check_folders(options.folders, wanted, options.files)
         log = _log(options, wanted, catalogue)
         built = tuple(
             build_collection(live, catalogue.problems, log, options, sample) for live in wanted
@@ -46,22 +51,30 @@ class Milvus1Source:
         return SourceFacts("milvus1", "", built, sample.rows, sample.seed)
 
     def read(
-        self, config: Config, collection: str, split: Split, columns: Sequence[str], batch_rows: int
+        self,
+        options: Milvus1Options,
+        collection: str,
+        split: Split,
+        columns: Sequence[str],
+        batch_rows: int,
     ) -> Iterator[pa.RecordBatch]:
         """See `mmc.spi.Source.read`."""
-        options = Options.of(config)
         for piece in split.pieces:
             yield from read_piece(
-                piece, columns, batch_rows, options.partition_field, options.storage
+                piece, columns, batch_rows, options.partition_field, options.files
             )
 
-    def export_meta(self, config: Config) -> Export:
-        """See `mmc.api.MetaSource.export_meta`."""
-        return export_meta(config)
+    def meta_options(self, place: str) -> dict[str, JsonValue]:
+        """See `mmc.spi.ExportsMeta.meta_options`."""
+        return {"data": ".", "meta": place}
+
+    def export_meta(self, options: Milvus1Options, password: SecretRef | None) -> Export:
+        """See `mmc.spi.ExportsMeta.export_meta`."""
+        return export_meta(options, password)
 
 
-def _catalogue(options: Options) -> Catalogue:
-    return load_catalogue(options.meta, options.meta_password, options.meta_storage)
+def _catalogue(options: Milvus1Options) -> Catalogue:
+    return load_catalogue(options.meta_place, options.meta_password, options.meta_files)
 
 
 def _wanted(
@@ -90,12 +103,14 @@ def _no_log(folder: str) -> Diagnostic:
     )
 
 
-def _log(options: Options, wanted: tuple[LiveCollection, ...], catalogue: Catalogue) -> Log | None:
+def _log(
+    options: Milvus1Options, wanted: tuple[LiveCollection, ...], catalogue: Catalogue
+) -> Log | None:
     """The log; None where it is not to be looked at."""
     if options.wal == "ignore":
         return None
     folder = options.log_folder
-    if not exists(folder, options.storage):
+    if not exists(folder, options.files):
         if options.wal_path:
             raise SourceError(
                 f"{folder}: there is no such folder",
@@ -104,4 +119,4 @@ def _log(options: Options, wanted: tuple[LiveCollection, ...], catalogue: Catalo
             )
         return Log({}, {"": (_no_log(folder),)})
     usable = [live for live in wanted if not any(p.is_error for p in live.problems)]
-    return read_log(folder, options.storage, usable, catalogue.global_lsn)
+    return read_log(folder, options.files, usable, catalogue.global_lsn)

@@ -33,11 +33,12 @@ from mmc.sinks.milvus.built import Built
 from mmc.sinks.milvus.bulk.grpcimports import VERDICT_SECONDS, GrpcImports
 from mmc.sinks.milvus.bulk.sink import MilvusBulkSink
 from mmc.sinks.milvus.bulk.target import BulkTarget
-from mmc.spi import Config, FileGroup, ImportTask, TaskState
+from mmc.sinks.milvus.options import MilvusTargetOptions
+from mmc.spi import FileGroup, ImportTask, TaskState
 from mmc.storage.filesystems import filesystem
 from mmc.types import Collection, Index, Metric
 from mmc.verify.digest import Digest
-from tests.servers.milvus_lite import copy_step, create_step
+from tests.servers.milvus_lite import copy_step, create_step, options_at
 from tests.servers.milvus_server import MilvusServer, own_server
 from tests.servers.s3 import Bucket, s3_bucket
 from tests.sinks.milvus.collections import KEYS, batch_of, field, read, same, small, small_rows
@@ -49,18 +50,14 @@ METAS = ["{}", '{"x":1,"y":[1,null,{"z":"é😀"}],"f":1.0}', '{"":0,"n":1234567
 KEY = "5ab1"
 
 
-def options(uri: str, database: str = "") -> Config:
-    return {"type": "milvus", "uri": uri, "token": None, "database": database, "timeout": 60.0}
+@pytest.fixture
+def options(milvus_server: MilvusServer) -> MilvusTargetOptions:
+    return options_at(milvus_server.uri)
 
 
 @pytest.fixture
-def config(milvus_server: MilvusServer) -> Config:
-    return options(milvus_server.uri)
-
-
-@pytest.fixture
-def target(config: Config) -> Iterator[BulkTarget]:
-    with MilvusBulkSink().open(config) as opened:
+def target(options: MilvusTargetOptions) -> Iterator[BulkTarget]:
+    with MilvusBulkSink().open(options) as opened:
         yield opened
 
 
@@ -233,14 +230,14 @@ def test_keys_that_the_server_makes_and_rows_in_a_loaded_collection(
 
 
 def test_a_database_has_its_own_collections(
-    target: BulkTarget, config: Config, tmp_path: Path
+    target: BulkTarget, options: MilvusTargetOptions, tmp_path: Path
 ) -> None:
     collection = named(small())
     database = f"d{uuid.uuid4().hex}"
     target.ensure(create_step(collection))
     copy = copy_of(collection, "json", tmp_path)
     mine = stage(target, copy, small_rows(collection, [1]))
-    with MilvusBulkSink().open(options(str(config["uri"]), database)) as other:
+    with MilvusBulkSink().open(options_at(options.uri, database=database)) as other:
         other.ensure(create_step(collection))
         files = stage(other, copy, small_rows(collection, [1, 2, 3]), "00001")
         id_ = ask(other, copy, files)
@@ -250,7 +247,7 @@ def test_a_database_has_its_own_collections(
         assert [task.id for task in other.find_tasks(copy)] == [id_]
         assert [task.id for task in target.find_tasks(copy)] == [own]
         for place, rows in ((database, 3), ("", 1)):
-            where = options(str(config["uri"]), place)
+            where = options_at(options.uri, database=place)
             (seen,) = MilvusBulkSink().inspect(where, [collection.name]).collections
             assert (seen.rows, seen.schema) == (rows, collection)
         for opened in (target, other):
@@ -350,7 +347,7 @@ def test_a_staging_place_is_tried_before_the_collection_is_there(
 def test_a_staging_place_is_tried_before_the_database_is_there(
     milvus_server: MilvusServer, tmp_path: Path
 ) -> None:
-    with MilvusBulkSink().open(options(milvus_server.uri, "not_yet_there")) as target:
+    with MilvusBulkSink().open(options_at(milvus_server.uri, database="not_yet_there")) as target:
         target.check_staging(copy_of(small(), "parquet", tmp_path), dropping=False, manifest="")
 
 
@@ -508,8 +505,8 @@ def test_rows_that_others_write_meanwhile_are_not_waited_for(
     assert next(looks, None) is None
 
 
-def test_what_it_can_take(config: Config, tmp_path: Path) -> None:
-    facts = MilvusBulkSink().inspect(config, ["there_is_none"])
+def test_what_it_can_take(options: MilvusTargetOptions, tmp_path: Path) -> None:
+    facts = MilvusBulkSink().inspect(options, ["there_is_none"])
     able = facts.capabilities
     assert (facts.route, facts.version, facts.collections) == ("bulk", "2.3.5", ())
     assert (able.imports, able.keyed_replay, able.whole_files) == (True, False, False)
@@ -525,7 +522,7 @@ def test_what_it_can_take(config: Config, tmp_path: Path) -> None:
 
 
 def test_milvus_lite_imports_nothing(tmp_path: Path) -> None:
-    lite = options(str(tmp_path / "x.db"))
+    lite = options_at(str(tmp_path / "x.db"))
     for act in (lambda: MilvusBulkSink().inspect(lite, []), MilvusBulkSink().open(lite).__enter__):
         with pytest.raises(TargetError, match="Milvus Lite") as caught:
             act()
@@ -542,7 +539,7 @@ def test_a_server_killed_in_mid_import(tmp_path: Path) -> None:
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(range(rows * width), pa.float32()), width)
     batch = pa.record_batch([range(rows), vectors], schema=canonical_schema(collection))
     with own_server(tmp_path / "milvus") as server:
-        with MilvusBulkSink().open(options(server.uri)) as target:
+        with MilvusBulkSink().open(options_at(server.uri)) as target:
             copy = copy_of(collection, "json", tmp_path / "staging")
             target.ensure(create_step(collection))
             files = stage(target, copy, batch)
@@ -555,7 +552,7 @@ def test_a_server_killed_in_mid_import(tmp_path: Path) -> None:
                 target.tasks(copy, [id_])
             assert caught.value.retryable
         server.start()
-        with MilvusBulkSink().open(options(server.uri)) as target:
+        with MilvusBulkSink().open(options_at(server.uri)) as target:
             (found,) = target.find_tasks(copy)
             assert (found.id, found.files) == (id_, tuple(file.path for file in files))
             (task,) = ended(target, copy, id_)

@@ -26,7 +26,7 @@ from mmc.spi import FileGroup, ImportTask, TaskState, unfenced
 from mmc.state.lease import fenced
 from mmc.storage.urls import exists, write_text
 from tests.servers.import_double import VERSIONS, ImportDouble, Request, import_double
-from tests.servers.milvus_lite import copy_step
+from tests.servers.milvus_lite import copy_step, options_at
 from tests.servers.s3 import Bucket, s3_bucket
 from tests.sinks.milvus.collections import small
 
@@ -87,7 +87,7 @@ def test_what_is_sent(double: ImportDouble, open_calls: Opened, golden: Golden) 
 
 
 def test_the_database_may_be_the_path_of_the_address(double: ImportDouble) -> None:
-    address = address_of({"uri": f"{double.url}/shop"})
+    address = address_of(options_at(f"{double.url}/shop"))
     with closing(RestImports(address, "", keys=False)) as calls:
         assert calls.submit("c", "", PATHS, "") == calls.find("c")[0].id
     assert double.asked[0].path == "/v2/vectordb/jobs/import/create"

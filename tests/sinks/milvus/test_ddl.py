@@ -18,7 +18,7 @@ from mmc.sinks.milvus import ddl
 from mmc.sinks.milvus.bulk.sink import MilvusBulkSink
 from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from mmc.sinks.milvus.insert.target import InsertTarget
-from tests.servers.milvus_lite import create_step, open_lite
+from tests.servers.milvus_lite import create_step, open_lite, options_at
 from tests.servers.milvus_server import MilvusServer
 from tests.sinks.milvus.collections import small
 
@@ -89,8 +89,8 @@ def test_on_lite(tmp_path: Path) -> None:
 
 
 def test_on_a_server(milvus_server: MilvusServer) -> None:
-    config = {"type": "milvus", "uri": milvus_server.uri, "token": None, "timeout": 60.0}
-    with MilvusInsertSink().open(config) as target:
+    options = options_at(milvus_server.uri)
+    with MilvusInsertSink().open(options) as target:
         check(target)
         name = f"c{uuid.uuid4().hex}"
         fields = tuple(replace(field, partition_key=field.name == "t") for field in small().fields)
@@ -98,7 +98,7 @@ def test_on_a_server(milvus_server: MilvusServer) -> None:
         target.ensure(replace(create_step(keyed), key_partitions=5))
         found = target.look(keyed).found
         assert (found.key_partitions, found.schema.partitions) == (5, ())
-    with MilvusBulkSink().open(config) as target:
+    with MilvusBulkSink().open(options) as target:
         name = f"c{uuid.uuid4().hex}"
         wanted, alias = replace(small(), name=name), f"{name}_prod"
         target.ensure(create_step(wanted))

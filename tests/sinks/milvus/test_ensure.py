@@ -15,7 +15,7 @@ from mmc.plan.model import BuildIndex, LoadCollection, Mode
 from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from mmc.spi import Claim
 from mmc.types import Collection, Field, Index, Metric
-from tests.servers.milvus_lite import create_step, lite_config, open_lite
+from tests.servers.milvus_lite import create_step, lite_options, open_lite
 from tests.sinks.milvus.collections import field, read, same, small, small_rows, write
 
 pytestmark = pytest.mark.milvus_lite
@@ -40,7 +40,7 @@ def full() -> Collection:
 
 
 def seen(folder: Path, *names: str, database: str = "") -> Any:
-    return MilvusInsertSink().inspect(lite_config(folder, database), names)
+    return MilvusInsertSink().inspect(lite_options(folder, database), names)
 
 
 def test_create_and_describe(tmp_path: Path) -> None:

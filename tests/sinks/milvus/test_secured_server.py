@@ -6,6 +6,7 @@ tried with a second one.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from collections.abc import Iterator
@@ -24,7 +25,9 @@ from mmc.errors import MmcError, TargetError
 from mmc.milvus.connect import Connection, address_of, connect
 from mmc.plan.model import Plan
 from mmc.sinks.milvus.insert.sink import MilvusInsertSink
+from mmc.sinks.milvus.options import MilvusTargetOptions
 from tests.servers.certificates import make
+from tests.servers.milvus_lite import options_at
 from tests.servers.milvus_server import MilvusServer, own_server
 
 ROOT = "root:Milvus"
@@ -42,7 +45,7 @@ class Secured:
     server: MilvusServer
     folder: Path
 
-    def config(self, token: str = ROOT, database: str = "", **tls: str) -> dict[str, Any]:
+    def options(self, token: str = ROOT, **tls: str) -> MilvusTargetOptions:
         """Options of a target; `tls` names certificates."""
         names = {"ca": "ca", "certificate": "client", "key": "client"} | tls
         ends = {"ca": "pem", "certificate": "pem", "key": "key"}
@@ -51,19 +54,24 @@ class Secured:
             for option, name in names.items()
             if name
         }
-        return {
-            "type": "milvus",
-            "uri": f"https://127.0.0.1:{self.server.port}",
-            "token": token,
-            "database": database,
-            "timeout": 20.0,
-            "tls": files,
-        }
+        return self.with_tls(files, token)
+
+    def with_tls(
+        self, tls: dict[str, Any] | None, token: str = ROOT, uri: str = ""
+    ) -> MilvusTargetOptions:
+        secret = self.folder / f"token.{hashlib.sha256(token.encode()).hexdigest()[:8]}"
+        secret.write_text(token)
+        return options_at(
+            uri or f"https://127.0.0.1:{self.server.port}",
+            token={"secret": f"file:{secret}"} if token else None,
+            timeout=20.0,
+            tls=tls,
+        )
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        config = self.config()
-        with connect(address_of(config), config) as connection:
+        options = self.options()
+        with connect(address_of(options), options) as connection:
             yield connection
 
 
@@ -95,9 +103,9 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         yield found
 
 
-def _refused(config: dict[str, Any]) -> TargetError:
+def _refused(options: MilvusTargetOptions) -> TargetError:
     with pytest.raises(TargetError) as caught:
-        MilvusInsertSink().inspect(config, ["c"])
+        MilvusInsertSink().inspect(options, ["c"])
     assert not caught.value.retryable
     return caught.value
 
@@ -113,13 +121,12 @@ def _refused(config: dict[str, Any]) -> TargetError:
     ],
 )
 def test_certificates_that_do_not_fit(secured: Secured, tls: dict[str, str], hint: str) -> None:
-    error = _refused(secured.config(**tls))
+    error = _refused(secured.options(**tls))
     assert error.code == "MMC571" and hint in error.hint
 
 
 def test_the_scheme_is_wrong(secured: Secured) -> None:
-    config = {**secured.config(), "uri": secured.server.uri, "tls": None}
-    assert "write https://" in _refused(config).hint
+    assert "write https://" in _refused(secured.with_tls(None, uri=secured.server.uri)).hint
 
 
 @pytest.mark.parametrize(
@@ -132,7 +139,7 @@ def test_the_scheme_is_wrong(secured: Secured) -> None:
     ],
 )
 def test_logins_that_are_refused(secured: Secured, token: str, text: str) -> None:
-    error = _refused(secured.config(token))
+    error = _refused(secured.options(token))
     assert error.code == "MMC573" and text in str(error)
     assert not token or token not in f"{error} {error.hint}"
 
@@ -151,7 +158,8 @@ class Bench:
         pq.write_table(pa.table(columns), self.folder / "rows.parquet")
 
     def plan(self, load: str, database: str = "default") -> Plan:
-        tls = self.secured.config()["tls"]
+        tls = self.secured.options().tls
+        assert tls is not None
         (self.folder / "spec.yaml").write_text(
             f"""
             version: 1
@@ -161,7 +169,7 @@ class Bench:
               uri: https://127.0.0.1:{self.secured.server.port}
               token: {{secret: env:FEW}}
               database: {database}
-              tls: {{ca: "{tls["ca"]}", certificate: "{tls["certificate"]}", key: "{tls["key"]}"}}
+              tls: {{ca: "{tls.ca}", certificate: "{tls.certificate}", key: "{tls.key}"}}
             collections: [{{to: articles}}]
             load: {load}
             """
@@ -277,7 +285,7 @@ def test_a_database_that_is_not_there_yet(bench: Bench) -> None:
 def test_no_certificate_is_asked_for(tmp_path: Path) -> None:
     with _secured(tmp_path, 1) as secured:
         for tls in ({"certificate": "", "key": ""}, {}):
-            assert MilvusInsertSink().inspect(secured.config(**tls), ["c"]).version == "2.3.5"
-        assert _refused(secured.config(ca="other")).code == "MMC571"
-        unchecked = {**secured.config(), "tls": {"verify": False}}
+            assert MilvusInsertSink().inspect(secured.options(**tls), ["c"]).version == "2.3.5"
+        assert _refused(secured.options(ca="other")).code == "MMC571"
+        unchecked = secured.with_tls({"verify": False})
         assert [it.code for it in MilvusInsertSink().inspect(unchecked, []).problems] == ["MMC574"]

@@ -20,9 +20,9 @@ from mmc.milvus.dialect import version_of
 from mmc.plan.model import AwaitIndexes, BuildIndex, LoadCollection, Mode
 from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from mmc.sinks.milvus.insert.target import InsertTarget
-from mmc.spi import Config
+from mmc.sinks.milvus.options import MilvusTargetOptions
 from mmc.types import Collection, FieldType, Index, JsonValue, Metric, freeze
-from tests.servers.milvus_lite import create_step
+from tests.servers.milvus_lite import create_step, options_at
 from tests.servers.milvus_server import MilvusServer
 from tests.sinks.milvus.collections import (
     KEYS,
@@ -44,13 +44,13 @@ METAS = ["{}", '{"x":1,"y":[1,null,{"z":"é😀"}],"f":1.0}', '{"":0,"n":1234567
 
 
 @pytest.fixture
-def config(milvus_server: MilvusServer) -> Config:
-    return {"type": "milvus", "uri": milvus_server.uri, "token": None, "timeout": 60.0}
+def options(milvus_server: MilvusServer) -> MilvusTargetOptions:
+    return options_at(milvus_server.uri)
 
 
 @pytest.fixture
-def target(config: Config) -> Iterator[InsertTarget]:
-    with MilvusInsertSink().open(config) as opened:
+def target(options: MilvusTargetOptions) -> Iterator[InsertTarget]:
+    with MilvusInsertSink().open(options) as opened:
         yield opened
 
 
@@ -176,7 +176,9 @@ def test_progress_of_an_index_may_end_the_wait(target: InsertTarget) -> None:
 
 
 @pytest.mark.slow
-def test_binary_vectors_and_a_built_index(target: InsertTarget, config: Config) -> None:
+def test_binary_vectors_and_a_built_index(
+    target: InsertTarget, options: MilvusTargetOptions
+) -> None:
     fields = (field("id", "int64", primary_key=True), field("v", "binary_vector(64)"))
     collection = named(Collection("", fields))
     count = 1_100  # Smaller segments get no index.
@@ -195,13 +197,12 @@ def test_binary_vectors_and_a_built_index(target: InsertTarget, config: Config) 
     assert (described["indexed_rows"], described["pending_index_rows"]) == (count, 0)
     target.load(LoadCollection("l", collection.name))
     same(read(target, collection), rows)
-    (seen,) = MilvusInsertSink().inspect(config, [collection.name]).collections
+    (seen,) = MilvusInsertSink().inspect(options, [collection.name]).collections
     assert (seen.rows, seen.indexes, seen.schema) == (count, (("v", jaccard),), collection)
 
 
-def test_partitions(target: InsertTarget, config: Config) -> None:
-    options: dict[str, Any] = {"partitions": ("p", "q"), "shards": 2, "description": "é"}
-    collection = named(small(), **options)
+def test_partitions(target: InsertTarget, options: MilvusTargetOptions) -> None:
+    collection = named(small(), partitions=("p", "q"), shards=2, description="é")
     target.ensure(create_step(collection))
     write(target, collection, small_rows(collection, [1, 2]), partition="p")
     write(target, collection, small_rows(collection, [3]), partition="q")
@@ -212,28 +213,30 @@ def test_partitions(target: InsertTarget, config: Config) -> None:
     assert target.count_partitions(collection, ["p", "q", "_default"]) == [2, 1, 0]
     with pytest.raises(TargetError, match="nowhere"):
         target.count_partitions(collection, ["p", "nowhere"])
-    (seen,) = MilvusInsertSink().inspect(config, [collection.name]).collections
+    (seen,) = MilvusInsertSink().inspect(options, [collection.name]).collections
     assert seen.schema == collection
 
 
-def test_a_partition_key(target: InsertTarget, config: Config) -> None:
+def test_a_partition_key(target: InsertTarget, options: MilvusTargetOptions) -> None:
     id_, text, vector = small().fields
     fields = (id_, replace(text, partition_key=True), vector)
     collection = named(small(), fields=fields)
     target.ensure(create_step(collection))
     target.ensure(create_step(collection, Mode.APPEND, exists=True))
     write(target, collection, small_rows(collection, [1, 2]))
-    (seen,) = MilvusInsertSink().inspect(config, [collection.name]).collections
+    (seen,) = MilvusInsertSink().inspect(options, [collection.name]).collections
     assert seen.schema.partitions == ()
 
 
-def test_a_collection_that_is_not_loaded(target: InsertTarget, config: Config) -> None:
+def test_a_collection_that_is_not_loaded(
+    target: InsertTarget, options: MilvusTargetOptions
+) -> None:
     """As an apply leaves it that was killed before its load: looking at it must not fail."""
     collection = named(small())
     target.ensure(create_step(collection))
     write(target, collection, small_rows(collection, [1, 2]))
     target._client.flush(collection.name)
-    (seen,) = MilvusInsertSink().inspect(config, [collection.name]).collections
+    (seen,) = MilvusInsertSink().inspect(options, [collection.name]).collections
     assert (seen.rows, seen.loaded) == (2, False)
     with pytest.raises(TargetError, match="not loaded") as caught:
         target.count(collection)
@@ -333,14 +336,14 @@ def indexed(target: InsertTarget, vector: str) -> Collection:
     ],
 )
 def test_indexes_come_back_as_they_were_made(
-    target: InsertTarget, config: Config, vector: str, wanted: Index
+    target: InsertTarget, options: MilvusTargetOptions, vector: str, wanted: Index
 ) -> None:
     collection = indexed(target, vector)
     assert misfit(wanted, FieldType.parse(vector), SERVER, key=False) is None
     target._connection.create_index(collection.name, "v", wanted)
     target._connection.create_index(collection.name, "t", Index("Trie"))
     target._connection.create_index(collection.name, "n", Index("STL_SORT"))
-    (seen,) = MilvusInsertSink().inspect(config, [collection.name]).collections
+    (seen,) = MilvusInsertSink().inspect(options, [collection.name]).collections
     assert seen.indexes == (("n", Index("STL_SORT")), ("t", Index("Trie")), ("v", wanted))
 
 
@@ -353,7 +356,7 @@ def test_indexes_come_back_as_they_were_made(
     ],
 )
 def test_parameters_that_2_3_cannot_do_without(
-    target: InsertTarget, config: Config, said: Index, made: Index
+    target: InsertTarget, options: MilvusTargetOptions, said: Index, made: Index
 ) -> None:
     collection = indexed(target, "float_vector(8)")
     with pytest.raises(TargetError, match=f"create index {said.type}") as caught:
@@ -361,7 +364,7 @@ def test_parameters_that_2_3_cannot_do_without(
     assert caught.value.code == "MMC507"
     planned = with_defaults(said, SERVER)
     target._connection.create_index(collection.name, "v", planned)
-    (seen,) = MilvusInsertSink().inspect(config, [collection.name]).collections
+    (seen,) = MilvusInsertSink().inspect(options, [collection.name]).collections
     assert seen.indexes == (("v", made),) == (("v", planned),)
 
 

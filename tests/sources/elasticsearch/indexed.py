@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from mmc.sources.elasticsearch.client.connect import Connection
+from mmc.sources.elasticsearch.options import ElasticsearchOptions, Read
 from mmc.sources.elasticsearch.reading.indices import Index, resolve
 from mmc.sources.elasticsearch.reading.pages import read_range
 from mmc.sources.elasticsearch.reading.shards import measure
@@ -16,6 +17,18 @@ from tests.servers.elasticsearch.node import ElasticsearchNode
 from tests.servers.elasticsearch.rest import basic, bulk, trusting
 
 NESTED = {"k": {"type": "keyword"}, "n": {"type": "nested"}}
+
+
+def options_of(
+    url: str | list[str] = "", index: str | list[str] = "", **more: Any
+) -> ElasticsearchOptions:
+    said = {"type": "elasticsearch", "url": url, "index": index, **more}
+    return ElasticsearchOptions.model_validate(said)
+
+
+def small_pages(method: str, page_bytes: int) -> Read:
+    """How to read in answers smaller than a spec may ask for, so that few documents fill many."""
+    return Read(method=method).model_copy(update={"page_bytes": page_bytes})
 
 
 def fresh(start: str = "docs") -> str:

@@ -10,28 +10,20 @@ import pytest
 
 from mmc.errors import SecretError, SourceBusy, SourceError
 from mmc.secrets import REDACTOR
-from mmc.sources.elasticsearch.client.connect import Connection, Options, connect, path_of
+from mmc.sources.elasticsearch.client.connect import Connection, connect, path_of
 from mmc.sources.elasticsearch.client.limits import Limit, limit
 from mmc.sources.elasticsearch.client.server import look
 from mmc.sources.elasticsearch.errors import refusal
 from tests.servers.elasticsearch.fixtures import Starts
 from tests.servers.elasticsearch.node import ElasticsearchNode
-from tests.sources.elasticsearch.indexed import fresh
+from tests.sources.elasticsearch.indexed import fresh, options_of
 
 NOBODY = "http://127.0.0.1:1"
 
 
-def asked(**config: Any) -> Any:
-    with connect(Options.of(config)) as opened:
+def asked(**said: Any) -> Any:
+    with connect(options_of(**said)) as opened:
         return opened.get("/_search", {"size": 0})
-
-
-def test_a_config_of_nothing_has_the_defaults_of_the_spec() -> None:
-    options = Options.of({"url": "http://a:9200"})
-    assert options.urls == ("http://a:9200",)
-    assert (options.indices, options.query, options.concurrency) == ((), {}, 4)
-    assert options.requests_per_second is None
-    assert options.tls.verify
 
 
 def test_a_node_that_is_not_reached_is_tried_again() -> None:
@@ -53,12 +45,6 @@ def test_what_is_no_address_is_refused_without_its_password(url: str) -> None:
     assert "secret1" not in str(raised.value)
 
 
-def test_no_address_is_told_as_that() -> None:
-    with pytest.raises(SourceError, match="has no address") as raised:
-        asked(url="")
-    assert "source.url" in raised.value.hint
-
-
 def test_a_cloud_id_says_where_the_cluster_is() -> None:
     cloud = "docs:" + base64.b64encode(b"nobody.invalid$0123$").decode()
     with pytest.raises(SourceBusy, match=r"https://0123\.nobody\.invalid:443"):
@@ -75,7 +61,7 @@ def test_a_node_that_never_answers_is_given_up() -> None:
 
 
 def test_another_node_answers_for_one_that_is_down(elasticsearch: ElasticsearchNode) -> None:
-    with connect(Options.of({"url": [NOBODY, elasticsearch.url]})) as opened:
+    with connect(options_of([NOBODY, elasticsearch.url])) as opened:
         assert [look(opened).major for _ in range(4)] == [8] * 4
 
 
@@ -88,7 +74,7 @@ def test_https_to_a_node_without_is_told(elasticsearch: ElasticsearchNode) -> No
 def test_a_query_that_does_not_parse_is_the_specs(elasticsearch: ElasticsearchNode) -> None:
     query = {"trm": {}}
     with (
-        connect(Options.of({"url": elasticsearch.url, "query": query})) as opened,
+        connect(options_of(elasticsearch.url, query=query)) as opened,
         pytest.raises(SourceError, match=r"^source\.query is refused.*\[trm\]") as raised,
     ):
         opened.post("/_search", {"query": query})
@@ -179,20 +165,13 @@ def test_a_secret_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         asked(url=NOBODY, auth={"token": {"secret": "env:NOT_SET"}})
 
 
-def test_only_one_may_ask() -> None:
-    auth = {"username": "reader", "password": {"secret": "env:P"}, "api_key": {"secret": "env:K"}}
-    with pytest.raises(SourceError, match="username and api_key: only one says who asks") as raised:
-        asked(url="http://127.0.0.1:9", auth=auth)
-    assert raised.value.code == "MMC451"
-
-
 @pytest.mark.parametrize("kind", ["api_key", "token"])
 def test_a_key_with_a_newline_is_sent_without_and_shown_nowhere(
     elasticsearch: ElasticsearchNode, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     auth = {kind: {"secret": "env:PASTED"}}
     monkeypatch.setenv("PASTED", " c2VjcmV0LWtleQ==\n")
-    with connect(Options.of({"url": elasticsearch.url, "auth": auth})) as opened:
+    with connect(options_of(elasticsearch.url, auth=auth)) as opened:
         assert opened.get("/")["version"]
     for spoiled in ("c2Vj\ncmV0", "c2Vj\u20accmV0"):
         monkeypatch.setenv("PASTED", spoiled)
@@ -253,9 +232,8 @@ def test_credentials_and_certificates(
     monkeypatch.setenv("ENCODED", key["encoded"])
     monkeypatch.setenv("PLAIN", f"{key['id']}:{key['api_key']}")
     for name in ("ENCODED", "PLAIN"):
-        options = Options.of(
-            {"url": node.url, "tls": trust, "auth": {"api_key": {"secret": f"env:{name}"}}}
-        )
+        auth = {"api_key": {"secret": f"env:{name}"}}
+        options = options_of(node.url, tls=trust, auth=auth)
         with connect(options) as opened:
             assert opened.get("/docs-1/_search")["timed_out"] is False
             with pytest.raises(SourceError, match="unauthorized") as raised:

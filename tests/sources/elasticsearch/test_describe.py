@@ -16,7 +16,7 @@ from mmc.spi import Sample
 from tests.servers.elasticsearch.fixtures import Starts
 from tests.servers.elasticsearch.node import ElasticsearchNode
 from tests.servers.elasticsearch.rest import bulk
-from tests.sources.elasticsearch.indexed import fresh, make
+from tests.sources.elasticsearch.indexed import fresh, make, options_of
 from tests.sources.elasticsearch.tampering import tampering
 
 LONG = {"type": "long"}
@@ -28,8 +28,8 @@ def described(
     name = fresh()
     node.request("PUT", f"/{name}", {"mappings": {"properties": properties}})
     bulk(node.url, name, [{"_id": str(n), **doc} for n, doc in enumerate(docs)])
-    config = {"url": node.url, "index": name}
-    facts = ElasticsearchSource().inspect(config, (), Sample(100, 7))
+    options = options_of(node.url, name)
+    facts = ElasticsearchSource().inspect(options, (), Sample(100, 7))
     (collection,) = facts.collections
     return {field.name: field for field in collection.fields}
 
@@ -65,8 +65,8 @@ def test_half_a_character_does_not_stop_the_sample(elasticsearch: ElasticsearchN
     index = fresh()
     half = b'{"title": "\\ud83d", "other": ["a", "b"]}'
     elasticsearch.request("PUT", f"/{index}/_doc/half?refresh=true", half)
-    config = {"url": elasticsearch.url, "index": index}
-    (seen,) = ElasticsearchSource().inspect(config, (), Sample(100, 7)).collections
+    options = options_of(elasticsearch.url, index)
+    (seen,) = ElasticsearchSource().inspect(options, (), Sample(100, 7)).collections
     assert {field.name: field.arrow for field in seen.fields if not field.on_request} == {
         "_id": "string",
         "other": "list<string>",
@@ -84,13 +84,13 @@ def test_names_that_no_mapping_has_are_told_once(elasticsearch: ElasticsearchNod
         (second, {"parts": nested, "more": author}),
     ):
         elasticsearch.request("PUT", f"/{name}", {"mappings": {"properties": properties}})
-    config: dict[str, Any] = {
-        "url": elasticsearch.url,
-        "index": [first, second],
-        "flatten": ["author.at", "autor", "more", "parts", "tags", "off"],
-        "arrays": ["tags", "tgas", "more.name", "parts.n", "author.at.x", "odd"],
-    }
-    one, two = ElasticsearchSource().inspect(config, (), Sample(10, 7)).collections
+    options = options_of(
+        elasticsearch.url,
+        [first, second],
+        flatten=["author.at", "autor", "more", "parts", "tags", "off"],
+        arrays=["tags", "tgas", "more.name", "parts.n", "author.at.x", "odd"],
+    )
+    one, two = ElasticsearchSource().inspect(options, (), Sample(10, 7)).collections
     assert two.problems == ()
     assert {problem.code for problem in one.problems} == {"MMC467"}
     assert not any(problem.is_error for problem in one.problems)
@@ -104,7 +104,7 @@ def test_names_that_no_mapping_has_are_told_once(elasticsearch: ElasticsearchNod
         ("parts.n", "`parts` is one column, of type nested"),
         ("odd", "name it as the mapping does, with dots"),
     ]
-    whole = {**config, "flatten": [], "arrays": ["author.name"]}
+    whole = options_of(elasticsearch.url, [first, second], arrays=["author.name"])
     (found,) = ElasticsearchSource().inspect(whole, (), Sample(10, 7)).collections[0].problems
     opens = "`author` is one column, of type object: `flatten: [author]` would open it"
     assert (found.message.split("`")[1], found.hint) == ("author.name", opens)
@@ -115,8 +115,8 @@ def test_an_index_that_keeps_no_documents_is_an_error(elasticsearch: Elasticsear
     body = {"mappings": {"_source": {"enabled": False}, "properties": {"n": LONG}}}
     elasticsearch.request("PUT", f"/{index}", body)
     bulk(elasticsearch.url, index, [{"_id": "1", "n": 1}])
-    config = {"url": elasticsearch.url, "index": index}
-    (seen,) = ElasticsearchSource().inspect(config, (), Sample(10, 7)).collections
+    options = options_of(elasticsearch.url, index)
+    (seen,) = ElasticsearchSource().inspect(options, (), Sample(10, 7)).collections
     (found,) = seen.problems
     assert (found.code, found.is_error) == ("MMC455", True)
     assert index in found.message
@@ -140,12 +140,12 @@ def test_a_data_stream_is_all_its_indices(own_elasticsearch: Starts) -> None:
             node.request("POST", "/logs-app/_rollover")
     source = ElasticsearchSource()
     for index in ("logs-*", "logs-app"):
-        config = {"url": node.url, "index": index}
-        (seen,) = source.inspect(config, (), Sample(10, 7)).collections
+        options = options_of(node.url, index)
+        (seen,) = source.inspect(options, (), Sample(10, 7)).collections
         assert (seen.name, seen.rows, len(seen.fingerprint)) == ("logs-app", 6, 2)
         assert not any(field.unique for field in seen.fields)
         pieces = tuple(extent for extent in seen.extents if extent.rows)
-        read = source.read(config, "logs-app", Split("00000", pieces, 6, 0), ["n", "_index"], 10)
+        read = source.read(options, "logs-app", Split("00000", pieces, 6, 0), ["n", "_index"], 10)
         rows = [row for batch in read for row in batch.to_pylist()]
         assert sorted(row["n"] for row in rows) == list(range(6))
         assert {row["_index"] for row in rows} == {name for name, _ in seen.fingerprint}
@@ -159,8 +159,8 @@ def test_documents_of_which_orjson_reads_none_are_sampled(
     elasticsearch.request("PUT", f"/{name}", {"mappings": mapping})
     for n, text in enumerate((rb'{"k": "\ud800x"}', b'{"o": {"a": 1e400}}', b'{"k": "abcd"}')):
         elasticsearch.request("PUT", f"/{name}/_doc/{n}?refresh", text)
-    config = {"url": elasticsearch.url, "index": name}
-    (found,) = ElasticsearchSource().inspect(config, (), Sample(100, 7)).collections
+    options = options_of(elasticsearch.url, name)
+    (found,) = ElasticsearchSource().inspect(options, (), Sample(100, 7)).collections
     assert found.rows == 3
     (field,) = [field for field in found.fields if field.name == "k"]
     assert (field.evidence.rows, field.evidence.nulls, field.evidence.max_bytes) == (3, 2, 4)
@@ -178,8 +178,8 @@ def test_what_a_mapping_without_objects_does_not_name_is_a_column(
         {"_id": "2", "host": {"os": "::1", "arch": {"bits": 64}}, "new": [], "cpu": None},
     ]
     bulk(elasticsearch.url, name, docs)
-    config = {"url": elasticsearch.url, "index": name}
-    (found,) = ElasticsearchSource().inspect(config, (), Sample(100, 7)).collections
+    options = options_of(elasticsearch.url, name)
+    (found,) = ElasticsearchSource().inspect(options, (), Sample(100, 7)).collections
     unmapped = {field.name for field in found.fields if "not in the mapping" in field.note}
     assert unmapped == {"host.name", "host.arch", "new.one"}
 
@@ -191,8 +191,8 @@ def test_fields_beyond_the_limit_of_a_mapping_are_warned_of(
     more = {limit: 3, "mapping.total_fields.ignore_dynamic_beyond_limit": True}
     name = make(elasticsearch, **more)
     bulk(elasticsearch.url, name, [{"_id": "1", "k": "a", "third": 1}, {"_id": "2", "fourth": 1}])
-    config = {"url": elasticsearch.url, "index": name}
-    (found,) = ElasticsearchSource().inspect(config, (), Sample(100, 7)).collections
+    options = options_of(elasticsearch.url, name)
+    (found,) = ElasticsearchSource().inspect(options, (), Sample(100, 7)).collections
     assert [problem.code for problem in found.problems] == ["MMC457"]
     assert found.problems[0].message.startswith(f"{name}: `index.mapping.total_fields.ignore")
 
@@ -200,8 +200,8 @@ def test_fields_beyond_the_limit_of_a_mapping_are_warned_of(
 def test_what_no_refresh_shows_yet_is_warned_of(elasticsearch: ElasticsearchNode) -> None:
     name = make(elasticsearch, refresh_interval="-1")
     bulk(elasticsearch.url, name, [{"_id": "1", "k": "a"}], refresh=False)
-    config = {"url": elasticsearch.url, "index": name}
-    (found,) = ElasticsearchSource().inspect(config, (), Sample(100, 7)).collections
+    options = options_of(elasticsearch.url, name)
+    (found,) = ElasticsearchSource().inspect(options, (), Sample(100, 7)).collections
     assert (found.rows, [problem.code for problem in found.problems]) == (0, ["MMC464"])
     assert found.problems[0].hint == f"POST {name}/_refresh, and plan again"
 
@@ -228,14 +228,14 @@ def test_what_is_written_while_it_is_looked_at_is_told(
         elasticsearch.request("PUT", f"/{index}/_doc/late?refresh=true", {"n": 9})
         return shard
 
-    config = {"url": elasticsearch.url, "index": index}
+    options = options_of(elasticsearch.url, index)
     monkeypatch.setattr(contents, "measure", busy)
-    (seen,) = ElasticsearchSource().inspect(config, (), Sample(10, 7)).collections
+    (seen,) = ElasticsearchSource().inspect(options, (), Sample(10, 7)).collections
     (found,) = seen.problems
     assert (seen.rows, found.code, found.is_error) == (3, "MMC464", False)
     assert found.message.endswith("not in the plan: 1 document")
     monkeypatch.undo()
-    (seen,) = ElasticsearchSource().inspect(config, (), Sample(10, 7)).collections
+    (seen,) = ElasticsearchSource().inspect(options, (), Sample(10, 7)).collections
     assert (seen.rows, seen.problems) == (4, ())
 
 
@@ -253,13 +253,13 @@ def test_a_small_index_takes_few_requests(elasticsearch: ElasticsearchNode) -> N
         return answer
 
     with tampering(elasticsearch.url, count) as url:
-        source, config = ElasticsearchSource(), {"url": url, "index": index}
-        (collection,) = source.inspect(config, (), Sample(100, 7)).collections
+        source, options = ElasticsearchSource(), options_of(url, index)
+        (collection,) = source.inspect(options, (), Sample(100, 7)).collections
         assert len(collection.extents) == 2 and len(collection.fields) > 50
         looks = asked.copy()
         asked.clear()
         split = Split("00000", collection.extents, 20, 0)
-        batches = list(source.read(config, index, split, ["_id", "f0"], 100))
+        batches = list(source.read(options, index, split, ["_id", "f0"], 100))
     assert sum(batch.num_rows for batch in batches) == 20
     assert looks == {
         "/": 1,

@@ -9,7 +9,7 @@ from mmc.sources.elasticsearch import describe
 from mmc.sources.elasticsearch.source import ElasticsearchSource
 from mmc.spi import Sample
 from tests.servers.elasticsearch.node import ElasticsearchNode
-from tests.sources.elasticsearch.indexed import fill, make
+from tests.sources.elasticsearch.indexed import fill, make, options_of
 from tests.sources.elasticsearch.tampering import tampering
 
 DOCUMENTS = 60
@@ -31,14 +31,13 @@ def test_answers_are_sized_by_bytes_from_the_first(
 
     source = ElasticsearchSource()
     with tampering(elasticsearch.url, spoil) as url:
-        how = {"method": method, "page_bytes": 5 * LARGE}
-        config = {"url": url, "index": name, "read": how}
-        (found,) = source.inspect(config, (), Sample(1000, 7)).collections
+        options = options_of(url, name, read={"method": method, "page_bytes": 5 * LARGE})
+        (found,) = source.inspect(options, (), Sample(1000, 7)).collections
         assert found.fields[0].evidence.rows <= 16
         # 16 of 64 KB are one page of the sample.
         assert max(sizes) < 17 * LARGE
         sizes.clear()
         split = Split("00000", found.extents, DOCUMENTS, found.bytes)
-        rows = sum(b.num_rows for b in source.read(config, name, split, ["_id", "n"], 100))
+        rows = sum(b.num_rows for b in source.read(options, name, split, ["_id", "n"], 100))
     assert rows == DOCUMENTS
     assert max(sizes) < 6 * LARGE

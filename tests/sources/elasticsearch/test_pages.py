@@ -5,11 +5,19 @@ import threading
 import pytest
 
 from mmc.errors import SourceBusy, SourceChanged
-from mmc.sources.elasticsearch.client.connect import Connection, Options, connect
+from mmc.sources.elasticsearch.client.connect import Connection, connect
 from mmc.sources.elasticsearch.reading.pages import Head, _Step, read_range
 from tests.servers.elasticsearch.fixtures import Starts
 from tests.servers.elasticsearch.node import ElasticsearchNode
-from tests.sources.elasticsearch.indexed import fill, hits, make, numbered, one, read_all
+from tests.sources.elasticsearch.indexed import (
+    fill,
+    hits,
+    make,
+    numbered,
+    one,
+    options_of,
+    read_all,
+)
 
 
 def test_every_live_document_comes_once(
@@ -104,7 +112,7 @@ def test_a_node_killed_in_mid_read_is_busy_and_then_gives_the_same(
     node = own_elasticsearch()
     name = make(node, shards=1)
     fill(node, name, numbered(3000))
-    with connect(Options.of({"url": node.url, "timeout": 10.0})) as opened:
+    with connect(options_of(node.url, timeout=10.0)) as opened:
         index = one(opened, name)
         reading = read_range(opened, index, 0, 0, 3000, docs=3000, page_bytes=20_000)
         next(reading)
@@ -124,7 +132,7 @@ def test_other_servers_are_read_alike(own_elasticsearch: Starts, profile: str) -
     name = make(node)
     fill(node, name, numbered(500))
     fill(node, name, numbered(100, 200))
-    with connect(Options.of({"url": node.url})) as opened:
+    with connect(options_of(node.url)) as opened:
         found = read_all(opened, one(opened, name), docs=60)
     assert sorted(found) == sorted(f"d{n}" for n in range(500))
 

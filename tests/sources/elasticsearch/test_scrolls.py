@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from mmc.errors import SourceBusy, SourceChanged
-from mmc.sources.elasticsearch.client.connect import Connection, Options, connect
+from mmc.sources.elasticsearch.client.connect import Connection, connect
 from mmc.sources.elasticsearch.reading.scrolls import read_pit_slice, read_scroll_slice
 from tests.servers.elasticsearch.fixtures import Starts
 from tests.servers.elasticsearch.node import ElasticsearchNode
-from tests.sources.elasticsearch.indexed import fill, hits, make, numbered, one
+from tests.sources.elasticsearch.indexed import fill, hits, make, numbered, one, options_of
 
 WAYS = pytest.mark.parametrize("read", [read_pit_slice, read_scroll_slice])
 
@@ -121,7 +121,7 @@ def test_opensearch_is_read_by_scrolls(own_elasticsearch: Starts) -> None:
     node = own_elasticsearch("os2")
     name = make(node)
     fill(node, name, numbered(300))
-    with connect(Options.of({"url": node.url})) as opened:
+    with connect(options_of(node.url)) as opened:
         index = one(opened, name)
         found = [hit for n in (0, 1) for hit in hits(read_scroll_slice(opened, index, n, 2))]
     assert len({hit["_id"] for hit in found}) == len(found) == 300

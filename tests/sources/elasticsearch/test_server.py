@@ -8,11 +8,11 @@ from contextlib import contextmanager
 import pytest
 
 from mmc.errors import SourceError
-from mmc.sources.elasticsearch.client.connect import Connection, Options, connect
+from mmc.sources.elasticsearch.client.connect import Connection, connect
 from mmc.sources.elasticsearch.client.server import Server, hidden_vectors, look
 from tests.servers.elasticsearch.fixtures import Starts
 from tests.servers.elasticsearch.node import ElasticsearchNode
-from tests.sources.elasticsearch.indexed import make
+from tests.sources.elasticsearch.indexed import make, options_of
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def answering(status: int, body: bytes, product: str = "") -> Iterator[str]:
 
 
 def seen(url: str) -> Server:
-    with connect(Options.of({"url": url})) as opened:
+    with connect(options_of(url)) as opened:
         return look(opened)
 
 
@@ -88,6 +88,6 @@ def test_9_hides_them(own_elasticsearch: Starts) -> None:
     node = own_elasticsearch("es9")
     shown = make(node, **{"index.mapping.exclude_source_vectors": False})
     hiding = make(node)
-    with connect(Options.of({"url": node.url})) as opened:
+    with connect(options_of(node.url)) as opened:
         assert look(opened).major == 9
         assert [hidden_vectors(opened, name) for name in (hiding, shown)] == [True, False]

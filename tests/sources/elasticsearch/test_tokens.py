@@ -16,7 +16,7 @@ from mmc.events import Retrying
 from mmc.facts import TokensNumbered
 from mmc.plan.model import Split
 from mmc.sources.elasticsearch import tokenscan
-from mmc.sources.elasticsearch.client.connect import Options, connect
+from mmc.sources.elasticsearch.client.connect import connect
 from mmc.sources.elasticsearch.client.server import look
 from mmc.sources.elasticsearch.contents import Held, held_by
 from mmc.sources.elasticsearch.decoding.page import Page
@@ -28,7 +28,7 @@ from mmc.spi import Sample
 from tests.servers.elasticsearch.fixtures import Starts
 from tests.servers.elasticsearch.node import ElasticsearchNode as Node
 from tests.servers.elasticsearch.rest import bulk
-from tests.sources.elasticsearch.indexed import fresh, one
+from tests.sources.elasticsearch.indexed import fresh, one, options_of, small_pages
 
 SPARSE = {"words": {"type": "sparse_vector"}, "title": {"type": "keyword"}}
 
@@ -53,9 +53,9 @@ def words(*tokens: str) -> dict[str, Any]:
     return {"words": dict.fromkeys(tokens, 1.5)}
 
 
-def number(node: Node, index: str, *collections: str, **more: Any) -> TokensNumbered:
-    config = {"url": node.url, "index": index, **more}
-    return ElasticsearchSource().number_tokens(config, collections, "t.json", lambda event: None)
+def number(node: Node, index: str | list[str], *collections: str, **more: Any) -> TokensNumbered:
+    options = options_of(node.url, index, **more)
+    return ElasticsearchSource().number_tokens(options, collections, "t.json", lambda event: None)
 
 
 def table() -> dict[str, int]:
@@ -109,12 +109,12 @@ def test_tokens_may_be_any_text(elasticsearch: Node) -> None:
     elasticsearch.request("PUT", f"/{index}/_doc/half?refresh=true", half)
     done = number(elasticsearch, index)
     assert (done.documents, table().keys()) == (3, {*odd, "c.d.e", "whole"})
-    config = {"url": elasticsearch.url, "index": index, "tokens": "t.json"}
-    (seen,) = ElasticsearchSource().inspect(config, (), Sample(10, 7)).collections
+    options = options_of(elasticsearch.url, index, tokens="t.json")
+    (seen,) = ElasticsearchSource().inspect(options, (), Sample(10, 7)).collections
     read = {
         row["_id"]: row["words"]
         for batch in ElasticsearchSource().read(
-            config, index, Split("00000", seen.extents, 3, 0), ["_id", "words"], 10
+            options, index, Split("00000", seen.extents, 3, 0), ["_id", "words"], 10
         )
         for row in batch.to_pylist()
     }
@@ -128,7 +128,7 @@ def test_only_documents_that_are_migrated_count(elasticsearch: Node) -> None:
     other = indexed(elasticsearch, [words("c")])
     done = number(elasticsearch, index, query={"term": {"title": "x"}})
     assert (done.documents, table()) == (1, {"a": 0})
-    number(elasticsearch, f"{index},{other}".split(","), other)
+    number(elasticsearch, [index, other], other)
     assert table() == {"a": 0, "c": 1}
 
 
@@ -152,13 +152,13 @@ def test_fields_of_several_indices_share_a_table(elasticsearch: Node) -> None:
 def test_every_way_to_read_finds_all(elasticsearch: Node, method: str) -> None:
     docs = [words(f"t{n}", "x" * 100) for n in range(1200)]
     index = indexed(elasticsearch, docs)
-    done = number(elasticsearch, index, read={"method": method, "page_bytes": 4096})
+    done = number(elasticsearch, index, read=small_pages(method, 4096))
     assert (done.documents, done.found) == (1200, 1201)
 
 
 def test_only_the_tokens_are_asked_for(elasticsearch: Node) -> None:
     index = indexed(elasticsearch, [{**words("a"), "title": "long"}, {"title": "long"}])
-    with connect(Options.of({"url": elasticsearch.url})) as connection:
+    with connect(options_of(elasticsearch.url)) as connection:
         held = held_by(connection, look(connection), one(connection, index), {})
         bodies = [
             body
@@ -200,8 +200,8 @@ def test_a_piece_that_fails_for_now_is_read_again(
 
     monkeypatch.setattr(Page, "parse", cut)
     events: list[Any] = []
-    config = {"url": elasticsearch.url, "index": index}
-    done = ElasticsearchSource().number_tokens(config, (), "t.json", events.append)
+    options = options_of(elasticsearch.url, index)
+    done = ElasticsearchSource().number_tokens(options, (), "t.json", events.append)
     assert (done.documents, len(table())) == (20, 20)
     (again,) = events
     assert isinstance(again, Retrying) and again.what == f"reading {index}, shard 0"
@@ -281,9 +281,9 @@ def test_a_line_for_programs(elasticsearch: Node, capsys: pytest.CaptureFixture[
 def test_a_plan_pins_the_table(elasticsearch: Node) -> None:
     index = indexed(elasticsearch, [words("a")])
     number(elasticsearch, index)
-    config = {"url": elasticsearch.url, "index": index, "tokens": "t.json"}
+    options = options_of(elasticsearch.url, index, tokens="t.json")
     source = ElasticsearchSource()
-    (seen,) = source.inspect(config, (), Sample(10, 7)).collections
+    (seen,) = source.inspect(options, (), Sample(10, 7)).collections
     assert ("t.json", digest()) in seen.fingerprint
     field = next(field for field in seen.fields if field.name == "words")
     assert (field.vector, field.note) == (
@@ -292,13 +292,13 @@ def test_a_plan_pins_the_table(elasticsearch: Node) -> None:
     )
     pieces = tuple(extent for extent in seen.extents if extent.rows)
     split = Split("00000", pieces, 1, 0)
-    (batch,) = source.read(config, index, split, ["words"], 10)
+    (batch,) = source.read(options, index, split, ["words"], 10)
     assert batch.column(0).to_pylist() == [[(0, 1.5)]]
     Path("t.json").write_text('{"a": 1}')
     with pytest.raises(SourceChanged, match=r"t\.json is not the one of the plan"):
-        list(source.read(config, index, split, ["words"], 10))
+        list(source.read(options, index, split, ["words"], 10))
     # Other columns do not depend on it.
-    assert list(source.read(config, index, split, ["_id"], 10))
+    assert list(source.read(options, index, split, ["_id"], 10))
 
 
 @pytest.mark.slow
@@ -313,7 +313,7 @@ def test_other_versions(own_elasticsearch: Starts, profile: str, es_type: str) -
     index = indexed(node, docs, properties=mapping)
     assert number(node, index).documents == 50
     assert table().keys() == {"b", *(f"t{n}" for n in range(50))}
-    config = {"url": node.url, "index": index, "tokens": "t.json"}
-    (seen,) = ElasticsearchSource().inspect(config, (), Sample(100, 7)).collections
+    options = options_of(node.url, index, tokens="t.json")
+    (seen,) = ElasticsearchSource().inspect(options, (), Sample(100, 7)).collections
     found = {field.name: field.vector for field in seen.fields}
     assert found["words"] == found["ml.t"] == "sparse_float_vector"

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from mmc.facts import SourceCollection
 from mmc.plan.model import Split
-from mmc.sources.faiss import FaissSource
+from mmc.sources.faiss.options import FaissOptions
+from mmc.sources.faiss.source import FaissSource
 from mmc.spi import Sample
 
 SAMPLE = Sample(rows=500, seed=3)
@@ -59,8 +60,8 @@ class Rows:
         return {int(i): v.tobytes() for i, v in zip(self.ids, self.vectors, strict=True)}
 
 
-def config(path: str, **options: Any) -> dict[str, Any]:
-    return {"path": path, "join": None, "allow_lossy": False, "storage": {}} | options
+def config(path: str, **options: Any) -> FaissOptions:
+    return FaissOptions.model_validate({"type": "faiss", "path": path, **options})
 
 
 def look(path: str, sample: Sample = SAMPLE, **options: Any) -> SourceCollection:

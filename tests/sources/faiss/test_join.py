@@ -16,7 +16,7 @@ from mmc.arrow.schema import arrow_text
 from mmc.errors import SourceChanged, SourceError
 from mmc.facts import SourceFacts
 from mmc.plan.codec import canonical, from_json
-from mmc.sources.faiss import FaissSource
+from mmc.sources.faiss.source import FaissSource
 from tests.sources.faiss.build import SAMPLE, config, factory, look, read, save, split_of, vectors
 
 D = 8

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmc.errors import MmcError, SourceError
-from mmc.sources.faiss import FaissSource
 from mmc.sources.faiss.kinds import CLASSES, REFUSED
 from mmc.sources.faiss.layout import parse
 from mmc.sources.faiss.nodes import Graph, IdMap, Ivf
+from mmc.sources.faiss.source import FaissSource
 from mmc.spi import Sample
 from mmc.storage.urls import open_blob
 from tests.sources.faiss.build import bits, config, factory, read, save, split_of, vectors

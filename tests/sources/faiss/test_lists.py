@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mmc.errors import SourceChanged, SourceError
-from mmc.sources.faiss import FaissSource
+from mmc.sources.faiss.source import FaissSource
 from tests.sources.faiss.build import (
     config,
     factory,

@@ -194,15 +194,17 @@ import sys
 sys.modules["faiss"] = None
 from mmc.errors import PluginMissing
 from mmc.plan.model import Split
-from mmc.sources.faiss import FaissSource
+from mmc.sources.faiss.options import FaissOptions
+from mmc.sources.faiss.source import FaissSource
 from mmc.spi import Sample
-config = {{"path": {exact!r}, "allow_lossy": False, "storage": {{}}}}
+options = FaissOptions(type="faiss", path={exact!r})
+lossy = FaissOptions(type="faiss", path={lossy!r}, allow_lossy=True)
 source = FaissSource()
-seen = source.inspect(config, [], Sample()).collections[0]
+seen = source.inspect(options, [], Sample()).collections[0]
 split = Split("0", seen.extents, seen.rows, seen.bytes)
-print(sum(b.num_rows for b in source.read(config, seen.name, split, ["id", "vector"], 7)))
+print(sum(b.num_rows for b in source.read(options, seen.name, split, ["id", "vector"], 7)))
 try:
-    source.inspect({{**config, "path": {lossy!r}, "allow_lossy": True}}, [], Sample())
+    source.inspect(lossy, [], Sample())
 except PluginMissing as error:
     print(error.hint)
 """

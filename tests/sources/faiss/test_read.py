@@ -23,8 +23,9 @@ from mmc.errors import SourceChanged, SourceError
 from mmc.facts import Extent
 from mmc.plan.codec import canonical
 from mmc.plan.model import Split
-from mmc.sources.faiss import FaissSource, extents, ids
+from mmc.sources.faiss import extents, ids
 from mmc.sources.faiss import read as reading
+from mmc.sources.faiss.source import FaissSource
 from mmc.spi import Sample
 from tests.sources.faiss.build import (
     SAMPLE,
@@ -142,10 +143,11 @@ sys.modules["faiss"] = None
 from mmc.facts import Extent
 from mmc.plan.codec import from_json
 from mmc.plan.model import Split
-from mmc.sources.faiss import FaissSource
+from mmc.sources.faiss.options import FaissOptions
+from mmc.sources.faiss.source import FaissSource
 split = from_json(Split, json.loads({canonical(split).decode()!r}))
-config = {{"path": {path!r}, "allow_lossy": True, "storage": {{}}}}
-print(sum(b.num_rows for b in FaissSource().read(config, "a", split, ["id"], 50)))
+options = FaissOptions(type="faiss", path={path!r}, allow_lossy=True)
+print(sum(b.num_rows for b in FaissSource().read(options, "a", split, ["id"], 50)))
 """
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -295,14 +297,15 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     program = f"""
 import resource
 from mmc.plan.model import Split
-from mmc.sources.faiss import FaissSource
+from mmc.sources.faiss.options import FaissOptions
+from mmc.sources.faiss.source import FaissSource
 from mmc.spi import Sample
-config = {{"path": {str(path)!r}, "allow_lossy": False, "storage": {{}}}}
+options = FaissOptions(type="faiss", path={str(path)!r})
 source = FaissSource()
-seen = source.inspect(config, [], Sample()).collections[0]
+seen = source.inspect(options, [], Sample()).collections[0]
 split = Split("0", seen.extents, seen.rows, seen.bytes)
 start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-rows = sum(b.num_rows for b in source.read(config, seen.name, split, ["id", "vector"], 1 << 20))
+rows = sum(b.num_rows for b in source.read(options, seen.name, split, ["id", "vector"], 1 << 20))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(rows, (peak - start) // 1024)
 """

@@ -15,7 +15,8 @@ from mmc.arrow.schema import origin_of
 from mmc.facts import Extent, SourceCollection, SourceField
 from mmc.plan.codec import from_json, to_json
 from mmc.plan.model import Split
-from mmc.sources.files import FilesSource
+from mmc.sources.files.options import FilesOptions
+from mmc.sources.files.source import FilesSource
 from mmc.spi import Sample
 from mmc.types import JsonValue
 
@@ -23,15 +24,13 @@ SOURCE = FilesSource()
 SAMPLE = Sample(200, 7)
 
 
-def config(path: str | Path | Sequence[str | Path], **more: JsonValue) -> dict[str, JsonValue]:
-    """What stands in a plan for `path` and the options given; the model fills in the rest."""
+def config(path: str | Path | Sequence[str | Path], **more: JsonValue) -> FilesOptions:
+    """The options of a source over `path`."""
     paths: Any = [str(one) for one in path] if isinstance(path, (list, tuple)) else str(path)
-    model = SOURCE.config_model.model_validate({"type": "files", "path": paths, **more})
-    made: dict[str, JsonValue] = model.model_dump(mode="json")
-    return made
+    return FilesOptions.model_validate({"type": "files", "path": paths, **more})
 
 
-def look(options: dict[str, JsonValue], sample: Sample = SAMPLE) -> SourceCollection:
+def look(options: FilesOptions, sample: Sample = SAMPLE) -> SourceCollection:
     """The one collection; its facts survive a trip through JSON."""
     facts = SOURCE.inspect(options, [], sample)
     assert from_json(type(facts), to_json(facts)) == facts
@@ -40,7 +39,7 @@ def look(options: dict[str, JsonValue], sample: Sample = SAMPLE) -> SourceCollec
 
 
 def read(
-    options: dict[str, JsonValue],
+    options: FilesOptions,
     collection: SourceCollection,
     columns: Sequence[str] | None = None,
     *,

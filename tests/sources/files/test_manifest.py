@@ -4,7 +4,6 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -15,8 +14,9 @@ from mmc.arrow.schema import arrow_text, canonical_schema, origin_of
 from mmc.errors import SourceChanged, SourceError
 from mmc.facts import SourceCollection
 from mmc.plan.model import Split
-from mmc.sources.files import FilesSource
 from mmc.sources.files.manifest import inspect_manifest, read_manifest
+from mmc.sources.files.options import FilesOptions
+from mmc.sources.files.source import FilesSource
 from mmc.spi import Sample
 from mmc.types import Collection
 from tests.layouts.batches import (
@@ -34,8 +34,8 @@ from tests.sinks.test_files import INDEXES, SCHEMA, fill, finish, split, target,
 FORMATS = ("parquet", "numpy", "json")
 
 
-def config(root: Path) -> dict[str, Any]:
-    return {"type": "files", "manifest": str(root / "manifest.json"), "storage": {}}
+def config(root: Path | str) -> FilesOptions:
+    return FilesOptions(type="files", manifest=f"{root}/manifest.json")
 
 
 def look(root: Path, sample: Sample = Sample()) -> SourceCollection:  # noqa: B008
@@ -218,9 +218,10 @@ def test_a_manifest_is_found_beside_its_files_wherever_they_are(
     fill(target(tmp_path / "a"))
     shutil.move(tmp_path / "a", tmp_path / "b")
     monkeypatch.chdir(tmp_path / "b")
-    (found,) = inspect_manifest({"manifest": "manifest.json"}, (), Sample()).collections
+    here = FilesOptions(type="files", manifest="manifest.json")
+    (found,) = inspect_manifest(here, (), Sample()).collections
     whole = Split("0", found.extents, 190, 0)
-    batches_ = read_manifest({"manifest": "manifest.json"}, "docs", whole, ["id"], 500)
+    batches_ = read_manifest(here, "docs", whole, ["id"], 500)
     assert sum(map(len, batches_)) == 190
 
 
@@ -230,9 +231,8 @@ def test_a_manifest_behind_a_url(format_: str) -> None:
 
     url = f"memory://manifest-{format_}/out"
     fill(target(url, format_))
-    settings_ = {"manifest": f"{url}/manifest.json", "storage": {}}
-    (found,) = inspect_manifest(settings_, (), Sample()).collections
+    (found,) = inspect_manifest(config(url), (), Sample()).collections
     whole = Split("0", found.extents, 190, 0)
-    table = pa.Table.from_batches(read_manifest(settings_, "docs", whole, ["id", "v"], 64))
+    table = pa.Table.from_batches(read_manifest(config(url), "docs", whole, ["id", "v"], 64))
     assert table["id"].to_pylist() == list(range(190))
     fsspec.filesystem("memory").rm(url, recursive=True)

@@ -20,7 +20,7 @@ import re, sys
 from pathlib import Path
 from tests.sources.files.reading import config, look
 from mmc.plan.model import Split
-from mmc.sources.files import FilesSource
+from mmc.sources.files.source import FilesSource
 for path in sys.argv[1:]:
     options = config(path)
     collection = look(options)

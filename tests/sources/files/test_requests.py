@@ -22,7 +22,7 @@ from mmc.plan.model import Split
 from mmc.spi import Sample
 from mmc.storage.urls import join_url, open_atomic
 from tests.servers.s3 import Bucket
-from tests.sources.files.reading import SOURCE
+from tests.sources.files.reading import SOURCE, config
 from tests.storage.stores import STARTS, folder
 
 __all__ = ["folder"]
@@ -92,16 +92,16 @@ def test_a_small_file_takes_few_requests(store: Bucket, folder: str, name: str) 
     with open_atomic(url, store.storage) as file:
         file.write(FILES[name]())
         file.commit()
-    config = {"type": "files", "path": url, "storage": store.storage}
+    options = config(url, storage=store.storage)
     with counted(store) as asked:
-        (collection,) = SOURCE.inspect(config, [], Sample()).collections
+        (collection,) = SOURCE.inspect(options, [], Sample()).collections
     known = store.url.startswith("s3:")
     # What the path is, and what the file is.
     assert asked == {"content": 1, **({"facts": 2} if known else {})}
     split = Split("00000", collection.extents, 50, 0)
     columns = [field.name for field in collection.fields]
     with counted(store) as asked:
-        batches = list(SOURCE.read(config, collection.name, split, columns, 1000))
+        batches = list(SOURCE.read(options, collection.name, split, columns, 1000))
     assert sum(batch.num_rows for batch in batches) == 50
     # Whether it is the planned one, before each piece.
     pieces = 5 if name == "a.parquet" else 1

@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mmc.sources.files import FilesSource
-from mmc.spi import Sample
+from tests.sources.files.reading import config, look
 
 
 @pytest.mark.parametrize("format_", ["jsonl", "parquet"])
@@ -21,8 +20,8 @@ def test_coordinates_beside_an_embedding(tmp_path: Path, format_: str) -> None:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     else:
         pq.write_table(pa.Table.from_pylist(rows), path)
-    facts = FilesSource().inspect({"path": str(path)}, [], Sample())
-    hints = {field.name: (field.vector, field.arrow) for field in facts.collections[0].fields}
+    fields = look(config(path)).fields
+    hints = {field.name: (field.vector, field.arrow) for field in fields}
     assert hints["e"][0] == "float_vector(8)"
     assert hints["place"] == ("", "list<double>")
     assert hints["box"] == ("", "list<int64>")
@@ -31,5 +30,5 @@ def test_coordinates_beside_an_embedding(tmp_path: Path, format_: str) -> None:
 def test_a_short_list_alone_is_the_vector(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"id": 1, "v": [1.5, 2.5]}\n')
-    facts = FilesSource().inspect({"path": str(path)}, [], Sample())
-    assert [field.vector for field in facts.collections[0].fields] == ["", "float_vector(2)"]
+    fields = look(config(path)).fields
+    assert [field.vector for field in fields] == ["", "float_vector(2)"]

@@ -16,9 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mmc.errors import SourceChanged, SourceError
+from mmc.errors import MmcError, SourceChanged, SourceError
 from mmc.facts import Extent
 from mmc.plan.codec import canonical
+from mmc.plan.model import Endpoint
+from mmc.registry import options_of
 from mmc.sources.files.sample import choose
 from mmc.spi import Sample
 from mmc.storage.urls import join_url, open_atomic
@@ -47,13 +49,11 @@ def test_names_of_collections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert look(config("**/*.jsonl")).name == "set"
 
 
-def test_unknown_collection_and_no_path(tmp_path: Path) -> None:
+def test_an_unknown_collection(tmp_path: Path) -> None:
     one = write_jsonl(tmp_path / "words.jsonl", [{"id": 1}])
     with pytest.raises(SourceError, match="no collection `word`") as info:
         SOURCE.inspect(config(one), ["word"], Sample())
     assert info.value.hint == "did you mean `words`?"
-    with pytest.raises(SourceError, match="needs `path` or `manifest`"):
-        SOURCE.inspect({"type": "files"}, [], Sample())
 
 
 def test_mixed_and_unknown_formats(tmp_path: Path) -> None:
@@ -243,3 +243,21 @@ def test_remote_file_replaced_by_one_of_the_same_size_is_noticed(bucket: Bucket)
             assert read(options, collection).to_pylist() == [{"id": 1}]
     with pytest.raises(SourceChanged, match="changed since the plan"):
         read(options, collection)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({}, "a files source needs `path` or `manifest`"),
+        ({"path": []}, "a files source needs `path` or `manifest`"),
+        ({"path": "x.npy", "manifest": "manifest.json"}, "reads `path` or `manifest`, not both"),
+        ({"path": 7}, "source.path"),
+        ({"path": "x.csv", "csv": {"delimiter": "||"}}, "source.csv.delimiter"),
+        ({"path": "x.npy", "format": "npy"}, "source.format"),
+        ({"path": "x.npy", "folder": "y"}, "source.folder"),
+    ],
+)
+def test_a_plan_with_other_options_is_refused(said: dict[str, Any], told: str) -> None:
+    with pytest.raises(MmcError, match=told) as info:
+        options_of("source", Endpoint("files", tuple(said.items())))
+    assert info.value.code == "MMC126"

@@ -11,17 +11,16 @@ import pyarrow as pa
 from mmc.arrow.schema import origin_of
 from mmc.compile.splits import split_extents
 from mmc.facts import SourceCollection, SourceFacts
-from mmc.sources.milvus1 import Milvus1Source
-from mmc.spec.endpoints import Milvus1Source as Config
+from mmc.sources.milvus1.options import Milvus1Options
+from mmc.sources.milvus1.source import Milvus1Source
 from mmc.spi import Sample
 from tests.generators.milvus1.truth import Entity
 from tests.generators.milvus1.writer import Server
 
 
-def config_of(server: Server, **options: Any) -> dict[str, Any]:
+def config_of(server: Server, **options: Any) -> Milvus1Options:
     data = [str(folder) for folder in server.tables]
-    model = Config(type="milvus1", data=data, meta=f"sqlite:///{server.meta}", **options)
-    return model.model_dump(mode="json")
+    return Milvus1Options(type="milvus1", data=data, meta=f"sqlite:///{server.meta}", **options)
 
 
 def inspect(server: Server, **options: Any) -> SourceFacts:

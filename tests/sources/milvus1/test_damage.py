@@ -13,7 +13,7 @@ from mmc.arrow.schema import origin_of
 from mmc.errors import SourceChanged
 from mmc.facts import SourceCollection
 from mmc.plan.model import Split
-from mmc.sources.milvus1 import Milvus1Source
+from mmc.sources.milvus1.source import Milvus1Source
 from tests.generators.milvus1 import damage
 from tests.generators.milvus1.layout import bits, floats
 from tests.generators.milvus1.writer import Segment, Server

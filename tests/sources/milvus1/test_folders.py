@@ -8,18 +8,18 @@ import pytest
 
 from mmc.errors import SourceError
 from mmc.facts import SourceFacts
-from mmc.sources.milvus1 import Milvus1Source
-from mmc.sources.milvus1.folders import above
-from mmc.spec.endpoints import Milvus1Source as Config
+from mmc.sources.milvus1.options import Milvus1Options
+from mmc.sources.milvus1.source import Milvus1Source
 from mmc.spi import Sample
+from mmc.storage.filesystems import above
 from tests.generators.milvus1.layout import floats
 from tests.generators.milvus1.writer import Server
 from tests.sources.milvus1.reading import inspect
 
 
 def look(data: object, meta: str = "") -> SourceFacts:
-    config = Config.model_validate({"type": "milvus1", "data": data, "meta": meta})
-    return Milvus1Source().inspect(config.model_dump(mode="json"), (), Sample(rows=10))
+    options = Milvus1Options.model_validate({"type": "milvus1", "data": data, "meta": meta})
+    return Milvus1Source().inspect(options, (), Sample(rows=10))
 
 
 @pytest.fixture

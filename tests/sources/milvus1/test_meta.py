@@ -18,13 +18,13 @@ from mmc.sources.milvus1.live import live_collections
 from mmc.sources.milvus1.meta import mysql as metamysql
 from mmc.sources.milvus1.meta.json_ import write_meta_json
 from mmc.sources.milvus1.meta.read import load_catalogue
-from mmc.types import JsonValue
+from mmc.spec.options import Secret
 from tests.generators.milvus1.generate import generate
 from tests.generators.milvus1.meta import write_mysql
 from tests.generators.milvus1.writer import Server
 from tests.servers.mariadb import MariaDB
 
-PASSWORD: dict[str, JsonValue] = {"secret": "env:META_PASSWORD"}
+PASSWORD = Secret(secret="env:META_PASSWORD")
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def place(database: MariaDB, scheme: str = "mysql+pymysql", **other: object) -> 
     return f"{scheme}://{said['user']}@{database.host}:{said['port']}/{said['name']}"
 
 
-def failure(where: str, password: dict[str, JsonValue] | None = PASSWORD) -> MmcError:
+def failure(where: str, password: Secret | None = PASSWORD) -> MmcError:
     with pytest.raises(MmcError) as caught:
         load_catalogue(where, password, {})
     secret = os.environ.get("META_PASSWORD", "hunter2")

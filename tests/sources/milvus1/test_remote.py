@@ -10,8 +10,8 @@ import fsspec
 import pytest
 
 from mmc.compile.splits import split_extents
-from mmc.sources.milvus1 import Milvus1Source
-from mmc.spec.endpoints import Milvus1Source as Config
+from mmc.sources.milvus1.options import Milvus1Options
+from mmc.sources.milvus1.source import Milvus1Source
 from mmc.spi import Sample
 from tests.generators.milvus1 import damage
 from tests.generators.milvus1.generate import generate
@@ -28,7 +28,7 @@ def bucket() -> Iterator[Bucket]:
         yield made
 
 
-def config_of(server: Server, bucket: Bucket, name: str) -> dict[str, object]:
+def config_of(server: Server, bucket: Bucket, name: str, wal: str = "replay") -> Milvus1Options:
     """Uploads what the server wrote but for its metadata."""
     system = fsspec.filesystem("s3", **bucket.storage, use_listings_cache=False)
     data = []
@@ -40,17 +40,17 @@ def config_of(server: Server, bucket: Bucket, name: str) -> dict[str, object]:
         data.append(f"{url}/")
     for file in server.wal.iterdir():
         system.pipe(f"{bucket.url}/{name}/wal/{file.name}", file.read_bytes())
-    return Config.model_validate(
+    return Milvus1Options.model_validate(
         {
             "type": "milvus1",
             "data": data,
             "meta": str(server.meta),
             "storage": bucket.storage,
-            "wal": "replay",
+            "wal": wal,
             "wal_path": f"{bucket.url}/{name}/wal",
             "duplicates": "keep_all",
         }
-    ).model_dump(mode="json")
+    )
 
 
 @pytest.mark.slow
@@ -79,7 +79,7 @@ def test_damages_come_in_the_order_of_the_segments(tmp_path: Path, bucket: Bucke
     for segment in segments[::2]:
         damage.cut(segment.rv)
     (local,) = inspect(server).collections
-    config = config_of(server, bucket, "damaged") | {"wal": "ignore"}
+    config = config_of(server, bucket, "damaged", wal="ignore")
     (found,) = Milvus1Source().inspect(config, (), Sample(20)).collections
     told = [problem.message.rpartition("/")[2] for problem in found.problems]
     assert told == [problem.message.rpartition("/")[2] for problem in local.problems]

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from mmc.errors import TargetError
@@ -18,8 +18,8 @@ from mmc.secrets import resolve_line
 from mmc.sinks.milvus.access import looking
 from mmc.sinks.milvus.bulk.grpcimports import GrpcImports
 from mmc.sinks.milvus.bulk.target import BulkTarget, ImportCalls
-from mmc.spec.endpoints import MilvusTarget
-from mmc.spi import Config, Fence, unfenced
+from mmc.sinks.milvus.options import MilvusTargetOptions
+from mmc.spi import Fence, unfenced
 
 
 class MilvusBulkSink:
@@ -27,19 +27,18 @@ class MilvusBulkSink:
 
     type = "milvus"
     route = "bulk"
-    config_model = MilvusTarget
 
-    def inspect(self, config: Config, collections: Sequence[str]) -> TargetFacts:
+    def inspect(self, options: MilvusTargetOptions, collections: Sequence[str]) -> TargetFacts:
         """Looks at the target and the named collections.
 
         Raises:
             TargetError: see `mmc.milvus.connect`; Milvus Lite (MMC528), Zilliz Cloud
                 (MMC575).
         """
-        address = _server(config)
-        with connect(address, config) as connection:
+        address = _server(options)
+        with connect(address, options) as connection:
             version = connection.version
-            able = configured(version.dialect.capabilities, config)
+            able = configured(version.dialect.capabilities, options.json_bytes)
             with looking(connection, collections):
                 found = look(connection, collections)
             return TargetFacts(
@@ -51,7 +50,7 @@ class MilvusBulkSink:
             )
 
     @contextmanager
-    def open(self, config: Config, fence: Fence = unfenced) -> Iterator[BulkTarget]:
+    def open(self, options: MilvusTargetOptions, fence: Fence = unfenced) -> Iterator[BulkTarget]:
         """Connects.
 
         Raises:
@@ -59,16 +58,16 @@ class MilvusBulkSink:
                 (MMC575).
             SecretError: the token does not resolve.
         """
-        address = _server(config)
+        address = _server(options)
         with (
-            connect(address, config, fence) as connection,
-            closing(_calls(connection, config)) as calls,
+            connect(address, options, fence) as connection,
+            closing(_calls(connection, options)) as calls,
         ):
             yield BulkTarget(connection, _imports(connection), calls)
 
 
-def _server(config: Config) -> Address:
-    address = address_of(config)
+def _server(options: MilvusTargetOptions) -> Address:
+    address = address_of(options)
     if address.path is not None:
         raise _no_route(address)
     if (why := no_import(address.uri)) is not None:
@@ -91,14 +90,13 @@ def _no_route(address: Address) -> TargetError:
     )
 
 
-def _calls(connection: Connection, config: Config) -> ImportCalls:
+def _calls(connection: Connection, options: MilvusTargetOptions) -> ImportCalls:
     imports = _imports(connection)
     if not imports.rest:
         return GrpcImports(connection)
     from mmc.sinks.milvus.bulk.restimports import RestImports
 
-    token = config.get("token")
-    secret = resolve_line(token if isinstance(token, (str, Mapping)) else None) or ""
+    secret = resolve_line(options.token) or ""
     return RestImports(
         connection.address,
         secret,

@@ -6,9 +6,9 @@ was asked for. The server itself would import the same file again, and double it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -27,7 +27,6 @@ from mmc.plan.model import (
     LoadCollection,
     Split,
     Step,
-    WriteManifest,
 )
 from mmc.sinks.milvus.access import check_access
 from mmc.sinks.milvus.built import await_indexes
@@ -44,8 +43,7 @@ from mmc.spi import (
     Look,
     Progress,
     TaskState,
-    WrittenSplit,
-    unheard,
+    no_progress,
 )
 from mmc.types import Collection, TypeKind
 
@@ -248,7 +246,7 @@ class BulkTarget:
         """
         self._rows.build_index(step)
 
-    def await_indexes(self, step: AwaitIndexes, progress: Progress = unheard) -> None:
+    def await_indexes(self, step: AwaitIndexes, progress: Progress = no_progress) -> None:
         """Waits until every index covers every row: what was imported is flushed.
 
         Raises:
@@ -272,15 +270,6 @@ class BulkTarget:
         client, timeout = self._connection.client, self._connection.long_timeout
         with translated(f"refresh {name}"):
             client.refresh_load(name, timeout=timeout)
-
-    def write_manifest(
-        self,
-        step: WriteManifest,
-        plan_digest: str,
-        files: Mapping[str, Sequence[WrittenSplit]],
-    ) -> NoReturn:
-        """Staged files have no manifest; a plan that asks for one here is a bug."""
-        raise AssertionError(f"step {step.id}: the bulk route has no manifest")
 
     def count(self, collection: Collection) -> int:
         """Exact count(*) over the whole collection at strong consistency."""

@@ -16,8 +16,8 @@ from mmc.milvus.tls import warnings
 from mmc.milvus.zilliz import no_import
 from mmc.sinks.milvus.access import looking
 from mmc.sinks.milvus.insert.target import InsertTarget
-from mmc.spec.endpoints import MilvusTarget
-from mmc.spi import Config, Fence, unfenced
+from mmc.sinks.milvus.options import MilvusTargetOptions
+from mmc.spi import Fence, unfenced
 
 
 class MilvusInsertSink:
@@ -25,9 +25,8 @@ class MilvusInsertSink:
 
     type = "milvus"
     route = "insert"
-    config_model = MilvusTarget
 
-    def inspect(self, config: Config, collections: Sequence[str]) -> TargetFacts:
+    def inspect(self, options: MilvusTargetOptions, collections: Sequence[str]) -> TargetFacts:
         """Looks at the target and the named collections.
 
         An embedded database that does not exist is not made: its facts are those of an empty one.
@@ -35,31 +34,34 @@ class MilvusInsertSink:
         Raises:
             TargetError: see `mmc.milvus.connect`.
         """
-        address = address_of(config)
+        address = address_of(options)
         if address.path is not None and not address.path.exists():
-            return self._facts(_installed_lite(), config, ())
-        with connect(address, config) as connection:
+            return self._facts(_installed_lite(), options, ())
+        with connect(address, options) as connection:
             with looking(connection, collections):
                 found = look(connection, collections)
-            facts = self._facts(connection.version, config, found)
-            return replace(facts, problems=warnings(config), no_import=no_import(address.uri))
+            facts = self._facts(connection.version, options, found)
+            return replace(facts, problems=warnings(options), no_import=no_import(address.uri))
 
     def _facts(
-        self, version: Version, config: Config, collections: tuple[TargetCollection, ...]
+        self,
+        version: Version,
+        options: MilvusTargetOptions,
+        collections: tuple[TargetCollection, ...],
     ) -> TargetFacts:
-        able = configured(version.dialect.capabilities, config)
+        able = configured(version.dialect.capabilities, options.json_bytes)
         return TargetFacts(self.type, self.route, version.text, able, collections)
 
     @contextmanager
-    def open(self, config: Config, fence: Fence = unfenced) -> Iterator[InsertTarget]:
+    def open(self, options: MilvusTargetOptions, fence: Fence = unfenced) -> Iterator[InsertTarget]:
         """Connects. The folder of an embedded database is made, with its parents.
 
         Raises:
             TargetError: see `mmc.milvus.connect`.
             SecretError: the token does not resolve.
         """
-        address = address_of(config)
-        with connect(address, config, fence) as connection:
+        address = address_of(options)
+        with connect(address, options, fence) as connection:
             yield InsertTarget(connection)
 
 

@@ -5,10 +5,10 @@ What makes a replay harmless: rows have keys, and a later attempt upserts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import pyarrow as pa
 
@@ -35,14 +35,13 @@ from mmc.plan.model import (
     LoadCollection,
     Split,
     Step,
-    WriteManifest,
 )
 from mmc.sinks.milvus import ddl
 from mmc.sinks.milvus.access import check_access
 from mmc.sinks.milvus.built import await_indexes
 from mmc.sinks.milvus.ensure import ensure, release
 from mmc.sinks.milvus.insert.writer import InsertWriter
-from mmc.spi import ALONE, Claim, Look, Progress, WrittenSplit, unheard
+from mmc.spi import ALONE, Claim, Look, Progress, no_progress
 from mmc.types import Collection, Index
 from mmc.verify.shape import same_index, shown
 
@@ -124,7 +123,7 @@ class InsertTarget:
             if partly or (step.refresh and server):
                 client.refresh_load(step.collection, timeout=timeout)
 
-    def await_indexes(self, step: AwaitIndexes, progress: Progress = unheard) -> None:
+    def await_indexes(self, step: AwaitIndexes, progress: Progress = no_progress) -> None:
         """Waits until every index covers every row.
 
         A server builds indexes of flushed rows only, and calls an index of none complete, so the
@@ -138,15 +137,6 @@ class InsertTarget:
         with translated(f"flush {step.collection}"):
             self._client.flush(step.collection, timeout=self._connection.long_timeout)
         await_indexes(self._connection, step.collection, progress)
-
-    def write_manifest(
-        self,
-        step: WriteManifest,
-        plan_digest: str,
-        files: Mapping[str, Sequence[WrittenSplit]],
-    ) -> NoReturn:
-        """This route writes no files; a plan that asks for a manifest here is a bug."""
-        raise AssertionError(f"step {step.id}: the insert route has no manifest")
 
     def count(self, collection: Collection) -> int:
         """Exact count(*) over the whole collection at strong consistency.

@@ -18,9 +18,9 @@ from mmc.secrets import REDACTOR
 from mmc.sources.elasticsearch.client.credentials import credentials
 from mmc.sources.elasticsearch.client.limits import Limit, limit
 from mmc.sources.elasticsearch.errors import garbled, refusal
-from mmc.sources.elasticsearch.options import Options, Tls
+from mmc.sources.elasticsearch.options import ElasticsearchOptions, Tls
 
-__all__ = ["Answer", "Connection", "Options", "connect", "path_of"]
+__all__ = ["Answer", "Connection", "connect", "path_of"]
 
 SCROLL_PATH = "/_search/scroll"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -45,7 +45,9 @@ class Connection:
     MMC452 no such index, MMC453 query refused, MMC454 TLS, MMC461 anything else).
     """
 
-    def __init__(self, options: Options, transport: Any, shown: str, turns: Limit) -> None:
+    def __init__(
+        self, options: ElasticsearchOptions, transport: Any, shown: str, turns: Limit
+    ) -> None:
         self.options = options
         self.shown = shown
         self._transport = transport
@@ -126,7 +128,7 @@ class Connection:
 
 
 @contextmanager
-def connect(options: Options) -> Iterator[Connection]:
+def connect(options: ElasticsearchOptions) -> Iterator[Connection]:
     """Makes the pool, and closes it. Nothing is sent yet.
 
     Raises:
@@ -150,7 +152,7 @@ def connect(options: Options) -> Iterator[Connection]:
     )
     transport.serializers = _Undecoded()  # type: ignore[assignment]
     shown = ", ".join(_shown(url) for url in urls)
-    turns = limit(tuple(urls), options.concurrency, options.requests_per_second)
+    turns = limit(tuple(urls), options.read.concurrency, options.read.requests_per_second)
     try:
         yield Connection(options, transport, shown, turns)
     finally:
@@ -172,7 +174,7 @@ class _Undecoded:
         return data
 
 
-def _node(url: str, options: Options) -> Any:
+def _node(url: str, options: ElasticsearchOptions) -> Any:
     from elastic_transport.client_utils import url_to_node_config
 
     try:
@@ -193,7 +195,7 @@ def _node(url: str, options: Options) -> Any:
         node,
         headers={**node.headers, **credentials(options.auth)},
         request_timeout=options.timeout,
-        connections_per_node=options.concurrency + 1,
+        connections_per_node=options.read.concurrency + 1,
         **tls,
     )
 
@@ -232,10 +234,6 @@ def _fingerprint(said: str) -> str | None:
 def _cloud(cloud_id: str) -> str:
     from elastic_transport.client_utils import parse_cloud_id
 
-    if not cloud_id:
-        raise SourceError(
-            "the source has no address", hint="write source.url or source.cloud_id", code="MMC450"
-        )
     try:
         address = parse_cloud_id(cloud_id).es_address
     except ValueError:

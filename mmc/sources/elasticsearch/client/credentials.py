@@ -12,17 +12,10 @@ def credentials(auth: Auth) -> dict[str, str]:
 
     Raises:
         SecretError: a reference does not resolve.
-        SourceError: several ways are given, or a key or token cannot stand in a header (MMC451).
+        SourceError: a key or token cannot stand in a header (MMC451).
     """
     from elastic_transport.client_utils import basic_auth_to_header
 
-    given = {"username": auth.username, "api_key": auth.api_key, "token": auth.token}
-    if len(named := [name for name, value in given.items() if value]) > 1:
-        raise SourceError(
-            f"source.auth has {' and '.join(named)}: only one says who asks",
-            hint="leave out all but one",
-            code="MMC451",
-        )
     if key := _sendable(resolve(auth.api_key), "api_key"):
         # A key stands as `id:key` in the server's answer, and encoded beside it.
         encoded = basic_auth_to_header(_pair(key)).partition(" ")[2] if ":" in key else key

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.sources.elasticsearch.mapping.mapped import Mapped
-from mmc.sources.elasticsearch.options import Options
+from mmc.sources.elasticsearch.options import ElasticsearchOptions
 from mmc.types import nearest
 
 
-def misnamed(options: Options, collections: Sequence[Mapped]) -> Iterator[Diagnostic]:
+def misnamed(options: ElasticsearchOptions, collections: Sequence[Mapped]) -> Iterator[Diagnostic]:
     """Of `flatten` and `arrays`: a name has to be in one of the collections only."""
     objects = dict.fromkeys(path for mapped in collections for path in mapped.objects)
     columns = {one.column.path: one.es_type for mapped in collections for one in mapped.fields}

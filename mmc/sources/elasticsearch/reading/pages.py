@@ -114,7 +114,7 @@ def read_range(
     }
     if source is not None:
         body["_source"] = source
-    wanted = page_bytes or connection.options.page_bytes
+    wanted = page_bytes or connection.options.read.page_bytes
     step = _Step(start, stop, docs, wanted, index.window)
     if doc_bytes:
         step.docs = max(1, min(int(wanted / doc_bytes), index.window))

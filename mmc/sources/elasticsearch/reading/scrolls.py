@@ -61,7 +61,7 @@ def read_pit_slice(
     body = _body(index, number, slices, query, source)
     body["sort"] = ["_shard_doc"]
     body["track_total_hits"] = False
-    size = _Size(index.window, page_bytes or connection.options.page_bytes, doc_bytes)
+    size = _Size(index.window, page_bytes or connection.options.read.page_bytes, doc_bytes)
 
     def fetch() -> bytes | None:
         nonlocal pit
@@ -101,7 +101,7 @@ def read_scroll_slice(
     """
     ensure_same(connection, index.name, index.uuid)
     body = _body(index, number, slices, query, source)
-    wanted = page_bytes or connection.options.page_bytes
+    wanted = page_bytes or connection.options.read.page_bytes
     docs = int(wanted / doc_bytes) if doc_bytes else SCROLL_DOCS
     body["size"] = max(1, min(docs, index.window))
     body["sort"] = ["_doc"]

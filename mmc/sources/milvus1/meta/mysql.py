@@ -6,12 +6,12 @@ show half of a merge. Tables of Milvus 1.1: `db/meta/MySQLMetaImpl.cpp`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mmc.errors import PluginMissing, SourceBusy, SourceError
-from mmc.secrets import resolve
+from mmc.secrets import Reference, SecretRef, resolve
 from mmc.sources.milvus1.meta.tables import Row
 from mmc.spec.patterns import SECRET_KEY
 
@@ -71,12 +71,12 @@ def shown(url: str) -> str:
 
 
 @contextmanager
-def open_mysql(url: str, password: Mapping[str, object] | None) -> Iterator[MySqlDatabase]:
+def open_mysql(url: str, password: SecretRef | Reference | None) -> Iterator[MySqlDatabase]:
     """Connects, reads only.
 
     Args:
         url: `mysql://user@host:3306/database`, as Milvus 1.x and SQLAlchemy write it.
-        password: `{"secret": "env:NAME"}`; None for a user without a password.
+        password: None for a user without a password.
 
     Raises:
         PluginMissing: no driver.

@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 
 from mmc.diagnostics import Diagnostic
 from mmc.errors import SourceError
+from mmc.secrets import Reference, SecretRef
 from mmc.sources.milvus1.catalogue import Catalogue
 from mmc.sources.milvus1.live import live_collections
 from mmc.sources.milvus1.meta.json_ import read_meta_json, write_meta_json
 from mmc.sources.milvus1.meta.mysql import SCHEMES, open_mysql, shown
 from mmc.sources.milvus1.meta.sqlite import open_sqlite
 from mmc.sources.milvus1.meta.tables import read_catalogue
-from mmc.sources.milvus1.options import Options
+from mmc.sources.milvus1.options import Milvus1Options
 from mmc.spec.patterns import URL_CREDENTIALS
-from mmc.spi import Config
 from mmc.storage.urls import is_local, local_path, read_text
 from mmc.types import JsonValue
 
@@ -46,13 +46,13 @@ class Export:
 
 
 def load_catalogue(
-    where: str, password: Mapping[str, JsonValue] | None, storage: Mapping[str, JsonValue]
+    where: str, password: SecretRef | Reference | None, storage: Mapping[str, JsonValue]
 ) -> Catalogue:
     """Reads the metadata from wherever they are, without writing there.
 
     Args:
         where: path, fsspec URL or database URL; without a password.
-        password: of the database user, as `{"secret": "env:NAME"}`.
+        password: of the database user.
         storage: options of the file system of a remote file.
 
     Raises:
@@ -90,10 +90,10 @@ def load_catalogue(
     )
 
 
-def export_meta(config: Config) -> Export:
+def export_meta(options: Milvus1Options, password: SecretRef | None) -> Export:
     """The metadata of a source as a meta.json. Raises what `load_catalogue` raises."""
-    options = Options.of(config)
-    catalogue = load_catalogue(options.meta, options.meta_password, options.meta_storage)
+    said = password or options.meta_password
+    catalogue = load_catalogue(options.meta_place, said, options.meta_files)
     live = live_collections(catalogue)
     held = [
         (

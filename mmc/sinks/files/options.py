@@ -1,0 +1,49 @@
+"""Options of the `files` target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from mmc.plan.places import normal_address
+from mmc.spec.options import PLACE, Options, Problem, Storage, odd_folder, stored
+
+
+class FilesTargetOptions(Options):
+    """Files in Milvus's import layout, with a manifest.json."""
+
+    type: Literal["files"]
+    url: Annotated[str, Field(min_length=1)]
+    """Folder; local or any fsspec URL."""
+    format: Literal["parquet", "numpy", "json"] = "parquet"
+    storage: Storage = Field(default_factory=dict)
+
+    @property
+    def files(self) -> Mapping[str, JsonValue]:
+        """Options of the file system."""
+        return stored(self.storage)
+
+    @property
+    def parts_folder(self) -> str:
+        return self.url
+
+    @property
+    def shown_places(self) -> tuple[str, ...]:
+        return (self.url,)
+
+    def identity(self) -> str:
+        """The folder."""
+        return f"{self.type} {normal_address(self.url)}"
+
+    @classmethod
+    def at(cls, address: str) -> dict[str, JsonValue] | None:
+        """Any folder."""
+        return {"url": address}
+
+    def problems(self) -> Iterator[Problem]:
+        """A folder of an object store has a bucket, and names between slashes."""
+        if odd := odd_folder(self.url):
+            message, hint = odd
+            yield Problem(code="MMC248", message=f"`{PLACE}` {message}", path=("url",), hint=hint)

@@ -1,0 +1,92 @@
+"""Generic rooms know no plug-in by name, and read none of its options."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+from mmc import registry
+
+ROOT = Path(__file__).parent.parent / "mmc"
+OWN = ("sources", "sinks", "milvus")
+"""Rooms of the plug-ins."""
+MOST_LINES = 500
+MEDIAN_LINES = 150
+TYPES = {*registry.types("source"), *registry.types("target")}
+
+
+def _generic() -> Iterator[Path]:
+    for path in sorted(ROOT.rglob("*.py")):
+        if path.relative_to(ROOT).parts[0] not in OWN:
+            yield path
+
+
+def _texts(node: ast.AST) -> set[object]:
+    return {it.value for it in ast.walk(node) if isinstance(it, ast.Constant)}
+
+
+def _by_name(tree: ast.AST) -> Iterator[ast.AST]:
+    """Where a type is compared with, or written into an endpoint."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Compare() | ast.MatchValue():
+                if TYPES & _texts(node):
+                    yield node
+            case ast.Dict(keys=keys, values=values):
+                for key, value in zip(keys, values, strict=True):
+                    if (
+                        isinstance(key, ast.Constant)
+                        and key.value == "type"
+                        and TYPES & _texts(value)
+                    ):
+                        yield node
+            case ast.Call(func=ast.Name(id="Endpoint"), args=[ast.Constant(value=str()), *_]):
+                yield node
+
+
+def _options(tree: ast.AST) -> Iterator[ast.AST]:
+    """Where an option is taken out of an endpoint as a plan has it."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="get", value=ast.Attribute(attr="options"))):
+                yield node
+            case ast.Subscript(value=ast.Attribute(attr="options")):
+                yield node
+
+
+def _found(path: Path) -> list[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [
+        f"{path.relative_to(ROOT)}:{node.lineno}"  # type: ignore[attr-defined]
+        for node in (*_by_name(tree), *_options(tree))
+    ]
+
+
+def test_no_generic_room_knows_a_plug_in() -> None:
+    assert [place for path in _generic() for place in _found(path)] == []
+
+
+def test_the_check_sees_what_it_is_for() -> None:
+    seen = """
+if spec.source.type == "faiss": ...
+match kind:
+    case "milvus": ...
+x = {"type": "files", "url": "out"}
+y = plan.target.options.get("url")
+z = plan.target.options["uri"]
+w = Endpoint("milvus1", ())
+"""
+    tree = ast.parse(seen)
+    assert len([*_by_name(tree), *_options(tree)]) == 6
+
+
+def test_modules_are_of_a_size_to_be_read() -> None:
+    sizes = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in ROOT.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    assert {name: size for name, size in sizes.items() if size > MOST_LINES} == {}
+    assert median(sizes.values()) < MEDIAN_LINES
