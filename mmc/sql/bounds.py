@@ -2,13 +2,12 @@
 
 The engine's own memory limit does not count what one function call allocates: `repeat('x', 2e9)`
 took 4 GiB while it was planned. So functions come from a list, and those that make a long value
-out of a short one are bounded: by a constant, and by the product over the whole expression.
+out of a short one are bounded by a constant; `mmc.sql.growth` counts what they make together.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 MOST = 1 << 20
@@ -52,6 +51,7 @@ array_grade_up grade_up list_select array_select list_where array_where list_zip
 list_filter array_filter filter list_transform array_transform list_apply array_apply apply
 flatten array_length list_resize array_resize range generate_series array_to_string
 array_to_string_comma_default list_aggregate list_aggr array_aggregate array_aggr aggregate
+list_reduce array_reduce reduce
 list_sum list_avg list_min list_max list_count list_first list_last list_any_value list_product
 list_median list_mode list_mad list_stddev_pop list_stddev_samp list_var_pop list_var_samp
 list_sem list_skewness list_kurtosis list_kurtosis_pop list_entropy list_bool_and list_bool_or
@@ -78,61 +78,15 @@ Arguments = Sequence[Mapping[str, Any]]
 
 
 class Unbounded(Exception):
-    """A function may make a value of any size. `hint` says what bounds it."""
+    """A function may make a value of any size. `hint` says what bounds it, `node` is the call."""
 
     def __init__(self, message: str, hint: str = "write a constant") -> None:
         super().__init__(message)
         self.hint = hint
+        self.node: Mapping[str, Any] | None = None
 
 
-def growth(name: str, arguments: Arguments, *, repeated: bool) -> int:
-    """How many times larger than its arguments the value of a function may be.
-
-    Args:
-        arguments: as the engine's parse tree has them.
-        repeated: it stands inside a lambda, which a list may call for its own result.
-
-    Raises:
-        Unbounded: an argument says how large, and it is no constant.
-    """
-    if name in _LENGTHS:
-        place = _LENGTHS[name]
-        wanted = [place] if place >= 0 else range(len(arguments))
-        sizes = [_size(name, arguments[at]) for at in wanted if at < len(arguments)]
-        return max(1, max(sizes, default=1) - min(0, *sizes, 0))
-    if name in _TEMPLATES:
-        return _TEMPLATES[name](name, arguments)
-    if name in _JOINS:
-        return max(2, len(arguments)) if repeated else 1
-    return _FACTORS.get(name, 1)
-
-
-_LENGTHS = {
-    "repeat": 1,
-    "lpad": 1,
-    "rpad": 1,
-    "bar": 3,
-    "to_base": 2,
-    "list_resize": 1,
-    "array_resize": 1,
-    "range": -1,
-    "generate_series": -1,
-}
-"""Function -> the argument that says how long its value is; -1: all of them together."""
-
-_FACTORS = {
-    **dict.fromkeys(("bin", "to_binary"), 8),
-    **dict.fromkeys(("hex", "to_hex", "base64", "to_base64", "regexp_escape"), 2),
-    "url_encode": 3,
-    **dict.fromkeys(("to_json", "json_quote", "array_to_json", "row_to_json", "json_pretty"), 8),
-    **dict.fromkeys(("strip_accents", "nfc_normalize", "upper", "lower", "ucase", "lcase"), 1),
-}
-_JOINS = frozenset(
-    ("||", "+", "concat", "concat_ws", "list_concat", "list_cat", "array_concat", "array_cat")
-) | frozenset(("list_value", "list_pack", "array_value", "map_concat", "struct_pack", "row"))
-
-
-def _size(name: str, argument: Mapping[str, Any]) -> int:
+def length_of(name: str, argument: Mapping[str, Any]) -> int:
     """The constant that bounds a length: itself, or the least of `least(...)`."""
     if (found := _number(argument)) is not None:
         return found
@@ -157,33 +111,9 @@ def _number(argument: Mapping[str, Any]) -> int | None:
     return int(literal["text"])
 
 
-def _text(argument: Mapping[str, Any]) -> str | None:
+def text_of(argument: Mapping[str, Any]) -> str | None:
     literal = argument.get("literal") if argument.get("class") == "CONSTANT" else None
     return literal["text"] if literal is not None and literal.get("kind") == "STRING" else None
-
-
-def _replacing(name: str, arguments: Arguments) -> int:
-    """Every character may become the new text, which may quote what it replaces."""
-    new = _text(arguments[2]) if len(arguments) > 2 else ""
-    if new is None:
-        raise Unbounded(f"`{name}` may give a value of any size where the new text is no constant")
-    return max(1, len(new.encode()) + new.count("\\"))
-
-
-def _formatting(name: str, arguments: Arguments) -> int:
-    """A width may stand in the format, and be an argument."""
-    text = _text(arguments[0]) if arguments else ""
-    if text is None or "*" in text or re.search(r"\{[^{}]*\{", text.replace("{{", "")):
-        raise Unbounded(f"`{name}` may give a value of any size where a width is no constant")
-    return max(1, sum(int(width) for width in re.findall(r"\d{1,18}", text)))
-
-
-_TEMPLATES: Mapping[str, Callable[[str, Arguments], int]] = {
-    "replace": _replacing,
-    "regexp_replace": _replacing,
-    "format": _formatting,
-    "printf": _formatting,
-}
 
 
 def unwrapped(arguments: Sequence[Mapping[str, Any]]) -> Arguments:

@@ -247,7 +247,7 @@ def _answer(request: Request, engine: Engine) -> Any:
     import duckdb
     import pyarrow as pa
 
-    from mmc.sql.tree import NotAllowed, columns_of, parse
+    from mmc.sql.tree import NotAllowed, columns_of, is_too_deep, parse, too_deep
     from mmc.sql.typing_ import type_of
 
     try:
@@ -265,6 +265,8 @@ def _answer(request: Request, engine: Engine) -> Any:
     except NotAllowed as problem:
         return Refused(problem.message, problem.hint)
     except (duckdb.Error, pa.ArrowException) as error:
+        if is_too_deep(str(error)):
+            return Refused(too_deep().message, too_deep().hint)
         return Refused(str(error).split("\n", 1)[0])
     except BaseException as error:  # noqa: BLE001 - raised again where it was asked
         return _Failed(error)

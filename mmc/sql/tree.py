@@ -15,7 +15,8 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-from mmc.sql.bounds import ALLOWED, MOST, Unbounded, growth, unwrapped
+from mmc.sql.bounds import ALLOWED, Unbounded, unwrapped
+from mmc.sql.growth import LAMBDAS, growth
 from mmc.types import nearest
 
 _BEFORE, _AFTER = "SELECT (\n", "\n) AS v FROM t"
@@ -59,7 +60,7 @@ class Tree:
     """Parts of one expression.
 
     Attributes:
-        growth: how many times larger than its columns its value may be.
+        growth: how many times larger than its columns a value may become in it.
     """
 
     references: list[Reference] = field(default_factory=list)
@@ -73,14 +74,43 @@ def parse(text: str) -> Tree:
     Raises:
         NotAllowed: it does not parse, or it is more than a function of the columns of one row.
     """
+    try:
+        return _read(text)
+    except RecursionError:
+        raise too_deep() from None
+
+
+def _read(text: str) -> Tree:
     body = _serialised(_BEFORE + text + _AFTER)
     if body.get("error"):
+        message = str(body.get("error_message", "syntax error"))
+        if is_too_deep(message):
+            raise too_deep()
         at = body.get("position")
         position = _character(text, int(at)) if at is not None else None
-        raise NotAllowed(f"not SQL: {body.get('error_message', 'syntax error')}", "", position)
+        raise NotAllowed(f"not SQL: {message}", "", position)
     tree = Tree()
-    _walk(_single(body, text), text, frozenset(), tree)
+    expression = _single(body, text)
+    _walk(expression, text, frozenset(), tree)
+    try:
+        tree.growth = growth(expression)
+    except Unbounded as error:
+        raise NotAllowed(str(error), error.hint, _place(error.node or {}, text)) from None
     return tree
+
+
+def is_too_deep(message: str) -> bool:
+    """Whether the engine's message says so. Its advice is about a setting that is locked here."""
+    return "max_expression_depth" in message
+
+
+def too_deep() -> NotAllowed:
+    """Also what stands side by side is nested to the engine: `a || b || c`."""
+    return NotAllowed(
+        "it is nested too deeply",
+        "put fewer functions and operators within each other; `concat(a, b, c)` joins many texts,"
+        " `x IN (1, 2, 3)` compares with many values",
+    )
 
 
 def columns_of(trees: Iterable[Tree], known: Sequence[str]) -> tuple[str, ...]:
@@ -161,8 +191,8 @@ def _walk(node: Any, text: str, bound: frozenset[str], tree: Tree) -> None:
         return
     if kind == "FUNCTION":
         _check_function(node, position)
-        _grow(node, position, tree, repeated=bool(bound))
-    if kind == "LAMBDA":
+        _check_lambdas(node, text)
+    if kind == "LAMBDA" and node["syntax_type"] == "LAMBDA_KEYWORD":
         bound |= {name.lower() for name in _lambda_names(node["lhs"])}
         node = {key: value for key, value in node.items() if key != "lhs"}
     for key, value in node.items():
@@ -205,19 +235,18 @@ def _check_function(node: Mapping[str, Any], position: int | None) -> None:
         )
 
 
-def _grow(node: Mapping[str, Any], position: int | None, tree: Tree, *, repeated: bool) -> None:
-    """Counts how large a value may become. Raises NotAllowed where it may take the memory."""
-    name = node["function_name"].lower()
-    try:
-        tree.growth *= growth(name, unwrapped(node["arguments"]), repeated=repeated)
-    except Unbounded as error:
-        raise NotAllowed(str(error), error.hint, position) from None
-    if tree.growth > MOST:
-        raise NotAllowed(
-            f"with `{name}` a value may become over {MOST:,} times as large as its columns",
-            "repeat, pad or list less",
-            position,
-        )
+def _check_lambdas(node: Mapping[str, Any], text: str) -> None:
+    """`x -> x + 1` is no lambda any more: elsewhere the arrow takes a value out of JSON."""
+    if node["function_name"].lower() not in LAMBDAS:
+        return
+    for argument in unwrapped(node["arguments"])[1:2]:
+        if argument.get("class") == "LAMBDA" and argument["syntax_type"] != "LAMBDA_KEYWORD":
+            names = ", ".join(_lambda_names(argument["lhs"]))
+            raise NotAllowed(
+                "a lambda is not written with `->`",
+                f"write `lambda {names or 'x'}: ...`",
+                _place(argument, text),
+            )
 
 
 def _volatile(name: str, position: int | None) -> NotAllowed:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mmc.arrow.schema import arrow_text, data_type
 from mmc.sql.engine import Engine, readable_type
-from mmc.sql.tree import NotAllowed, columns_of, parse
+from mmc.sql.tree import NotAllowed, columns_of, is_too_deep, parse, too_deep
 from mmc.types import ArrowType
 
 
@@ -61,6 +61,9 @@ def type_of(text: str, columns: Mapping[str, str], engine: Engine) -> Typed | Pr
     except duckdb.OutOfMemoryException:
         raise
     except (duckdb.Error, ValueError) as error:
+        if is_too_deep(str(error)):
+            deep = too_deep()
+            return Problem(deep.message, deep.hint)
         first, *rest = str(error).split("\n")
         hint = next((line for line in rest if line.startswith("Did you mean")), "")
         return Problem(first, hint)

@@ -180,14 +180,41 @@ def test_columns_used() -> None:
     "text",
     [
         f"list_transform(range(1000000), lambda x: '{'x' * 5000}')::varchar",
-        f"CAST(NULL AS {'STRUCT(a ' * 500}INT{')' * 500})::varchar",
         "CAST(NULL AS STRUCT(a INT[1000][1000][1000]))::varchar",
     ],
-    ids=["long", "deep", "wide"],
+    ids=["long", "wide"],
 )
 def test_what_takes_too_much_memory_is_said(text: str) -> None:
     found = Expressions().type(text, COLUMNS)
     assert isinstance(found, Problem) and "over 768 MiB of memory" in found.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"CAST(NULL AS {'STRUCT(a ' * 500}INT{')' * 500})::varchar",
+        "lower(" * 700 + "title" + ")" * 700,
+        " || ".join(["title"] * 1500),
+    ],
+    ids=["type", "functions", "operators"],
+)
+def test_what_is_nested_too_deeply_is_said(text: str) -> None:
+    found = Expressions().type(text, COLUMNS)
+    assert isinstance(found, Problem) and found.message == "it is nested too deeply"
+    assert "max_expression_depth" not in found.message + found.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "type_"),
+    [
+        ("title -> '$.b.c'", "string"),
+        ("title::json -> 'b'", "string"),
+        ("(title -> 'b') ->> 'c'", "string"),
+        ("list_reduce(list, lambda a, b: a + b)", "int64"),
+    ],
+)
+def test_arrows_are_planned(text: str, type_: str) -> None:
+    assert Expressions().type(text, COLUMNS) == type_
 
 
 def test_what_takes_too_long_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
