@@ -32,9 +32,10 @@ def _first(plan: Plan, copy: CopySplits, rows: int) -> pa.Table:
     for split in copy.splits:
         batches = reader.read(options, copy.source, split, copy.columns, min(copy.batch_rows, 1024))
         for batch in batches:
-            good = transform(batch).batch.slice(0, rows - have)
-            found.append(good)
-            have += good.num_rows
-            if have >= rows:
-                return pa.Table.from_batches(found)
+            for part in transform(batch):
+                good = part.batch.slice(0, rows - have)
+                found.append(good)
+                have += good.num_rows
+                if have >= rows:
+                    return pa.Table.from_batches(found)
     return pa.Table.from_batches(found, schema=canonical_schema(copy.collection))

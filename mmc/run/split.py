@@ -23,9 +23,9 @@ from mmc.plan.model import CopySplits, Endpoint, OnError, RowPolicy, Split
 from mmc.run.pace import Rate, call
 from mmc.run.quarantine import Quarantine
 from mmc.run.stop import SplitStopped
-from mmc.spi import Target
+from mmc.spi import Target, Writer
 from mmc.transform.badrow import BadRow
-from mmc.transform.transform import Transform
+from mmc.transform.transform import Transform, Transformed
 from mmc.types import DYNAMIC_FIELD
 from mmc.verify.digest import Digest
 
@@ -138,7 +138,8 @@ def read_again(
     whole = DYNAMIC_FIELD in fields
     transform = Transform(step, only=None if whole else fields)
     for batch in read_split(source, step, split, columns_for(step, fields)):
-        yield transform(batch).batch
+        for part in transform(batch):
+            yield part.batch
 
 
 def columns_for(step: CopySplits, fields: Sequence[str]) -> Sequence[str]:
@@ -174,24 +175,9 @@ class _Copy:
         writer = target.writer(self.step, self.split, replay=replay)
         with _undone_on_failure(writer.abort, self.quarantine.abort):
             for batch in read_split(source, self.step, self.split, self.step.columns):
-                if self.should_stop():
-                    raise SplitStopped(f"split {self._name} was stopped")
-                done = transform(batch)
                 self.read += batch.num_rows
-                self.filtered += done.rows_filtered
-                if done.bad:
-                    self._judge(done.bad)
-                if done.batch.num_rows:
-                    digest.add(done.batch)
-                    if not self.rate.write(
-                        f"write of split {self._name}",
-                        writer,
-                        done.batch,
-                        emit=self.emit,
-                        should_stop=self.should_stop,
-                    ):
-                        raise SplitStopped(f"split {self._name} was stopped")
-                    self.written += done.batch.num_rows
+                for done in transform(batch):
+                    self._write(done, writer, digest)
                 self._tell(batch)
             self._account()
             path = self.quarantine.commit()
@@ -210,6 +196,25 @@ class _Copy:
             str(path) if path is not None else "",
             reasons,
         )
+
+    def _write(self, done: Transformed, writer: Writer, digest: Digest) -> None:
+        if self.should_stop():
+            raise SplitStopped(f"split {self._name} was stopped")
+        self.filtered += done.rows_filtered
+        if done.bad:
+            self._judge(done.bad)
+        if not done.batch.num_rows:
+            return
+        digest.add(done.batch)
+        if not self.rate.write(
+            f"write of split {self._name}",
+            writer,
+            done.batch,
+            emit=self.emit,
+            should_stop=self.should_stop,
+        ):
+            raise SplitStopped(f"split {self._name} was stopped")
+        self.written += done.batch.num_rows
 
     @property
     def _name(self) -> str:

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mmc.errors import ExpressionFailed
 from mmc.sql import process as sqlprocess
-from mmc.sql.engine import Evaluated
+from mmc.sql.engine import Evaluated, decoded
 from mmc.sql.process import ColumnsOf, Evaluate, Exceeded, Limit, Refused, Request
 
 ROWS = 4096
-"""Rows of a part: twice what the engine takes at a time."""
+"""Most rows of a part: twice what the engine takes at a time."""
+PART = 8 << 20
+"""Most bytes of a part of more than one row."""
+HANDED = 64 << 20
+"""Bytes of values from which on they are handed on, before the rest of the batch."""
 SECONDS = 30.0
-"""Longest time for a batch."""
-TOTAL = 256 << 20
-"""Most bytes that the expressions may make of one batch."""
+"""Longest time for a batch, and so much more for each `SECOND_BYTES` of it."""
+SECOND_BYTES = 1 << 20
+TOTAL, EACH_TOTAL = 1 << 30, 8
+"""Most bytes that the expressions may make of one batch, or so many times the batch for each."""
+_SHRINK, _PATIENCE = 16, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Values of the rows from `start` on. Positions count in the batch, not in the part."""
+
+    start: int
+    rows: int
+    found: Evaluated
 
 
 class RowExpressions:
@@ -35,40 +51,76 @@ class RowExpressions:
     ) -> None:
         self._expressions, self._where, self._types = tuple(expressions), where, tuple(types)
         self._rows = ROWS
+        self._well, self._patience = 0, _PATIENCE
         self._names: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
         sqlprocess.warm()
 
-    def evaluate(self, batch: pa.RecordBatch) -> Evaluated:
-        """As `mmc.sql.engine.Engine.evaluate`. A part that takes too much memory is made smaller.
+    def parts(self, batch: pa.RecordBatch) -> Iterator[Part]:
+        """Values as of `mmc.sql.engine.Engine.evaluate`, in one part unless they are large.
+
+        What is asked for at once is smaller: at most `ROWS` rows and `PART` bytes, and less where
+        that takes too much memory.
 
         Raises:
             ExpressionFailed: one row takes too much memory, or the batch too much time; or the
                 statement is none that may be run.
         """
-        until = time.monotonic() + SECONDS
-        batch = self._narrow(batch)
-        parts: list[Evaluated] = []
-        start = size = 0
-        while start < batch.num_rows or not parts:
-            part = batch.slice(start, self._rows)
+        narrow = _plain(self._narrow(batch))
+        size = _bytes(narrow)
+        most = max(TOTAL, EACH_TOTAL * size * max(1, len(self._expressions)))
+        left = seconds = SECONDS + size / SECOND_BYTES
+        held: list[Evaluated] = []
+        first = start = made = total = 0
+        while start < batch.num_rows or not held:
+            part = self._cut(narrow, start)
+            began = time.monotonic()
             try:
                 found = self._ask(
-                    Evaluate(part, self._expressions, self._where, self._types), until
+                    Evaluate(_compact(part), self._expressions, self._where, self._types), left
                 )
-                size += sum(column.nbytes for column in found.columns)
-                if size > TOTAL:
-                    raise self._too_much(f"make over {TOTAL >> 20} MiB of {batch.num_rows:,} rows")
             except Exceeded as error:
-                if error.limit is Limit.TIME:
-                    raise self._too_long(batch.num_rows) from None
-                if part.num_rows <= 1:
-                    most = sqlprocess.MEMORY >> 20
-                    raise self._too_much(f"take over {most} MiB of memory for one row") from None
-                self._rows = max(1, part.num_rows // 16)
+                self._smaller(error.limit, part.num_rows, batch.num_rows, seconds)
                 continue
-            parts.append(_moved(found, start))
-            start += max(1, part.num_rows)
-        return parts[0] if len(parts) == 1 else _joined(parts)
+            finally:
+                left -= time.monotonic() - began
+            self._larger()
+            new = sum(column.nbytes for column in found.columns)
+            total += new
+            if total > most:
+                raise self._too_much(f"make over {most >> 20:,} MiB of {batch.num_rows:,} rows")
+            if held and made + new > HANDED:
+                yield Part(first, start - first, _joined(held))
+                held, first, made = [], start, 0
+            held.append(_moved(found, start))
+            start += part.num_rows
+            made += new
+        yield Part(first, start - first, _joined(held))
+
+    def _cut(self, batch: pa.RecordBatch, start: int) -> pa.RecordBatch:
+        """The next part of a batch."""
+        part = batch.slice(start, self._rows)
+        while part.num_rows > 1 and (size := _bytes(part)) > PART:
+            rows = min(part.num_rows // 2, part.num_rows * PART // size)
+            part = part.slice(0, max(1, rows))
+        return part
+
+    def _smaller(self, limit: Limit, rows: int, all_rows: int, seconds: float = SECONDS) -> None:
+        """The next parts have fewer rows, and for longer each time that this happens."""
+        if limit is Limit.TIME:
+            raise self._too_long(all_rows, seconds) from None
+        if rows <= 1 and limit is Limit.SIZE:
+            raise self._too_much(f"make over {sqlprocess.RESULT >> 20} MiB of one row") from None
+        if rows <= 1:
+            most = sqlprocess.MEMORY >> 20
+            raise self._too_much(f"take over {most} MiB of memory for one row") from None
+        self._rows = max(1, rows // _SHRINK)
+        self._well, self._patience = 0, self._patience * 2
+
+    def _larger(self) -> None:
+        """After some parts that went well the next ones may have more rows again."""
+        self._well += 1
+        if self._well >= self._patience:
+            self._rows, self._well = min(ROWS, self._rows * 2), 0
 
     def _narrow(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch with just the columns that are read, or one column where none is."""
@@ -77,18 +129,18 @@ class RowExpressions:
             known = tuple(batch.schema.names)
             texts = (*self._expressions, *([self._where] if self._where else []))
             try:
-                names = self._ask(ColumnsOf(texts, known), time.monotonic() + SECONDS)
+                names = self._ask(ColumnsOf(texts, known), SECONDS)
             except Exceeded as error:
                 if error.limit is Limit.TIME:
-                    raise self._too_long(0) from None
+                    raise self._too_long(0, SECONDS) from None
                 raise self._too_much(
                     "take too much memory to be read, or is nested too deeply"
                 ) from None
             self._names = known, names
         return batch.select(list(names or known[:1]))
 
-    def _ask(self, request: Request, until: float) -> Any:
-        answer = sqlprocess.ask(request, max(0.0, until - time.monotonic()))
+    def _ask(self, request: Request, seconds: float) -> Any:
+        answer = sqlprocess.ask(request, max(0.0, seconds))
         if isinstance(answer, Refused):
             raise ExpressionFailed(
                 f"{self._shown()} cannot be evaluated: {answer.message}",
@@ -105,9 +157,9 @@ class RowExpressions:
             code="MMC592",
         )
 
-    def _too_long(self, rows: int) -> ExpressionFailed:
+    def _too_long(self, rows: int, seconds: float) -> ExpressionFailed:
         return ExpressionFailed(
-            f"{self._shown()} took over {SECONDS:.0f} s for {rows:,} rows, and was stopped",
+            f"{self._shown()} took over {seconds:.0f} s for {rows:,} rows, and was stopped",
             hint="compare or list less in `expr` and `where`, and plan again; when the machine was"
             " busy, apply again",
             code="MMC593",
@@ -119,6 +171,43 @@ class RowExpressions:
         shown = [text if len(text) <= 60 else text[:57] + "..." for text in texts[:3]]
         more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
         return ", ".join(f"`{text}`" for text in shown) + more
+
+
+def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Types of which a slice can be measured and sent alone. Dictionaries stay: they may become
+    far larger.
+    """
+    columns = [
+        column
+        if pa.types.is_dictionary(column.type)
+        else column.cast(pa.large_string())
+        if pa.types.is_string_view(column.type)
+        else decoded(column)
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, batch.schema.names)
+
+
+def _compact(part: pa.RecordBatch) -> pa.RecordBatch:
+    """A copy with its own rows only: a slice is sent with all that it was cut from."""
+    columns = [decoded(column) for column in part.columns]
+    part = pa.RecordBatch.from_arrays(columns, part.schema.names)
+    return pa.ipc.read_record_batch(part.serialize(), part.schema)
+
+
+def _bytes(part: pa.RecordBatch) -> int:
+    """Size once it is compact."""
+    return sum(_column_bytes(column) for column in part.columns)
+
+
+def _column_bytes(column: pa.Array) -> int:
+    if not pa.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    words = column.dictionary
+    if pa.types.is_string(words.type) or pa.types.is_large_string(words.type):
+        lengths = pc.binary_length(words).take(column.indices)
+        return (pc.sum(lengths).as_py() or 0) + 8 * len(column)
+    return len(column) * (1 + int(words.nbytes) // max(1, len(words)))
 
 
 def _moved(found: Evaluated, start: int) -> Evaluated:
@@ -133,6 +222,8 @@ def _moved(found: Evaluated, start: int) -> Evaluated:
 
 
 def _joined(parts: Sequence[Evaluated]) -> Evaluated:
+    if len(parts) == 1:
+        return parts[0]
     rows = [part.rows for part in parts if part.rows is not None]
     return Evaluated(
         np.concatenate(rows) if rows else None,

@@ -119,7 +119,7 @@ class Engine:
         number.
         """
         names = columns_of([parse(text) for text in expressions], batch.schema.names)
-        columns = {name: _decoded(batch.column(name)) for name in names}
+        columns = {name: decoded(batch.column(name)) for name in names}
         return pa.table({**columns, _ROW: np.arange(batch.num_rows, dtype=np.int64)})
 
     def _select(
@@ -222,6 +222,7 @@ def readable_type(type_: pa.DataType) -> pa.DataType:
     return type_
 
 
-def _decoded(column: pa.Array) -> pa.Array:
+def decoded(column: pa.Array) -> pa.Array:
+    """The column in the type that the engine reads."""
     wanted = readable_type(column.type)
     return column if column.type == wanted else column.cast(wanted)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -47,11 +48,12 @@ class Limit(StrEnum):
     """What a request took too much of."""
 
     MEMORY = "memory"
+    SIZE = "size"
     TIME = "time"
 
 
 class Exceeded(Exception):
-    """A request took more than it may; its process is gone, or goes."""
+    """A request took more than it may, or its answer is over `RESULT`."""
 
     def __init__(self, limit: Limit) -> None:
         super().__init__(limit)
@@ -121,8 +123,8 @@ class _Process:
         self._ready = False
 
     def ask(self, request: Request, seconds: float) -> Any:
-        """Raises Exceeded, after which the process is of no use; WorkerLost: it cannot be
-        started.
+        """Raises Exceeded, after which the process is of no use unless the limit is SIZE;
+        WorkerLost: it cannot be started.
         """
         if not self._ready:
             try:
@@ -137,12 +139,13 @@ class _Process:
                     code="MMC654",
                 )
         try:
-            self._pipe.send(request)
-            answer = self._pipe.recv() if self._pipe.poll(seconds) else Limit.TIME
+            _send(self._pipe, request)
+            answer = _receive(self._pipe) if self._pipe.poll(seconds) else Limit.TIME
         except (EOFError, OSError):
             answer = Limit.MEMORY
         if isinstance(answer, Limit):
-            self.end()
+            if answer is not Limit.SIZE:
+                self.end()
             raise Exceeded(answer)
         if isinstance(answer, _Failed):
             raise answer.error
@@ -177,14 +180,36 @@ def ask(request: Request, seconds: float) -> Any:
     process = process or _Process()
     try:
         answer = process.ask(request, seconds)
-    except (Exceeded, WorkerLost):
+    except Exceeded as error:
+        if error.limit is Limit.SIZE:
+            _keep(process)
+        raise
+    except WorkerLost:
         raise
     except BaseException:
         process.end()  # it may be in the middle of an answer
         raise
+    _keep(process)
+    return answer
+
+
+def _keep(process: _Process) -> None:
     with _lock:
         _idle.append(process)
-    return answer
+
+
+def _send(pipe: Connection, thing: Any) -> None:
+    """Arrays go beside the rest, as they lie in memory."""
+    beside: list[pickle.PickleBuffer] = []
+    body = pickle.dumps(thing, protocol=5, buffer_callback=beside.append)
+    pipe.send((body, len(beside)))
+    for buffer in beside:
+        pipe.send_bytes(buffer.raw())
+
+
+def _receive(pipe: Connection) -> Any:
+    body, count = pipe.recv()
+    return pickle.loads(body, buffers=[pipe.recv_bytes() for _ in range(count)])
 
 
 def _end_all() -> None:
@@ -213,11 +238,11 @@ def main() -> None:
     pipe.send(True)
     while True:
         try:
-            request = pipe.recv()
+            request = _receive(pipe)
         except EOFError:
             os._exit(0)
-        answer = _answer(request, engine)
-        pipe.send(answer)
+        _send(pipe, _answer(request, engine))
+        del request
 
 
 def _watch(parent: int) -> None:
@@ -259,7 +284,7 @@ def _answer(request: Request, engine: Engine) -> Any:
             case Evaluate(batch, expressions, where, types):
                 found = engine.evaluate(batch, expressions, where, types)
                 size = sum(column.nbytes for column in found.columns)
-                return found if size <= RESULT else Limit.MEMORY
+                return found if size <= RESULT else Limit.SIZE
     except (MemoryError, RecursionError, duckdb.OutOfMemoryException, pa.ArrowMemoryError):
         return Limit.MEMORY
     except NotAllowed as problem:

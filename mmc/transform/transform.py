@@ -7,7 +7,7 @@ alone only when it is bad. Must not know where rows come from or go to.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ import pyarrow as pa
 from mmc.arrow.schema import Flaw, arrow_text, canonical_schema, data_type, flaws_of, origin_of
 from mmc.errors import SourceChanged
 from mmc.plan.model import CopySplits, Mapping
-from mmc.sql.batches import RowExpressions
+from mmc.sql.batches import Part, RowExpressions
 from mmc.sql.engine import Evaluated
 from mmc.transform.badrow import BadRow
 from mmc.transform.columns import Column, column
@@ -31,7 +31,10 @@ __all__ = ["BadRow", "Transform", "Transformed"]
 
 @dataclass(frozen=True, slots=True)
 class Transformed:
-    """`batch` has the canonical schema; rows_read == batch.num_rows + rows_filtered + len(bad)."""
+    """A source batch, or the next part of it.
+
+    `batch` has the canonical schema; rows_read == batch.num_rows + rows_filtered + len(bad).
+    """
 
     batch: pa.RecordBatch
     rows_read: int
@@ -79,27 +82,33 @@ class Transform:
         )
         self._checked: pa.Schema | None = None
 
-    def __call__(self, batch: pa.RecordBatch) -> Transformed:
-        """Transforms one batch.
+    def __call__(self, batch: pa.RecordBatch) -> Iterator[Transformed]:
+        """Transforms one batch: as a whole, or in parts where SQL makes large values.
 
         Raises:
             SourceChanged: a column is missing or has not the type that the plan says.
             ExpressionFailed: the SQL takes too much memory or time.
         """
         self._check(batch)
-        evaluated = self._evaluate(batch)
-        kept = evaluated.rows
-        rows = batch.num_rows if kept is None else len(kept)
-        arrays, found = self._columns(batch, evaluated, rows)
-        bad, good = self._judge(batch, evaluated, found, rows)
+        if self._sql is None:
+            yield self._part(batch, Part(0, batch.num_rows, Evaluated(None, ())))
+            return
+        for part in self._sql.parts(batch):
+            yield self._part(batch, part)
+
+    def _part(self, batch: pa.RecordBatch, part: Part) -> Transformed:
+        evaluated = part.found
+        rows = part.rows if evaluated.rows is None else len(evaluated.rows)
+        arrays, found = self._columns(batch, part, rows)
+        bad, good = self._judge(batch, part, found, rows)
         made = pa.RecordBatch.from_arrays(
             [self._canonical(array, good, number) for number, array in enumerate(arrays)],
             schema=self._schema,
         )
         # Counted, not what is left over: else a row that got lost would pass for a filtered one.
         failed = sum(1 for failure in evaluated.failures if failure.expression < 0)
-        filtered = batch.num_rows - rows - failed
-        return Transformed(made, batch.num_rows, filtered, bad)
+        filtered = part.rows - rows - failed
+        return Transformed(made, part.rows, filtered, bad)
 
     def _check(self, batch: pa.RecordBatch) -> None:
         if self._checked is not None and batch.schema.equals(self._checked):
@@ -113,17 +122,17 @@ class Transform:
                 )
         self._checked = batch.schema
 
-    def _evaluate(self, batch: pa.RecordBatch) -> Evaluated:
-        return Evaluated(None, ()) if self._sql is None else self._sql.evaluate(batch)
-
     def _columns(
-        self, batch: pa.RecordBatch, evaluated: Evaluated, rows: int
+        self, batch: pa.RecordBatch, part: Part, rows: int
     ) -> tuple[list[pa.Array], list[_Found]]:
+        evaluated = part.found
         picked = None if evaluated.rows is None else pa.array(evaluated.rows)
 
         def source(name: str) -> pa.Array:
             array = batch.column(name)
-            return array if picked is None else array.take(picked)
+            if picked is not None:
+                return array.take(picked)
+            return array if rows == len(array) else array.slice(part.start, rows)
 
         arrays, found = [], []
         expressions = iter(enumerate(evaluated.columns))
@@ -132,7 +141,7 @@ class Transform:
             array = None
             if mapping.expr:
                 number, array = next(expressions)
-                failed = _failed(evaluated, number)
+                failed = _failed(part, number)
             elif mapping.source:
                 array = source(mapping.source)
             made = make(array, rows)
@@ -149,19 +158,24 @@ class Transform:
         return arrays, found
 
     def _judge(
-        self, batch: pa.RecordBatch, evaluated: Evaluated, found: list[_Found], rows: int
+        self, batch: pa.RecordBatch, part: Part, found: list[_Found], rows: int
     ) -> tuple[tuple[BadRow, ...], Positions | None]:
         """The bad rows in source order, and the positions (among those kept) of the good ones; None
         means all.
         """
-        flaws = {flaw.row: flaw for flaw in flaws_of(batch) if self._uses(flaw.column)}
+        evaluated, end = part.found, part.start + part.rows
+        flaws = {
+            flaw.row: flaw
+            for flaw in flaws_of(batch)
+            if part.start <= flaw.row < end and self._uses(flaw.column)
+        }
         if not evaluated.failures and not flaws and not any(field.faults for field in found):
             return (), None
         reasons: dict[int, tuple[str, str, str]] = {}
         for failure in evaluated.failures:
             if failure.expression < 0:
                 reasons[failure.row] = (EXPRESSION, "where", failure.reason)
-        place = np.arange(rows) if evaluated.rows is None else evaluated.rows
+        place = np.arange(part.start, end) if evaluated.rows is None else evaluated.rows
         good = np.array([row not in flaws for row in place.tolist()], dtype=np.bool_)
         for row in place[~good].tolist():
             reasons[row] = (FLAW, self._field_of(flaws[row].column), flaws[row].reason)
@@ -203,14 +217,17 @@ def _as_found(values: dict[str, object], flaw: Flaw | None) -> dict[str, object]
     return values if flaw is None else {**values, flaw.column: flaw.shown}
 
 
-def _failed(evaluated: Evaluated, number: int) -> tuple[Fault, ...]:
+def _failed(part: Part, number: int) -> tuple[Fault, ...]:
     """Failures of one expression, by their positions among the rows that are kept."""
+    evaluated = part.found
     failures = [failure for failure in evaluated.failures if failure.expression == number]
     if not failures:
         return ()
     rows = np.array([failure.row for failure in failures], dtype=np.int64)
     if evaluated.rows is not None:
         rows = np.searchsorted(evaluated.rows, rows)
+    else:
+        rows = rows - part.start
     return tuple(
         Fault(rows[at : at + 1], EXPRESSION, failure.reason) for at, failure in enumerate(failures)
     )

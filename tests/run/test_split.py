@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,9 +62,24 @@ def test_counts_and_digest_are_those_of_the_rows(bench: Bench) -> None:
 class Losing(Transform):
     """A transform that drops a row without a word."""
 
-    def __call__(self, batch: Any) -> Transformed:
-        done = super().__call__(batch)
-        return replace(done, batch=done.batch.slice(1))
+    def __call__(self, batch: Any) -> Iterator[Transformed]:
+        for done in super().__call__(batch):
+            yield replace(done, batch=done.batch.slice(1))
+
+
+class Skipping(Transform):
+    """A transform that hands on no part of some batches."""
+
+    def __call__(self, batch: Any) -> Iterator[Transformed]:
+        yield from list(super().__call__(batch)) if batch.column(0)[0].as_py() == 10 else []
+
+
+def test_a_part_that_is_not_handed_on_stops_the_split(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(split_module, "Transform", Skipping)
+    with pytest.raises(RunIncomplete, match="10 rows read, but 5 written, 0 filtered and 0 quar"):
+        _copy(bench, bench.plan())
 
 
 def test_a_row_that_nobody_accounts_for_stops_the_split(

@@ -55,7 +55,7 @@ def step(
 
 
 def run(plan: CopySplits, batch: pa.RecordBatch) -> Transformed:
-    done = Transform(plan)(batch)
+    (done,) = Transform(plan)(batch)
     assert done.batch.schema.equals(canonical_schema(plan.collection))
     done.batch.validate(full=True)
     assert done.rows_read == batch.num_rows
@@ -250,7 +250,7 @@ def test_only_some_fields() -> None:
     batch = pa.record_batch({"id": ["a", None, "c"], "n": pa.array([1, 2, 999])})
     rest = (RestColumn("n", "int64"),)
     plan = step(mapping("id", "varchar(2)", "string"), mapping("n", "int8", "int64"), rest=rest)
-    done = Transform(plan, only=["id"])(batch)
+    (done,) = Transform(plan, only=["id"])(batch)
     assert done.batch.to_pydict() == {"id": ["a", "c"]} and [bad.row for bad in done.bad] == [1]
 
 
@@ -263,9 +263,9 @@ def test_auto_ids_are_not_in_the_batch() -> None:
 def test_a_source_that_is_not_what_the_plan_says_is_refused() -> None:
     plan = step(mapping("id", "int64", "int64"))
     with pytest.raises(SourceChanged, match="id is string; the plan says int64"):
-        Transform(plan)(pa.record_batch({"id": ["a"]}))
+        list(Transform(plan)(pa.record_batch({"id": ["a"]})))
     with pytest.raises(SourceChanged, match="id is missing"):
-        Transform(plan)(pa.record_batch({"x": ["a"]}))
+        list(Transform(plan)(pa.record_batch({"x": ["a"]})))
 
 
 def test_long_vectors_are_cut_in_bad_rows() -> None:
