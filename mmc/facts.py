@@ -112,7 +112,8 @@ class Extent:
 
     Attributes:
         locator: what `read` needs to find it again: sorted pairs of plain values, such as ("path",
-            "x.parquet").
+            "x.parquet"). What `path`, `path:NAME`, `folder`, `log` or `index` says must be in the
+            fingerprint of the collection: see `mmc.plan.origins`.
         start, stop: bounds in `unit`s; rows start..stop-1 of the file, lists, or bytes.
         unit: "row", "list", "byte". Only "row" extents may be cut, at any row between start and
             stop.

@@ -530,7 +530,15 @@ def make_plan(
         on_drift=on_drift,
         workers=workers,
         executor=executor,
-        summary=Summary(1, 0, 0, rows, rows * 32, len(cut), 0),
+        summary=Summary(
+            create=1 if there else 2,
+            change=0,
+            replace=1 if there and mode is Mode.REPLACE else 0,
+            rows=rows,
+            bytes=rows * 32,
+            splits=len(cut),
+            warnings=0,
+        ),
     )
 
 

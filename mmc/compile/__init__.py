@@ -105,12 +105,15 @@ def _plan(draft: Draft, findings: tuple[Diagnostic, ...]) -> Plan:
             replaces += 1
         creates += made
     rows = [drafted.source.rows for drafted in draft.collections]
+    # A facts file may tell of collections that this spec leaves where they are.
+    wanted = {drafted.source.name for drafted in draft.collections}
+    copied = tuple(one for one in draft.facts.source.collections if one.name in wanted)
     plan = Plan(
         name=model.name,
         spec_digest=spec.digest,
         source=spec.source,
         target=spec.target,
-        source_seen=seen_source(draft.facts.source),
+        source_seen=seen_source(replace(draft.facts.source, collections=copied)),
         target_seen=seen_target(draft.facts.target),
         steps=draft.steps,
         rows=RowPolicy(model.rows.on_error, model.rows.max_errors),

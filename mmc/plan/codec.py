@@ -9,10 +9,7 @@ review.
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import json
-from enum import Enum
 from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar, cast
@@ -22,42 +19,15 @@ from pydantic import TypeAdapter, ValidationError
 from mmc.diagnostics import Diagnostic, Span
 from mmc.errors import SpecInvalid
 from mmc.facts import Facts
+from mmc.plan.canonical import canonical as canonical
+from mmc.plan.canonical import digest as digest
+from mmc.plan.canonical import to_json as to_json
 from mmc.plan.model import FORMAT_VERSION, Plan
 from mmc.plan.sound import unsound
-from mmc.types import JsonValue
 
 T = TypeVar("T")
 _NAMED = 20
 """Faults of a plan that are named at most."""
-
-
-def to_json(value: Any) -> JsonValue:
-    """A value made of frozen dataclasses, tuples, enums and scalars, as plain JSON data."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Enum):
-        return to_json(value.value)
-    if isinstance(value, (frozenset, set)):
-        return sorted((to_json(item) for item in value), key=str)
-    if isinstance(value, (tuple, list)):
-        return [to_json(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): to_json(item) for key, item in value.items()}
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise TypeError(f"{type(value).__name__} has no place in a plan")
-
-
-def canonical(value: Any) -> bytes:
-    """The one byte form of a value. Raises ValueError on NaN and infinity."""
-    return json.dumps(
-        to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
-
-
-def digest(value: Any) -> str:
-    """sha256 of the canonical form, in hex."""
-    return hashlib.sha256(canonical(value)).hexdigest()
 
 
 @lru_cache(maxsize=8)
@@ -80,7 +50,7 @@ def read_plan(text: str, file: str = "plan") -> Plan:
 
     Raises:
         SpecInvalid: not JSON, not a plan, of a newer format, or changed by hand (its digest does
-            not match), or one that mmc could not have made: names that lead out of the target.
+            not match), or one that mmc could not have made: see `mmc.plan.sound`.
     """
     plan = _open(text, file, "mmc-plan", "plan", Plan)
     start = Span(file, 1, 1, 2)

@@ -14,8 +14,9 @@ from dataclasses import dataclass, fields, replace
 
 from mmc.diagnostics import Severity
 from mmc.facts import Capabilities, SourceCollection, SourceFacts, TargetCollection, TargetFacts
-from mmc.plan.codec import canonical, digest
+from mmc.plan.canonical import canonical, digest
 from mmc.plan.model import OnDrift, Seen
+from mmc.plan.seen import FILE, quoted
 from mmc.types import Field, Index
 
 LONGEST_LIMIT = 2000
@@ -25,7 +26,6 @@ index, it has the digest.
 
 ABSENT = "absent"
 """Value of a place that is on one side only."""
-_FILE = "file "
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +70,15 @@ def seen_target(facts: TargetFacts) -> Seen:
     for collection in facts.collections:
         details += _target_collection(collection)
         if collection.asked:
-            details.append((f"{_quoted(collection.asked)}/alias of", collection.schema.name))
+            details.append((f"{quoted(collection.asked)}/alias of", collection.schema.name))
     # A collection that was asked for by its name and by an alias is there twice.
     rows = tuple(sorted({(found.schema.name, found.rows) for found in facts.collections}))
     return _seen(list(dict.fromkeys(details)), rows)
 
 
-def fingerprint_of(seen: Seen, collection: str) -> tuple[tuple[str, str], ...]:
-    """What a collection of a source was read from, as `SourceCollection.fingerprint`."""
-    head = f"{_quoted(collection)}/{_FILE}"
-    return tuple(
-        (place.removeprefix(head), mark) for place, mark in seen.details if place.startswith(head)
-    )
-
-
 def without(seen: Seen, collections: Names[str]) -> Seen:
     """`seen` as if these collections had not been looked at: what a run made itself is no drift."""
-    owners = {_quoted(name) for name in collections}
+    owners = {quoted(name) for name in collections}
     details = [pair for pair in seen.details if _owner(pair[0]) not in owners]
     rows = tuple(pair for pair in seen.rows if pair[0] not in collections)
     return replace(_seen(details, rows), sample_rows=seen.sample_rows, sample_seed=seen.sample_seed)
@@ -136,13 +128,8 @@ def _owner(place: str) -> str:
     return head if slash else ""
 
 
-def _quoted(collection: str) -> str:
-    """A collection's name as the head of a place; places of the whole endpoint have no slash."""
-    return collection.replace("/", "%2F")
-
-
 def _source_collection(collection: SourceCollection) -> Iterator[tuple[str, str]]:
-    name = _quoted(collection.name)
+    name = quoted(collection.name)
     yield f"{name}/fields", ", ".join(field.name for field in collection.fields)
     for field in collection.fields:
         marks = [field.vector or field.arrow]
@@ -152,7 +139,7 @@ def _source_collection(collection: SourceCollection) -> Iterator[tuple[str, str]
         if field.index is not None:
             yield f"{name}/index {field.name}", _index(field.index)
     for file, mark in collection.fingerprint:
-        yield f"{name}/{_FILE}{file}", mark
+        yield f"{name}/{FILE}{file}", mark
     yield f"{name}/partitions", ", ".join(collection.partitions)
     yield f"{name}/lossy", collection.lossy
     yield f"{name}/lost rows", str(collection.lost)
@@ -160,7 +147,7 @@ def _source_collection(collection: SourceCollection) -> Iterator[tuple[str, str]
 
 def _target_collection(collection: TargetCollection) -> Iterator[tuple[str, str]]:
     schema = collection.schema
-    name = _quoted(schema.name)
+    name = quoted(schema.name)
     yield f"{name}/fields", ", ".join(field.name for field in schema.fields)
     for field in schema.fields:
         yield f"{name}/field {field.name}", _field(field)

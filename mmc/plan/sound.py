@@ -1,8 +1,9 @@
 """Whether a plan that was read is one that mmc could have made. Pure; knows no endpoint.
 
 A plan is untrusted input: its digest shows that nothing was changed by mistake, and is no
-signature. So every name of a place in it must stay below the place that it belongs to, and every
-value must be one that `run` knows.
+signature. So every name of a place in it must stay below the place that it belongs to, every value
+must be one that `run` knows, its steps must belong together (`fitting`), its rows add up (`sums`),
+and it reads nothing but its source (`origins`).
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from collections.abc import Iterator
 
 from mmc.casts.table import CASTS
 from mmc.paths import stays_below
+from mmc.plan.fitting import unfitting
 from mmc.plan.model import (
     CheckKeys,
     CopySplits,
-    CreateCollection,
     ImportFiles,
     Layout,
     Mapping,
@@ -25,12 +26,17 @@ from mmc.plan.model import (
     Verify,
     WriteManifest,
 )
+from mmc.plan.origins import strayed
+from mmc.plan.sums import uneven
 from mmc.types import ArrowType, TypeSyntaxError
 
 MOST_WORKERS = 256
 """As `load.workers` of a spec admits."""
 FORMATS = frozenset({"parquet", "numpy", "json"})
 WRITES = frozenset({"insert", "upsert", "file", "in_place"})
+MANIFEST = "manifest.json"
+LONGEST_PATH = 255
+"""Bytes of the name of a folder that a file system takes."""
 _SPLIT = re.compile(r"[0-9]{5,18}")
 _KEY = re.compile(r"(?:[0-9a-f]{16,64})?")
 
@@ -61,19 +67,32 @@ def unsound(plan: Plan) -> Iterator[tuple[str, str]]:
                     yield step.id, f"{step.files} files an import"
             case WriteManifest():
                 yield from _path(step.id, step.path)
+                if step.path != MANIFEST:
+                    yield step.id, f"a manifest is {MANIFEST}, not {step.path!r}"
                 for entry in step.collections:
-                    copy = copies.get(entry.copy)
-                    if copy is None:
+                    if entry.copy not in copies:
                         yield step.id, f"there is no copy step {entry.copy!r}"
-                    elif copy.layout != entry.layout:
-                        yield step.id, f"{entry.copy} writes its files into another folder"
                     yield from _layout(step.id, entry.layout)
             case _:
                 pass
-    created = {step.collection.name for step in plan.steps if isinstance(step, CreateCollection)}
+    yield from _folders(plan)
+    yield from unfitting(plan)
+    yield from uneven(plan)
+    yield from strayed(plan)
+
+
+def _folders(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Folders of copies that lie in each other: one would remove what the other wrote."""
+    kept: dict[tuple[str, ...], str] = {}
     for copy in plan.copies:
-        if copy.collection.name not in created:
-            yield copy.id, f"no step makes or checks {copy.collection.name!r}"
+        if copy.layout is not None and copy.write != "in_place":
+            staged = (copy.staging.url, copy.staging.key) if copy.staging is not None else ("", "")
+            folder = (*staged, *copy.layout.directory.split("/"))
+            for other, id_ in kept.items():
+                shared = min(len(folder), len(other))
+                if folder[:shared] == other[:shared]:
+                    yield copy.id, f"its folder and that of {id_} are not apart"
+            kept[folder] = copy.id
 
 
 def _copy(step: CopySplits) -> Iterator[tuple[str, str]]:
@@ -95,9 +114,6 @@ def _copy(step: CopySplits) -> Iterator[tuple[str, str]]:
             yield step.id, f"two splits are {split.id}"
         ids.add(split.id)
         yield from _split(step.id, split)
-    planned = [split.rows for split in step.splits]
-    if step.rows is not None and None not in planned and sum(filter(None, planned)) != step.rows:
-        yield step.id, f"its splits have {sum(filter(None, planned)):,} rows of {step.rows:,}"
     names = [field.name for field in step.collection.fields]
     mapped = [mapping.field.name for mapping in step.mappings]
     if sum(field.primary_key for field in step.collection.fields) != 1:
@@ -106,6 +122,11 @@ def _copy(step: CopySplits) -> Iterator[tuple[str, str]]:
         yield step.id, "the mappings are not those of the collection's fields"
     elif missing := sorted(set(names) - set(mapped)):
         yield step.id, f"nothing says what field {missing[0]!r} is made of"
+    elif tuple(mapping.field for mapping in step.mappings) != step.collection.fields:
+        yield (
+            step.id,
+            "the mappings are not one for each of the collection's fields, in their order",
+        )
     for mapping in step.mappings:
         yield from _mapping(step, mapping)
     for column in step.rest:
@@ -147,8 +168,12 @@ def _layout(place: str, layout: Layout) -> Iterator[tuple[str, str]]:
     if layout.format not in FORMATS:
         yield place, f"there is no file format {layout.format!r}"
     yield from _path(place, layout.directory)
+    if layout.directory.partition("/")[0] == MANIFEST:
+        yield place, f"{layout.directory!r} is where the manifest goes"
 
 
 def _path(place: str, path: str) -> Iterator[tuple[str, str]]:
     if not stays_below(path):
         yield place, f"{path!r} is no path below the target"
+    elif len(path.encode(errors="replace")) > LONGEST_PATH:
+        yield place, f"a path of {len(path):,} characters is too long: {path[:40]!r}..."

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from mmc.diagnostics import Diagnostic
 from mmc.events import Verified
 from mmc.plan import codec
-from mmc.plan.drift import fingerprint_of
 from mmc.plan.model import CopySplits, CreateCollection, Endpoint, Plan, Verify
+from mmc.plan.seen import fingerprint_of
 from mmc.secrets import REDACTOR
 from mmc.version import __version__
 

@@ -16,6 +16,7 @@ from mmc.plan.model import (
     Executor,
     Layout,
     LoadCollection,
+    ManifestCollection,
     Mapping,
     Mode,
     OnDrift,
@@ -35,6 +36,9 @@ KEY = Field("id", FieldType.parse("int64"), primary_key=True)
 TAGS = Field("tags", FieldType.parse("array<varchar(10)>(5)"), nullable=True, default=["a", 1])
 COLLECTION = Collection("a", (KEY, TAGS), dynamic=True, partitions=("p",))
 EXTENT = Extent((("path", "x"), ("row_group", 3)), 0, 10, "row", 10, 400, True, "p")
+TAIL = Extent((("path", "x"), ("row_group", 4)), 10, 20, "row", None, 400)
+SEEN = (("a/file x", "400:1"), ("fields.id", "int64"))
+LAYOUT = Layout("parquet", "a")
 COPY = CopySplits(
     "copy.a",
     "a",
@@ -44,14 +48,14 @@ COPY = CopySplits(
         Mapping(TAGS, is_constant=True, constant={"k": [1.5]}),
     ),
     ("id", "x"),
-    (Split("00000", (EXTENT,), 10, 400, "p"), Split("00001", (EXTENT,), None, 400)),
+    (Split("00000", (EXTENT,), 10, 400, "p"), Split("00001", (TAIL,), None, 400)),
     "milvus.insert",
     "insert: Milvus Lite",
     "insert",
     100,
     1000,
     rest=(RestColumn("x", "string", True),),
-    layout=Layout("parquet", "a"),
+    layout=LAYOUT,
     fingerprint=(("x", "400:1"),),
 )
 PLAN = Plan(
@@ -59,22 +63,22 @@ PLAN = Plan(
     "0" * 64,
     Endpoint("faiss", (("path", "x"), ("storage", {"key": {"secret": "env:K"}}))),
     Endpoint("milvus", (("uri", "./a.db"),)),
-    Seen("a", (("fields.id", "int64"),), (("a", None),)),
-    Seen("b", (), ()),
+    Seen(codec.digest(SEEN), SEEN, (("a", None),)),
+    Seen(codec.digest(()), (), ()),
     (
         CheckKeys("keys.a", "copy.a"),
         CreateCollection("create.a", COLLECTION, Mode.FAIL, False),
         COPY,
         BuildIndex("i", "a", "v", Index("HNSW", Metric.L2, (("M", 16),)), "as in the source"),
         LoadCollection("l", "a"),
-        WriteManifest("m", "manifest.json"),
+        WriteManifest("m", "manifest.json", (ManifestCollection("copy.a", COLLECTION, LAYOUT),)),
         Verify("v", "copy.a", "a", Mode.FAIL, "exact", "full"),
     ),
     RowPolicy(OnError.QUARANTINE, None),
     OnDrift.WARN,
     2,
     Executor.THREADS,
-    Summary(1, 2, 3, None, 4, 5, 6),
+    Summary(2, 0, 0, None, 4, 2, 6),
 )
 
 

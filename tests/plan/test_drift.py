@@ -18,8 +18,9 @@ from mmc.facts import (
     TargetCollection,
     TargetFacts,
 )
-from mmc.plan.drift import compare, fingerprint_of, seen_source, seen_target, without
+from mmc.plan.drift import compare, seen_source, seen_target, without
 from mmc.plan.model import OnDrift
+from mmc.plan.seen import fingerprint_of
 from mmc.types import Collection, Field, FieldType, Index, Metric
 
 ID = SourceField("id", "int64", key=True, nullable=False)

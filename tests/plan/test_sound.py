@@ -90,8 +90,11 @@ FORGED = [
     (_with(Verify("v", "copy.a", "b", PLAN.steps[1].mode, "exact", "full")), "copies 'a'"),  # type: ignore[union-attr]
     (_with(ImportFiles("i2", "copy.a", "a", 0, 1)), "0 files an import"),
     (replace(PLAN, steps=(*PLAN.steps, PLAN.steps[0])), "two steps have this id"),
-    (_copy(splits=(), rows=7), "its splits have 0 rows of 7"),
-    (_copy(splits=(replace(COPY.splits[0], rows=3),), rows=2), "3 rows of 2"),
+    (_copy(splits=(), rows=7), "its splits have 0 rows, and it has 7 rows"),
+    (
+        _copy(splits=(replace(COPY.splits[0], rows=3),), rows=2),
+        "its splits have 3 rows, and it has 2 rows",
+    ),
     (replace(PLAN, workers=0), "workers: 0"),
     (replace(PLAN, workers=10**9), "workers: 1000000000"),
 ]

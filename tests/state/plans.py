@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmc.plan.canonical import digest
 from mmc.plan.model import Endpoint, Executor, OnDrift, OnError, Plan, RowPolicy, Seen, Summary
 from mmc.types import freeze
 
@@ -9,7 +10,7 @@ SECRET = {"secret": "env:TOKEN"}
 
 
 def plan(name: str = "one", uri: str = "http://milvus:19530") -> Plan:
-    seen = Seen("", (), ())
+    seen = Seen(digest(()), (), ())
     return Plan(
         name=name,
         spec_digest="",
