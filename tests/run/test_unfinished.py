@@ -21,6 +21,7 @@ from mmc.plan.model import (
     Mode,
     OnDrift,
     Plan,
+    Staging,
     Verify,
 )
 from mmc.run.preflight import refuse_unfinished
@@ -58,10 +59,13 @@ def _with(plan: Plan, write: str = "insert", **create: Any) -> Plan:
             steps.append(replace(step, **create))
         elif isinstance(step, CopySplits):
             layout = Layout("parquet", "articles")
-            steps += [replace(step, write=write, layout=layout), IMPORT]
+            staging = Staging("s3://bucket/staging", keep=write == "in_place")
+            steps += [replace(step, write=write, layout=layout, staging=staging), IMPORT]
         else:
             steps.append(step)
-    return replace(plan, steps=tuple(steps))
+    new = sum(not step.exists for step in steps if isinstance(step, CreateCollection))
+    summary = replace(plan.summary, create=new + 1)
+    return replace(plan, steps=tuple(steps), summary=summary)
 
 
 NEW: dict[str, Any] = {}
