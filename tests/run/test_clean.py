@@ -19,11 +19,11 @@ from mmc.layouts.files import FileRecord
 from mmc.plan.model import (
     CopySplits,
     CreateCollection,
+    ImportFiles,
     Layout,
     Mode,
     Plan,
     RemoveStaged,
-    Split,
     Staging,
     Step,
 )
@@ -49,20 +49,20 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def copy_into(
     folder: Path, format_: str, key: str = KEY, collection: Collection | None = None
 ) -> CopySplits:
-    step = copy_step(collection or small(), "file")
-    splits = tuple(Split(f"0000{number}", (), 2, 0) for number in range(3))
+    step = plans.in_splits(copy_step(collection or small(), "file"), 3)
     staging = Staging(str(folder), key=key)
-    return replace(step, splits=splits, layout=Layout(format_, "c"), staging=staging)
+    return replace(step, layout=Layout(format_, "c"), staging=staging)
 
 
 def steps_of(copy: CopySplits) -> tuple[Step, ...]:
-    return (CreateCollection("create.c", copy.collection, Mode.FAIL, False), copy)
+    create = CreateCollection("create.c", copy.collection, Mode.FAIL, False)
+    return (create, copy, ImportFiles("import.c", copy.id, copy.collection.name, 1, 60))
 
 
 def killed(store: Store, folder: Path, format_: str = "parquet") -> tuple[Plan, str]:
     """A run whose first split is done; its second was begun, the third not."""
     copy = copy_into(folder, format_)
-    plan = replace(plans.plan(), steps=steps_of(copy))
+    plan = plans.planned(*steps_of(copy))
     run = store.begin_run(plan).id
     for split in ("00000", "00001"):
         store.split_begun(run, copy.id, split)
@@ -120,7 +120,7 @@ def test_files_that_are_not_there_are_not_counted(store: Store, tmp_path: Path) 
 
 
 def test_files_imported_in_place_stay(store: Store, tmp_path: Path) -> None:
-    plan = replace(plans.plan(), steps=steps_of(copy_into(tmp_path, "parquet", key="")))
+    plan = plans.planned(*steps_of(copy_into(tmp_path, "parquet", key="")))
     put(tmp_path, "check.json")
     assert clean_run(store, store.begin_run(plan).id, EVENTS.append, force=True) == ()
     assert (tmp_path / f"{KEY}/c/check.json").exists()
@@ -157,7 +157,7 @@ def test_a_forgotten_run_says_what_it_leaves(
     fields = tuple(field(f"f{n}", "int64", primary_key=n == 0) for n in range(22))
     wide = Collection("c", fields) if format_ == "numpy" else None
     copy = copy_into(folder, format_, collection=wide)
-    plan = replace(plans.plan(), steps=(*steps_of(copy), RemoveStaged("remove", copy.id)))
+    plan = plans.planned(*steps_of(copy), RemoveStaged("remove", copy.id))
     run = store.begin_run(plan).id
     for split in ("00000", "00001"):
         store.split_begun(run, copy.id, split)

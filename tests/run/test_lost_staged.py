@@ -38,8 +38,9 @@ def test_only_what_is_still_to_be_imported(
 ) -> None:
     copy = copy_into(tmp_path / "staging", "parquet", key)
     copy = replace(copy, write="file" if key else "in_place")
-    step = ImportFiles("import.c", copy.id, "c", 1, 60)
-    plan = replace(plans.plan(), steps=(*steps_of(copy), step))
+    plan = plans.planned(*steps_of(copy))
+    step = plan.steps[-1]
+    assert isinstance(step, ImportFiles)
     events: list[Event] = []
     with (
         Store.open(f"sqlite:///{tmp_path}/state.db") as store,

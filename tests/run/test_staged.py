@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 
 from mmc.errors import RunIncomplete
+from mmc.layouts.files import FileRecord
 from mmc.plan.ddl import DropCollection
 from mmc.plan.model import (
     CopySplits,
     CreateCollection,
     Endpoint,
     ImportFiles,
+    Layout,
     Mode,
-    Split,
     Staging,
     Step,
 )
@@ -71,21 +72,20 @@ def test_an_import_that_nobody_asked_for_ends_the_run(
 ) -> None:
     """Whatever the imports say: the ledger has one of two splits."""
     collection: Collection = replace(schema(), name="a")
-    splits = tuple(Split(f"0000{number}", (), 2, 0) for number in range(2))
-    copy = replace(copy_step(collection, "file"), id="copy.a", splits=splits)
-    copy = replace(copy, staging=Staging("s3://b/x"))
+    copy = replace(plans.in_splits(copy_step(collection, "file"), 2), id="copy.a")
+    copy = replace(copy, layout=Layout("parquet", "a"), staging=Staging("s3://b/x"))
     step = ImportFiles("import.a", copy.id, "a", 1, 100)
-    steps = (CreateCollection("create.a", collection, Mode.FAIL, False), copy, step)
-    plan = replace(plans.plan(), steps=steps)
+    plan = plans.planned(CreateCollection("create.a", collection, Mode.FAIL, False), copy, step)
     with (
         Store.open(f"sqlite:///{tmp_path}/state.db") as store,
         Lease(store.database, plan.target, lambda event: None, heartbeat=False) as lease,
     ):
         run = store.begin_run(plan)
-        for split in splits:
+        for split in copy.splits:
             store.split_begun(run.id, copy.id, split.id)
             two = f"2:{0:032x}"
-            done = SplitRecord(copy.id, split.id, True, rows_read=2, rows_written=2, digest=two)
+            file = FileRecord(f"a/part-{split.id}.parquet", 1, "", 2)
+            done = SplitRecord(copy.id, split.id, True, 1, 2, 2, digest=two, files=(file,))
             store.split_done(run.id, done)
         ledger = Ledger(store.database, run.id, step.id, (lease.key, lease.owner))
         ledger.intend("00000", ["00000"])

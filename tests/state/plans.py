@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from mmc.facts import Extent
 from mmc.plan.canonical import digest
-from mmc.plan.model import Endpoint, Executor, OnDrift, OnError, Plan, RowPolicy, Seen, Summary
+from mmc.plan.model import (
+    CopySplits,
+    CreateCollection,
+    Endpoint,
+    Executor,
+    OnDrift,
+    OnError,
+    Plan,
+    RowPolicy,
+    Seen,
+    Split,
+    Step,
+    Summary,
+)
 from mmc.types import freeze
 
 SECRET = {"secret": "env:TOKEN"}
@@ -25,3 +41,22 @@ def plan(name: str = "one", uri: str = "http://milvus:19530") -> Plan:
         executor=Executor.THREADS,
         summary=Summary(0, 0, 0, 0, 0, 0, 0),
     )
+
+
+def planned(*steps: Step) -> Plan:
+    """The plan of these steps, with the sums of their rows."""
+    copies = [step for step in steps if isinstance(step, CopySplits)]
+    new = sum(not step.exists for step in steps if isinstance(step, CreateCollection))
+    splits = sum(len(copy.splits) for copy in copies)
+    rows = sum(copy.rows or 0 for copy in copies)
+    seen = replace(plan().source_seen, rows=tuple((copy.source, copy.rows) for copy in copies))
+    summary = Summary(new, 0, 0, rows, 0, splits, 0)
+    return replace(plan(), steps=steps, source_seen=seen, summary=summary)
+
+
+def in_splits(copy: CopySplits, number: int) -> CopySplits:
+    """The copy of so many splits, of two rows each."""
+    splits = tuple(
+        Split(f"{at:05}", (Extent((("at", at),), 0, 2, "row", 2, 0),), 2, 0) for at in range(number)
+    )
+    return replace(copy, splits=splits, rows=2 * number)
