@@ -50,6 +50,10 @@ class Bench:
     check: Callable[[], None]
     reset: Callable[[], None]
     state: list[str] = field(default_factory=list)
+    may_fail: str = ""
+    """What an apply may end with, to be applied again: after a drop, 2.3.5 still looks for a while
+    for the old collection of a name.
+    """
 
     def plan(self, target: str, workers: int = 1, load: str = "") -> None:
         text = SPEC.format(target=target, workers=workers, load=load)
@@ -121,7 +125,8 @@ def _kill(bench: Bench, kills: int, seed: int) -> int:
         again = at
         for _ in range(chance.choice((1, 1, 2))):
             ended = bench.calls.run(*bench.apply, at=again, after=chance.random() < 0.5)
-            assert ended.code in (-signal.SIGKILL, PARTIAL), ended.err
+            again_later = ended.code == 1 and bench.may_fail and bench.may_fail in ended.err
+            assert ended.code in (-signal.SIGKILL, PARTIAL) or again_later, ended.err
             killed += ended.code == -signal.SIGKILL
             again = chance.randint(1, whole.calls)
         bench.finish()
@@ -288,7 +293,7 @@ def test_milvus_at_any_call(
 
     reset()
     calls = Calls(library, tmp_path, [".mmc"], sockets=True)
-    bench = Bench(tmp_path, calls, wanted, check, reset)
+    bench = Bench(tmp_path, calls, wanted, check, reset, may_fail="collection not found")
     load = ""
     if route == "bulk":
         storage = {
