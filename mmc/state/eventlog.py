@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -18,9 +18,10 @@ from mmc.events import EVENTS, Event, kind_of
 from mmc.plan import codec
 from mmc.progress import Reading
 from mmc.secrets import REDACTOR
+from mmc.state.lease import owner_of
 from mmc.state.rows import Fields, forget_hint
 from mmc.state.sql import Database, survives_restart
-from mmc.state.tables import events, leases, progress
+from mmc.state.tables import events, progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,7 @@ class EventLog:
         """
         key, owner = self._lease
         with self._database.writing() as connection:
-            held = sa.select(leases.c.owner).where(leases.c.lease == key).with_for_update()
-            if connection.execute(held).scalar() != owner:
+            if owner_of(connection, key, lock=True) != owner:
                 return False
             mine = events.c.run == self._run
             if not self._next:
@@ -89,7 +89,7 @@ class EventLog:
                             "run": self._run,
                             "number": self._next + place,
                             "attempt": self._attempt,
-                            "at": _plain(at),
+                            "at": at,
                             "kind": kind_of(type(event)),
                             "fields": json.dumps(REDACTOR.clean_data(codec.to_json(event))),
                         }
@@ -105,7 +105,7 @@ class EventLog:
         self, connection: sa.Connection, step: str, reading: Reading, now: datetime
     ) -> None:
         values = {name: getattr(reading, name) for name in _READING}
-        values |= {"attempt": self._attempt, "updated_at": _plain(now)}
+        values |= {"attempt": self._attempt, "updated_at": now}
         mine = (progress.c.run == self._run) & (progress.c.step == step)
         if not connection.execute(progress.update().where(mine).values(**values)).rowcount:
             connection.execute(progress.insert().values(run=self._run, step=step, **values))
@@ -177,7 +177,3 @@ def _event(run: str, row: sa.RowMapping) -> LoggedEvent:
 
 
 _READING = tuple(field.name for field in fields(Reading))
-
-
-def _plain(time: datetime) -> datetime:
-    return time.astimezone(UTC).replace(tzinfo=None)

@@ -182,7 +182,7 @@ class Lease:
         now, began = self._clock(), running_time()
         with self._database.writing() as connection:
             held = connection.execute(
-                leases.update().where(self._mine).values(expires_at=_plain(now + self._ttl))
+                leases.update().where(self._mine).values(expires_at=now + self._ttl)
             )
         if held.rowcount:
             self._expires = now + self._ttl
@@ -203,8 +203,8 @@ class Lease:
         now, began = self._clock(), running_time()
         values = {
             **self.claim,
-            "acquired_at": _plain(now),
-            "expires_at": _plain(now + self._ttl),
+            "acquired_at": now,
+            "expires_at": now + self._ttl,
         }
         holder = self._take(now, values)
         self._expires = now + self._ttl
@@ -294,6 +294,15 @@ def fenced() -> StateBusy:
     )
 
 
+def owner_of(connection: sa.Connection, key: str, *, lock: bool = False) -> str | None:
+    """The owner of a lease as a transaction sees it. `lock`: nobody else takes it before the
+    transaction ends.
+    """
+    held = sa.select(leases.c.owner).where(leases.c.lease == key)
+    owner: str | None = connection.execute(held.with_for_update() if lock else held).scalar()
+    return owner
+
+
 def holders(database: Database) -> list[Holder]:
     """All leases, for `status` and `state list`."""
     with database.reading() as connection:
@@ -379,8 +388,3 @@ def _answers(pid: int) -> str | None:
     except PermissionError:
         pass
     return "0"
-
-
-def _plain(time: datetime) -> datetime:
-    """As the tables hold it: UTC without a zone."""
-    return time.astimezone(UTC).replace(tzinfo=None)

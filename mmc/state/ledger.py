@@ -17,9 +17,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from mmc.errors import StateDamaged, StateError
+from mmc.state.lease import owner_of
 from mmc.state.rows import Fields, forget_hint
 from mmc.state.sql import Database, survives_restart
-from mmc.state.tables import imports, leases
+from mmc.state.tables import imports
 
 
 class ImportStatus(StrEnum):
@@ -73,12 +74,7 @@ class Ledger:
     def held(self) -> bool:
         """Whether the lease is ours now."""
         with self._database.reading() as connection:
-            return self._owner(connection) == self._lease[1]
-
-    def _owner(self, connection: sa.Connection, *, lock: bool = False) -> str | None:
-        found = sa.select(leases.c.owner).where(leases.c.lease == self._lease[0])
-        owner: str | None = connection.execute(found.with_for_update() if lock else found).scalar()
-        return owner
+            return owner_of(connection, self._lease[0]) == self._lease[1]
 
     def records(self) -> list[ImportRecord]:
         """All requests, by id."""
@@ -128,7 +124,7 @@ class Ledger:
                 task="",
                 earlier=json.dumps(list(earlier)),
                 rows=0,
-                asked_at=_now(),
+                asked_at=datetime.now(UTC),
             ),
             before=again,
         )
@@ -144,7 +140,7 @@ class Ledger:
                 attempt=record.attempt + 1,
                 task="",
                 earlier=json.dumps(earlier),
-                asked_at=_now(),
+                asked_at=datetime.now(UTC),
             )
         )
 
@@ -161,13 +157,13 @@ class Ledger:
         return self._write(
             imports.update()
             .where(self._mine, imports.c.request == request)
-            .values(status=ImportStatus.COMPLETED, rows=rows, finished_at=_now())
+            .values(status=ImportStatus.COMPLETED, rows=rows, finished_at=datetime.now(UTC))
         )
 
     @survives_restart
     def _write(self, statement: Any, *, before: Any = None) -> bool:
         with self._database.writing() as connection:
-            if self._owner(connection, lock=True) != self._lease[1]:
+            if owner_of(connection, self._lease[0], lock=True) != self._lease[1]:
                 return False
             if before is not None:
                 connection.execute(before)
@@ -199,7 +195,3 @@ def _record(row: Any) -> ImportRecord:
         of.count("rows"),
         of.time("asked_at"),
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

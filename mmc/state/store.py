@@ -20,7 +20,7 @@ from mmc.errors import StateError
 from mmc.plan import codec
 from mmc.plan.model import Plan
 from mmc.state import DEFAULT_URL
-from mmc.state.lease import Lease
+from mmc.state.lease import Lease, owner_of
 from mmc.state.rows import (
     COUNTS,
     attempt_of_row,
@@ -39,7 +39,6 @@ from mmc.state.tables import (
     attempts,
     events,
     imports,
-    leases,
     progress,
     runs,
     splits,
@@ -97,7 +96,7 @@ class Store:
                         plan=codec.write_plan(plan),
                         status=RunStatus.RUNNING,
                         attempt=1,
-                        started_at=_now(),
+                        started_at=datetime.now(UTC),
                         finished_at=None,
                         error="",
                     )
@@ -110,7 +109,7 @@ class Store:
                     **(lease.claim if lease else {"owner": "", "host": "", "pid": 0}),
                     status=RunStatus.RUNNING,
                     error="",
-                    started_at=_now(),
+                    started_at=datetime.now(UTC),
                 )
             )
             return run
@@ -119,7 +118,7 @@ class Store:
     def finish_run(self, run: str, status: RunStatus, error: str = "") -> None:
         """Records how an attempt ended."""
         with self.database.writing() as connection:
-            ending = {"status": status, "finished_at": _now(), "error": error}
+            ending = {"status": status, "finished_at": datetime.now(UTC), "error": error}
             connection.execute(runs.update().where(runs.c.run == run).values(**ending))
             last = sa.select(runs.c.attempt).where(runs.c.run == run).scalar_subquery()
             mine = (attempts.c.run == run) & (attempts.c.attempt == last)
@@ -231,7 +230,7 @@ class Store:
                         kind=kind,
                         status="begun",
                         result="null",
-                        started_at=_now(),
+                        started_at=datetime.now(UTC),
                     )
                 )
 
@@ -249,7 +248,7 @@ class Store:
                 .values(
                     status="done" if done else "begun",
                     result=json.dumps(result, allow_nan=False),
-                    finished_at=_now(),
+                    finished_at=datetime.now(UTC),
                 )
             )
 
@@ -279,7 +278,7 @@ class Store:
                         files="[]",
                         quarantine="",
                         reasons="[]",
-                        started_at=_now(),
+                        started_at=datetime.now(UTC),
                         **empty,
                     )
                 )
@@ -288,7 +287,12 @@ class Store:
             connection.execute(
                 splits.update()
                 .where(mine)
-                .values(status="begun", attempt=attempt + 1, started_at=_now(), finished_at=None)
+                .values(
+                    status="begun",
+                    attempt=attempt + 1,
+                    started_at=datetime.now(UTC),
+                    finished_at=None,
+                )
             )
             return attempt + 1
 
@@ -305,10 +309,7 @@ class Store:
         with self.database.writing() as connection:
             if lease is not None:
                 key, owner = lease
-                held = connection.execute(
-                    sa.select(leases.c.owner).where(leases.c.lease == key).with_for_update()
-                ).scalar()
-                if held != owner:
+                if owner_of(connection, key, lock=True) != owner:
                     return False
             updated = connection.execute(
                 splits.update()
@@ -323,7 +324,7 @@ class Store:
                     files=json.dumps(codec.to_json(record.files)),
                     quarantine=record.quarantine,
                     reasons=json.dumps(codec.to_json(record.reasons)),
-                    finished_at=_now(),
+                    finished_at=datetime.now(UTC),
                     **values,
                 )
             )
@@ -346,7 +347,3 @@ class Store:
                 sa.select(splits).where(mine).order_by(splits.c.step, splits.c.split)
             )
             return [split_of_row(row) for row in rows]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

@@ -6,6 +6,7 @@ On MySQL: microseconds, LONGTEXT, and names as bytes: its own text takes names t
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,8 +44,8 @@ class Name(sa.TypeDecorator[str]):
         return length
 
 
-class _Moment(sqlite.DATETIME):
-    """A time; what is none comes as it is, for `rows` says what is wrong with it."""
+class _AsItIs(sqlite.DATETIME):
+    """A time of SQLite; what is none comes as it is, for `rows` says what is wrong with it."""
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
         parse = super().result_processor(dialect, coltype)
@@ -59,11 +60,27 @@ class _Moment(sqlite.DATETIME):
         return read
 
 
+class Time(sa.TypeDecorator[datetime]):
+    """A time, held in UTC without a zone; on MySQL and MariaDB with its microseconds."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        if dialect.name in MYSQL:
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(_AsItIs())  # type: ignore[no-untyped-call]
+        return dialect.type_descriptor(sa.DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None or value.tzinfo is None:
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+
 metadata = sa.MetaData()
 Text = sa.Text().with_variant(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), *MYSQL)
-Time = (
-    sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *MYSQL).with_variant(_Moment(), "sqlite")  # type: ignore[no-untyped-call]
-)
 Count = sa.BigInteger
 
 versions = sa.Table(
