@@ -11,18 +11,17 @@ from __future__ import annotations
 import atexit
 import os
 import pickle
-import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from mmc import child
 from mmc.errors import WorkerLost
 
 if TYPE_CHECKING:
@@ -35,11 +34,6 @@ MEMORY = 768 << 20
 RESULT = 64 << 20
 """Bytes of the largest answer."""
 START_SECONDS = 120.0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_COMMAND = (
-    "import sys; sys.path[:] = sys.argv[3:]; from mmc.arrow import lazypandas;"
-    " lazypandas.install(); from mmc.sql.process import main; main()"
-)
 _SMALL = {"OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 """Threads and pools that reserve addresses would count as memory that is taken."""
 
@@ -106,20 +100,10 @@ class _Process:
     """The side that asks. For one thread at a time."""
 
     def __init__(self) -> None:
-        self._pipe, theirs = Pipe()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _COMMAND, str(theirs.fileno()), str(os.getpid()), *sys.path],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env={**os.environ, **_SMALL},
-            )
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            theirs.close()
+        nothing = subprocess.DEVNULL
+        self._process, self._pipe = child.start(
+            "mmc.sql.process", stdout=nothing, stderr=nothing, env={**os.environ, **_SMALL}
+        )
         self._ready = False
 
     def ask(self, request: Request, seconds: float) -> Any:
@@ -223,12 +207,9 @@ os.register_at_fork(after_in_child=_idle.clear)
 
 
 def main() -> None:
-    """The process. Arguments: the pipe's file number and the id of the process that asks."""
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    threading.Thread(target=_watch, args=(int(sys.argv[2]),), daemon=True).start()
-    pipe = Connection(int(sys.argv[1]))
+    """The process, which answers until the pipe is closed."""
+    pipe, asking = child.begin()
+    threading.Thread(target=_watch, args=(asking,), daemon=True).start()
     from mmc.sql.engine import Engine
     from mmc.sql.tree import parse
 

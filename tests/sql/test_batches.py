@@ -191,7 +191,7 @@ def test_what_takes_too_long_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_process_that_does_not_start_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     sqlprocess._end_all()
-    monkeypatch.setattr(sqlprocess, "_COMMAND", "raise SystemExit(1)")
+    monkeypatch.setattr("mmc.child._COMMAND", "raise SystemExit(1)")
     with pytest.raises(WorkerLost, match="does not start"):
         _whole(RowExpressions(("1",), "", [pa.int64()]), _batch(1))
     sqlprocess._end_all()

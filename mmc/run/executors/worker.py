@@ -18,11 +18,11 @@ import time
 import traceback
 from contextlib import ExitStack
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 
-from mmc import registry
+from mmc import child, registry
 from mmc.errors import WorkerLost
 from mmc.events import Event
 from mmc.plan.model import CopySplits, Endpoint, RowPolicy, Split
@@ -34,12 +34,7 @@ from mmc.state.lease import fenced, running_time
 
 END_SECONDS = 30.0
 """How long a worker may take to end by itself before it is killed."""
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PR_SET_PDEATHSIG = 1
-_COMMAND = (
-    "import sys; sys.path[:] = sys.argv[3:]; from mmc.arrow import lazypandas;"
-    " lazypandas.install(); from mmc.run.executors.worker import main; main()"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +101,7 @@ class Worker:
 
     @classmethod
     def start(cls, setup: Setup) -> Worker:
-        ours, theirs = Pipe()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-c", _COMMAND, str(theirs.fileno()), str(os.getpid()), *sys.path],
-                stdin=subprocess.DEVNULL,
-                stdout=2,
-                pass_fds=[theirs.fileno()],
-            )
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            theirs.close()
+        process, ours = child.start("mmc.run.executors.worker", stdout=2)
         worker = cls(process, ours)
         worker._post(setup)
         return worker
@@ -187,12 +171,9 @@ class Worker:
 
 
 def main() -> None:
-    """The process. Arguments: the pipe's file number and the driver's process id."""
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    _die_with(int(sys.argv[2]))
-    pipe = Connection(int(sys.argv[1]))
+    """The process, which copies splits until the pipe is closed."""
+    pipe, driver_id = child.begin()
+    _die_with(driver_id)
     with _Errors(pipe), ExitStack() as stack:
         setup: Setup = pipe.recv()
         targets: dict[str, Target] = {}
