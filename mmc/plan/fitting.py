@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from mmc.plan.model import (
     CheckKeys,
@@ -17,6 +18,9 @@ from mmc.plan.model import (
     WriteManifest,
 )
 
+_OfCopy: TypeAlias = CheckKeys | ImportFiles | Verify | RemoveStaged
+"""Steps that name a copy."""
+
 
 def unfitting(plan: Plan) -> Iterator[tuple[str, str]]:
     """What does not belong together: (place, reason)."""
@@ -29,6 +33,10 @@ def unfitting(plan: Plan) -> Iterator[tuple[str, str]]:
         if not filled[name]:
             yield create.id, f"no step copies into {name!r}"
     places = {step.id: place for place, step in enumerate(plan.steps)}
+    naming: dict[str, list[_OfCopy]] = {}
+    for step in plan.steps:
+        if isinstance(step, (CheckKeys, ImportFiles, Verify, RemoveStaged)):
+            naming.setdefault(step.copy, []).append(step)
     for copy in plan.copies:
         create_ = creates.get(copy.collection.name)
         if create_ is None:
@@ -40,37 +48,37 @@ def unfitting(plan: Plan) -> Iterator[tuple[str, str]]:
                 yield copy.id, f"{create_.id} comes after it"
         if filled[copy.collection.name] > 1:
             yield copy.id, f"two steps copy into {copy.collection.name!r}"
-        yield from _around(plan, copy, create_, places)
+        yield from _around(naming.get(copy.id, ()), copy, create_, places)
     yield from _manifest(plan, places)
 
 
 def _around(
-    plan: Plan, copy: CopySplits, create: CreateCollection | None, places: dict[str, int]
+    steps: Sequence[_OfCopy],
+    copy: CopySplits,
+    create: CreateCollection | None,
+    places: dict[str, int],
 ) -> Iterator[tuple[str, str]]:
     """Steps that name a copy: those that it does not have, or that come at the wrong time."""
     at = places[copy.id]
     last = at
     imports = 0
-    for step in plan.steps:
-        match step:
-            case CheckKeys(copy=copy.id):
-                yield from _keys(step, copy, create)
-                if places[step.id] > at:
-                    yield step.id, f"it comes after {copy.id}"
-            case ImportFiles(copy=copy.id):
-                imports += 1
-                if copy.staging is None:
-                    yield step.id, f"{copy.id} stages no files"
-            case _:
-                pass
-        if isinstance(step, (ImportFiles, Verify)) and step.copy == copy.id:
+    for step in steps:
+        if isinstance(step, CheckKeys):
+            yield from _keys(step, copy, create)
+            if places[step.id] > at:
+                yield step.id, f"it comes after {copy.id}"
+        if isinstance(step, ImportFiles):
+            imports += 1
+            if copy.staging is None:
+                yield step.id, f"{copy.id} stages no files"
+        if isinstance(step, (ImportFiles, Verify)):
             last = max(last, places[step.id])
             if places[step.id] < at:
                 yield step.id, f"it comes before {copy.id}"
     if copy.staging is not None and imports != 1:
         yield copy.id, f"it stages files, and {imports or 'no'} steps import them"
-    for step in plan.steps:
-        if isinstance(step, RemoveStaged) and step.copy == copy.id:
+    for step in steps:
+        if isinstance(step, RemoveStaged):
             if copy.staging is None or copy.write == "in_place" or copy.staging.keep:
                 yield step.id, f"there are no staged files of {copy.id} to remove"
             if places[step.id] < last:
