@@ -52,14 +52,19 @@ def minimal(
 
 
 def _target(address: str, models: Models) -> JsonValue:
-    """The target of which this is an address; where several take it, the last by name, since a
-    folder may have any.
+    """The target of which this is an address: one that has addresses of this shape, else one that
+    takes any.
     """
-    for type_ in sorted(models.types("target"), reverse=True):
+    taken: dict[bool, JsonValue] = {}
+    for type_ in models.types("target"):
         model = models.model("target", type_)
-        if model is not None and (options := model.at(address)) is not None:
-            return {"type": type_, **{name: _literal(value) for name, value in options.items()}}
-    raise SpecInvalid([Diagnostic("MMC207", f"no target has an address such as `{address}`")])
+        if model is not None and (found := model.at(address)) is not None:
+            options, fits = found
+            said = {name: _literal(value) for name, value in options.items()}
+            taken.setdefault(fits, {"type": type_, **said})
+    if not taken:
+        raise SpecInvalid([Diagnostic("MMC207", f"no target has an address such as `{address}`")])
+    return taken[max(taken)]
 
 
 def checked(data: Mapping[str, JsonValue], models: Models) -> Spec:

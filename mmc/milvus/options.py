@@ -69,9 +69,9 @@ class ServerOptions(Options):
         return " ".join(filter(None, (self.type, normal_address(address), database)))
 
     @classmethod
-    def at(cls, address: str) -> dict[str, JsonValue] | None:
+    def at(cls, address: str) -> tuple[dict[str, JsonValue], bool] | None:
         """A server, or a file of Milvus Lite."""
-        return {"uri": address} if _INIT_ADDRESS.match(address) else None
+        return ({"uri": address}, True) if _INIT_ADDRESS.match(address) else None
 
     def problems(self) -> Iterator[Problem]:
         """The address is a URL of Milvus or a file of Milvus Lite."""

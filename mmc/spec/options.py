@@ -66,8 +66,10 @@ class Options(Model):
         return place_of(Endpoint(self.type, tuple(sorted(said.items()))))
 
     @classmethod
-    def at(cls, address: str) -> dict[str, JsonValue] | None:
-        """A target: the options that say this address, or None where it is none of its own."""
+    def at(cls, address: str) -> tuple[dict[str, JsonValue], bool] | None:
+        """A target: the options that say this address, and whether it has the shape of one of its
+        own alone; None where it is none.
+        """
         return None
 
     @property

@@ -38,9 +38,9 @@ class FilesTargetOptions(Options):
         return f"{self.type} {normal_address(self.url)}"
 
     @classmethod
-    def at(cls, address: str) -> dict[str, JsonValue] | None:
-        """Any folder."""
-        return {"url": address}
+    def at(cls, address: str) -> tuple[dict[str, JsonValue], bool] | None:
+        """Any folder: what is nothing else may be one."""
+        return {"url": address}, False
 
     def problems(self) -> Iterator[Problem]:
         """A folder of an object store has a bucket, and names between slashes."""
