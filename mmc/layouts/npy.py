@@ -22,7 +22,7 @@ from mmc.storage.filesystems import join_url
 from mmc.types import DYNAMIC_FIELD, Collection, FieldType, JsonValue, TypeKind
 
 HEADER_BYTES = 128
-"""Of the files written here: room for any shape, so that the row count can be put in at the end."""
+"""Header size of the files written here: any shape fits, so the row count can be put in last."""
 _MAGIC = b"\x93NUMPY"
 _CHUNK_BYTES = 32 << 20
 

@@ -143,7 +143,7 @@ class PageSize:
 
 
 def _expected_bytes(field: Field) -> int:
-    """Of one value, before any was seen; small for what varies, since most values are."""
+    """Bytes of one value, before any was seen; few for what varies, since most values are short."""
     if field.type.kind in DENSE_VECTORS:
         return field.type.bytes_per_vector
     match field.type.kind:

@@ -52,7 +52,7 @@ _PYMILVUS = {
     TypeKind.SPARSE_FLOAT_VECTOR: "SPARSE_FLOAT_VECTOR",
 }
 _PARAMS = frozenset({"dim", "max_length", "max_capacity"})
-"""Of a field, as a type says them."""
+"""Parameters of a field that its type says."""
 _KINDS = {name: kind for kind, name in _PYMILVUS.items()}
 
 

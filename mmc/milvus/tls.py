@@ -171,8 +171,8 @@ def context_of(roots: bytes, certificate: bytes, key: bytes) -> ssl.SSLContext:
 
 @cache
 def _known_authorities() -> bytes:
-    """Of the system, of the list that comes with requests, and of the variables by which gRPC and
-    requests are told of others.
+    """Certificates of the system's authorities, of the list that comes with requests, and of those
+    that the variables of gRPC and requests name.
     """
     import certifi
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mmc.report.counts import CopyReport, RunReport
 
 FORMAT_VERSION = 1
-"""Of the JSON form; a field is only ever added."""
+"""Version of the JSON form; a field is only ever added."""
 _LIBRARIES = ("numpy", "pyarrow", "duckdb", "pymilvus", "milvus-lite", "faiss-cpu")
 
 
