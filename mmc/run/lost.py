@@ -43,21 +43,18 @@ def begin_lost_again(attempt: Attempt, targets: OpenTargets) -> None:
     steps = attempt.store.steps(attempt.run.id)
     done = {id_ for id_, record in steps.items() if record.done}
     lost = list(_lost(attempt, targets, steps, done))
-    gone = {one.copy.id for one in lost}
-    undone: set[str] = set()
+    undone = {one.copy.id for one in lost}
+    gone = set(undone)
     for step in attempt.plan.steps:
         if isinstance(step, WriteManifest) and step.id in done:
             copies = {entry.copy for entry in step.collections}
-            if not gone & copies and _is_recorded(attempt, targets, step):
-                continue
             if not gone & copies:
+                if _is_recorded(attempt, targets, step):
+                    continue
                 gone |= copies
             undone.add(step.id)
     undone |= {
-        step.id
-        for step in attempt.plan.steps
-        if (isinstance(step, CopySplits) and step.id in {one.copy.id for one in lost})
-        or (isinstance(step, Verify) and step.copy in gone)
+        step.id for step in attempt.plan.steps if isinstance(step, Verify) and step.copy in gone
     }
     if not undone:
         return

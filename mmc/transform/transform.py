@@ -26,8 +26,6 @@ from mmc.transform.rest import Rest
 from mmc.transform.values import plain_values
 from mmc.types import DYNAMIC_FIELD, TypeKind
 
-__all__ = ["BadRow", "Transform", "Transformed"]
-
 
 @dataclass(frozen=True, slots=True)
 class Transformed:

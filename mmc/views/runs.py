@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mmc.plan.codec import to_json
-from mmc.plan.model import Plan
+from mmc.plan.model import CopySplits, Plan
 from mmc.state.living import Life, Standing
 from mmc.text import many
 from mmc.views.columns import columns, json_lines, plain
@@ -141,39 +141,7 @@ def status_text(
         if standing.life in (Life.ALIVE, Life.SILENT) and name in steps and not steps[name].done
     }
     if as_json:
-        progress = [
-            {
-                "step": name,
-                "splits_done": len(done[name]),
-                "splits": len(copy.splits),
-                "rows_written": sum(split.rows_written for split in done[name]),
-                "rows": copy.rows,
-            }
-            for name, copy in copies.items()
-        ]
-        steps_running = [
-            {
-                "step": name,
-                "at": it.at.isoformat(),
-                **to_json(it.reading),  # type: ignore[dict-item]
-                "seconds_left": it.reading.seconds_left,
-            }
-            for name, it in open_.items()
-        ]
-        tried = [
-            {
-                "attempt": it.attempt,
-                "status": it.status,
-                "error": it.error,
-                "host": it.host.partition(" ")[0],
-                "pid": it.pid,
-                "started_at": it.started_at.isoformat(),
-                "finished_at": it.finished_at.isoformat() if it.finished_at else None,
-            }
-            for it in standing.attempts
-        ]
-        data = {"copies": progress, "running": steps_running, "attempts": tried}
-        return json_lines("run", [{**_standing_data(standing), **data}])
+        return json_lines("run", [_status_data(standing, copies, done, open_)])
     lines = []
     for step in plan.steps:
         record = steps.get(step.id)
@@ -195,6 +163,48 @@ def status_text(
         text += f"{many(rejected, 'row')} in quarantine\n"
     text += _process(standing, max((it.at for it in running.values()), default=None))
     return plain(text + (f"last error: {run.error}\n" if run.error else ""))
+
+
+def _status_data(
+    standing: Standing,
+    copies: Mapping[str, CopySplits],
+    done: Mapping[str, Sequence[SplitRecord]],
+    running: Mapping[str, StepReading],
+) -> dict[str, Any]:
+    return {
+        **_standing_data(standing),
+        "copies": [
+            {
+                "step": name,
+                "splits_done": len(done[name]),
+                "splits": len(copy.splits),
+                "rows_written": sum(split.rows_written for split in done[name]),
+                "rows": copy.rows,
+            }
+            for name, copy in copies.items()
+        ],
+        "running": [
+            {
+                "step": name,
+                "at": it.at.isoformat(),
+                **to_json(it.reading),  # type: ignore[dict-item]
+                "seconds_left": it.reading.seconds_left,
+            }
+            for name, it in running.items()
+        ],
+        "attempts": [
+            {
+                "attempt": it.attempt,
+                "status": it.status,
+                "error": it.error,
+                "host": it.host.partition(" ")[0],
+                "pid": it.pid,
+                "started_at": it.started_at.isoformat(),
+                "finished_at": it.finished_at.isoformat() if it.finished_at else None,
+            }
+            for it in standing.attempts
+        ],
+    }
 
 
 def _status(standing: Standing) -> str:
