@@ -8,6 +8,7 @@ Listing names loads no plug-in.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -97,7 +98,10 @@ class Installed:
                 hint="its package is made for another version of mmc: install one that fits",
                 code="MMC662",
             )
-        return cast("type[Options]", _load(point))
+        model = cast("type[Options]", _load(point))
+        if point.module.partition(".")[0] != "mmc":
+            _own_codes(model, name)
+        return model
 
 
 MODELS = Installed()
@@ -141,6 +145,17 @@ def target_folder(target: Endpoint) -> str:
         return options_of("target", target).parts_folder
     except MmcError:
         return ""
+
+
+def _own_codes(model: type[Options], name: str) -> None:
+    """The codes of a package that is not ours begin with the type, so that no two mean the same."""
+    for code in model.codes:
+        if not re.fullmatch(rf"{re.escape(name.upper())}-\d{{3}}", code):
+            raise PluginMissing(
+                f"the plug-in `{name}` names a diagnostic code `{code}`",
+                hint=f"its codes must look like {name.upper()}-001",
+                code="MMC662",
+            )
 
 
 def _unfit(reason: str) -> MmcError:

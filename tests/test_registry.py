@@ -15,7 +15,7 @@ from mmc.errors import MmcError, PluginMissing
 from mmc.plan.model import Endpoint
 from mmc.sinks.milvus.options import MilvusTargetOptions
 from mmc.sources.faiss.options import FaissOptions
-from mmc.spec.options import Kind, Options
+from mmc.spec.options import Kind, Options, codes_of
 from mmc.types import JsonValue
 
 Package = Callable[[str, str], None]
@@ -164,6 +164,21 @@ def test_a_plug_in_that_names_no_options(package: Package, kind: Kind) -> None:
         with pytest.raises(PluginMissing, match=f"{kind} `lake` names no options") as caught:
             ask()
         assert caught.value.code == "MMC662" and "another version of mmc" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("code", "known"),
+    [("LAKE-001", True), ("LAKE-1", False), ("MMC240", False), ("POND-001", False)],
+)
+def test_codes_of_others_begin_with_their_type(package: Package, code: str, known: bool) -> None:
+    package(LAKE, CODE.replace("depth: int", f'codes = {{"{code}": "deep"}}\n    depth: int'))
+    assert ("LAKE-001" in codes_of(registry.MODELS)) is known
+    if known:
+        assert "MMC240" in codes_of(registry.MODELS)
+        return
+    with pytest.raises(PluginMissing, match=f"diagnostic code `{code}`") as caught:
+        registry.options_of("source", Endpoint("lake", ()))
+    assert caught.value.code == "MMC662" and "LAKE-001" in caught.value.hint
 
 
 def test_options_that_do_not_load(package: Package) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from typing import get_args
 
 from mmc import registry
+from mmc.diagnostics import CODES
+from mmc.spec.options import Kind
 
 ROOT = Path(__file__).parent.parent / "mmc"
 OWN = ("sources", "sinks", "milvus")
@@ -90,3 +94,31 @@ def test_modules_are_of_a_size_to_be_read() -> None:
     }
     assert {name: size for name, size in sizes.items() if size > MOST_LINES} == {}
     assert median(sizes.values()) < MEDIAN_LINES
+
+
+def _codes(path: Path) -> set[str]:
+    return set(re.findall(r"\bMMC\d{3}\b", path.read_text(encoding="utf-8")))
+
+
+def test_a_code_of_a_plug_in_stands_in_its_own_rooms() -> None:
+    plug_ins = {code for kind in get_args(Kind) for code in _of_plug_ins(kind)} - set(CODES)
+    assert len(plug_ins) > 90
+    used = {(path.relative_to(ROOT), code) for path in _generic() for code in _codes(path)}
+    assert sorted((str(path), code) for path, code in used if code in plug_ins) == []
+
+
+def _of_plug_ins(kind: Kind) -> Iterator[str]:
+    for name in registry.types(kind):
+        model = registry.MODELS.model(kind, name)
+        assert model is not None
+        yield from model.codes
+
+
+def test_no_two_plug_ins_have_one_code() -> None:
+    homes: dict[str, set[str]] = {}
+    for path in ROOT.rglob("codes.py"):
+        for code in _codes(path):
+            homes.setdefault(code, set()).add(str(path.parent.relative_to(ROOT)))
+    for code in CODES:
+        homes.setdefault(code, set()).add("diagnostics")
+    assert {code: rooms for code, rooms in homes.items() if len(rooms) > 1} == {}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mmc.casts import CASTS
-from mmc.diagnostics import CODES, Severity
+from mmc.diagnostics import Severity
 from mmc.spec.document import Path, show
 from mmc.spec.models import (
     FILE_SIZES,
@@ -22,7 +22,7 @@ from mmc.spec.models import (
     SpecModel,
     field_type,
 )
-from mmc.spec.options import PLACE, Options, odd_folder
+from mmc.spec.options import PLACE, Models, Options, codes_of, odd_folder
 from mmc.spec.sizes import bytes_of, shown
 from mmc.spec.structure import Finding
 from mmc.spec.values import misfit
@@ -43,12 +43,14 @@ class Draft:
     Attributes:
         source, target: None when their own models refused them.
         broken: parts that were refused before, and all that they are parts of.
+        models: what is installed.
     """
 
     model: SpecModel
     source: Options | None
     target: Options | None
     broken: frozenset[Path]
+    models: Models
 
     def damaged(self, path: Path) -> bool:
         """Whether something at or below the path was refused, so that what is missing there is no
@@ -333,11 +335,12 @@ def dynamic(draft: Draft) -> Iterator[Finding]:
 
 def lint_codes(draft: Draft) -> Iterator[Finding]:
     """Codes of `lint` exist."""
+    known = codes_of(draft.models) if draft.model.lint else {}
     for code in draft.model.lint:
-        if code not in CODES:
+        if code not in known:
             hint = (
                 f"did you mean {code.upper()}?"
-                if code.upper() in CODES
+                if code.upper() in known
                 else "codes look like MMC311"
             )
             yield Finding(

@@ -209,7 +209,7 @@ class _Check:
         if not isinstance(model, SpecModel):
             return None
         self.levels = model.lint
-        draft = Draft(model, source, target, _with_parents(self.broken))
+        draft = Draft(model, source, target, _with_parents(self.broken), self.models)
         self.take([finding for check in CHECKS for finding in check(draft)])
         if source is None or target is None or self.failed():
             return None

@@ -7,15 +7,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from types import MappingProxyType
+from typing import ClassVar, Literal, Protocol, get_args
 
 from pydantic import JsonValue
 
+from mmc.diagnostics import CODES
+from mmc.errors import MmcError
 from mmc.plan.model import Endpoint
 from mmc.plan.places import place_of
 from mmc.spec.models import Model, Secret
 
-__all__ = ["PLACE", "Models", "Options", "Problem", "Secret", "Storage", "odd_folder", "stored"]
+__all__ = [
+    "PLACE",
+    "Models",
+    "Options",
+    "Problem",
+    "Secret",
+    "Storage",
+    "codes_of",
+    "odd_folder",
+    "stored",
+]
 
 Kind = Literal["source", "target"]
 Storage = dict[str, Secret | JsonValue]
@@ -47,6 +60,10 @@ class Options(Model):
     stand in the derived model; its `type` is a Literal.
     """
 
+    codes: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """The diagnostic codes of this plug-in, with their titles: `<TYPE>-nnn`, such as `SQLITE-001`.
+    Those of mmc itself are `MMCnnn`.
+    """
     type: str
 
     def problems(self) -> Iterator[Problem]:
@@ -95,6 +112,19 @@ class Models(Protocol):
 
     def model(self, kind: Kind, name: str) -> type[Options] | None:
         """The options of a type; None when it is not installed. Raises PluginMissing."""
+
+
+def codes_of(models: Models) -> Mapping[str, str]:
+    """Every diagnostic code and its title: of mmc, and of each plug-in whose options load."""
+    codes = dict(CODES)
+    for kind in get_args(Kind):
+        for name in models.types(kind):
+            try:
+                model = models.model(kind, name)
+            except MmcError:
+                continue
+            codes.update(model.codes if model is not None else {})
+    return codes
 
 
 def odd_folder(url: str) -> tuple[str, str] | None:

@@ -11,9 +11,11 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
-from mmc.diagnostics import CODES, Diagnostic, Span
+from mmc.diagnostics import Diagnostic, Span
 from mmc.plan.model import Plan
+from mmc.registry import MODELS
 from mmc.secrets import REDACTOR
+from mmc.spec.options import codes_of
 from mmc.version import __version__
 
 SCHEMA = (
@@ -24,13 +26,17 @@ SCHEMA = (
 def render(diagnostics: Sequence[Diagnostic], plan: Plan | None = None) -> str:
     """A log of one run. `plan` is not part of it: SARIF speaks of findings only."""
     codes = sorted({found.code for found in diagnostics})
+    titles = codes_of(MODELS)
     run: dict[str, Any] = {
         "tool": {
             "driver": {
                 "name": "mmc",
                 "version": __version__,
                 "semanticVersion": __version__,
-                "rules": [_rule(code) for code in codes],
+                "rules": [
+                    {"id": code, "shortDescription": {"text": titles.get(code, code)}}
+                    for code in codes
+                ],
             }
         },
         "columnKind": "unicodeCodePoints",
@@ -38,10 +44,6 @@ def render(diagnostics: Sequence[Diagnostic], plan: Plan | None = None) -> str:
     }
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
     return REDACTOR.clean(json.dumps(log, indent=1, ensure_ascii=False)) + "\n"
-
-
-def _rule(code: str) -> dict[str, Any]:
-    return {"id": code, "shortDescription": {"text": CODES.get(code, code)}}
 
 
 def _result(found: Diagnostic, rule: int) -> dict[str, Any]:

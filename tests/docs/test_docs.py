@@ -17,12 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
-from mmc.diagnostics import CODES
+from mmc.registry import MODELS
+from mmc.spec.options import codes_of
 from mmc.views.diagnostics import render
 from tests.e2e.mmc_command import TIMEOUT, mmc
 from tests.spec.reading import parse_spec
 from tests.zygote.client import Command, shell_environment
 
+CODES = codes_of(MODELS)
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)

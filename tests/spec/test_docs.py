@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from mmc.cli.generate import BuiltIn
-from mmc.diagnostics import CODES
+from mmc.registry import MODELS
 from mmc.sources.faiss.options import Join
 from mmc.sources.files.options import Csv
 from mmc.spec.filters import FILTERS
@@ -23,10 +23,11 @@ from mmc.spec.models import (
     StagingSpec,
     VerifySpec,
 )
-from mmc.spec.options import Kind, Options
+from mmc.spec.options import Kind, Options, codes_of
 from mmc.types import TypeKind
 from tests.spec.reading import format_spec, parse_spec
 
+CODES = codes_of(MODELS)
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "spec.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.M | re.S)

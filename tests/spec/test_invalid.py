@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from mmc.diagnostics import CODES
+from mmc.registry import MODELS
+from mmc.spec.options import codes_of
 from mmc.views.diagnostics import render
 from tests.spec.reading import load_spec
 
+CODES = codes_of(MODELS)
 FOLDER = Path(__file__).parent.parent / "cases" / "invalid"
 CASES = sorted(path.name for path in FOLDER.iterdir() if (path / "spec.yaml").exists())
 ENV = {"HOME": "/home/me", "STAGE": "prod", "MILVUS_TOKEN": "never-shown"}

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
 from mmc.plan.places import normal_address
+from mmc.sinks.files.codes import CODES
 from mmc.spec.options import PLACE, Options, Problem, Storage, odd_folder, stored
 
 
 class FilesTargetOptions(Options):
     """Files in Milvus's import layout, with a manifest.json."""
 
+    codes: ClassVar[Mapping[str, str]] = CODES
     type: Literal["files"]
     url: Annotated[str, Field(min_length=1)]
     """Folder; local or any fsspec URL."""

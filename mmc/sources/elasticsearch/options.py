@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
+from mmc.sources.elasticsearch.codes import CODES
 from mmc.spec.models import Model
 from mmc.spec.options import PLACE, Options, Problem, Secret
 
@@ -53,6 +54,7 @@ class Read(Model):
 class ElasticsearchOptions(Options):
     """Indices of Elasticsearch 7.17 to 9, or OpenSearch 2 and 3."""
 
+    codes: ClassVar[Mapping[str, str]] = CODES
     type: Literal["elasticsearch", "opensearch"]
     url: str | list[str] = ""
     """`https://host:9200`, or several nodes of one cluster. This or `cloud_id`."""

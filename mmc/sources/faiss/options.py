@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
+from mmc.sources.faiss.codes import CODES
 from mmc.spec.models import Model
 from mmc.spec.options import Options, Storage, stored
 
@@ -23,6 +24,7 @@ class Join(Model):
 class FaissOptions(Options):
     """A Faiss index file."""
 
+    codes: ClassVar[Mapping[str, str]] = CODES
     type: Literal["faiss"]
     path: Annotated[str, Field(min_length=1)]
     """The index file; local or any fsspec URL."""

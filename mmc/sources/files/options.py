@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
+from mmc.sources.files.codes import CODES
 from mmc.spec.models import Model
 from mmc.spec.options import Options, Problem, Storage, stored
 
@@ -25,6 +26,7 @@ class Csv(Model):
 class FilesOptions(Options):
     """Vector files: Parquet, NumPy, JSON lines, CSV, fvecs, bvecs, HDF5."""
 
+    codes: ClassVar[Mapping[str, str]] = CODES
     type: Literal["files"]
     path: str | list[str] | None = None
     """A file, a folder, a glob, or a list of them; local or any fsspec URL. This or `manifest`."""

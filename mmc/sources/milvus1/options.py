@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from mmc.sources.milvus1.codes import CODES
 from mmc.spec.options import Options, Secret, Storage, stored
 from mmc.storage.filesystems import above, is_local, join_url, local_path
 from mmc.types import JsonValue
@@ -15,6 +16,7 @@ from mmc.types import JsonValue
 class Milvus1Options(Options):
     """The data folder of a Milvus 0.7 to 1.1 server, read offline."""
 
+    codes: ClassVar[Mapping[str, str]] = CODES
     type: Literal["milvus1"]
     data: Annotated[str | list[str], Field(min_length=1)]
     """`<storage.path>/db/tables`, or several such folders; local or any fsspec URL."""
