@@ -23,8 +23,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from mmc.diagnostics import Diagnostic
+from mmc.errors import SourceError
 from mmc.events import Emit
-from mmc.facts import SourceFacts, TargetCollection, TargetFacts, TokensNumbered
+from mmc.facts import Extent, SourceFacts, TargetCollection, TargetFacts, TokensNumbered
 from mmc.layouts.files import FileRecord
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
@@ -117,6 +118,40 @@ class ExportsMeta(Protocol):
 
     def export_meta(self, options: Any, password: SecretRef | None) -> MetaExport:
         """`password` of the metadata server, over that of the options."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierPlan:
+    """A plan that was applied before, and all pieces that it read."""
+
+    path: str
+    pieces: tuple[Extent, ...] = ()
+
+    def unusable(self, reason: str) -> SourceError:
+        """The error for a plan that the source cannot continue."""
+        return SourceError(
+            f"the earlier plan {self.path} {reason}",
+            hint="name the saved plan of an earlier migration from this source",
+            code="MMC468",
+        )
+
+
+@runtime_checkable
+class ReadsAfter(Protocol):
+    """A source that can leave out what earlier plans have read. Its options name their files:
+    `mmc.spec.options.Options.earlier_plans`.
+    """
+
+    def inspect_after(
+        self,
+        options: Any,
+        collections: Sequence[str],
+        sample: Sample,
+        earlier: Sequence[EarlierPlan],
+    ) -> SourceFacts:
+        """As `Source.inspect`, of the rest. Raises SourceError, also where one of these plans does
+        not say how far it read.
+        """
 
 
 @runtime_checkable

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from mmc import registry
-from mmc.errors import SourceChanged, SourceMissing
+from mmc.errors import PluginMissing, SourceChanged, SourceMissing
 from mmc.events import Emit
 from mmc.facts import Facts, SourceFacts, TargetFacts
 from mmc.plan.model import CopySplits, CreateCollection, Endpoint, Plan
 from mmc.run.pace import call
-from mmc.spi import Sample
+from mmc.spi import ReadsAfter, Sample
 
 LOOKS: Final = 7
 """Times that a target which is away is looked at: over 16 to 32 seconds, as long as sources wait
@@ -28,9 +28,18 @@ def inspect_source(endpoint: Endpoint, collections: Sequence[str], sample: Sampl
         SourceError: the source cannot be read, or a named collection is not there.
         PluginMissing: no plug-in serves this type.
     """
-    return registry.source(endpoint.type).inspect(
-        registry.options_of("source", endpoint), collections, sample
-    )
+    source, options = registry.source(endpoint.type), registry.options_of("source", endpoint)
+    if paths := options.earlier_plans:
+        from mmc.run.earlier import earlier_plans
+
+        if not isinstance(source, ReadsAfter):
+            raise PluginMissing(
+                f"the source `{endpoint.type}` names earlier plans, and cannot read after them",
+                hint="its package is broken: it has no method inspect_after",
+                code="MMC662",
+            )
+        return source.inspect_after(options, collections, sample, earlier_plans(paths))
+    return source.inspect(options, collections, sample)
 
 
 def inspect_target(endpoint: Endpoint, route: str, collections: Sequence[str]) -> TargetFacts:

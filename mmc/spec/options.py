@@ -99,6 +99,11 @@ class Options(Model):
         """URL of the manifest by which a source reads files in an import layout; "" for others."""
         return ""
 
+    @property
+    def earlier_plans(self) -> tuple[str, ...]:
+        """A source: files of saved plans whose rows are not read again (`mmc.spi.ReadsAfter`)."""
+        return ()
+
     def url_of(self, file: str) -> str:
         """A source: the URL of a file as a fingerprint of its facts names it."""
         return file

@@ -110,7 +110,7 @@ def held_by(connection: Connection, server: Server, index: Index, read: Read) ->
         except SourceError as error:
             if options.read.method == SEQ_NO or error.code not in ("MMC453", "MMC461"):
                 raise
-    if options.read.method == SEQ_NO or options.plans:
+    if options.read.method == SEQ_NO or options.earlier_plans:
         raise SourceError(
             f"index {index.name}: not all documents have sequence numbers",
             hint="leave out source.after and read.method: it is then read as one piece",

@@ -99,8 +99,8 @@ class ElasticsearchOptions(Options):
         return _texts(self.index)
 
     @property
-    def plans(self) -> tuple[str, ...]:
-        """Files of plans whose documents are not wanted again."""
+    def earlier_plans(self) -> tuple[str, ...]:
+        """See `mmc.spec.options.Options.earlier_plans`."""
         return _texts(self.after)
 
     def problems(self) -> Iterator[Problem]:

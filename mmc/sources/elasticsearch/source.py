@@ -22,7 +22,7 @@ from mmc.sources.elasticsearch.options import ElasticsearchOptions
 from mmc.sources.elasticsearch.read import batches_of
 from mmc.sources.elasticsearch.reading.indices import Group, resolve
 from mmc.sources.elasticsearch.tokenscan import number_tokens
-from mmc.spi import Sample
+from mmc.spi import EarlierPlan, Sample
 from mmc.types import JsonValue, nearest
 
 if TYPE_CHECKING:
@@ -42,8 +42,18 @@ class ElasticsearchSource:
         self, options: ElasticsearchOptions, collections: Sequence[str], sample: Sample
     ) -> SourceFacts:
         """See `mmc.spi.Source.inspect`."""
+        return self.inspect_after(options, collections, sample, ())
+
+    def inspect_after(
+        self,
+        options: ElasticsearchOptions,
+        collections: Sequence[str],
+        sample: Sample,
+        earlier: Sequence[EarlierPlan],
+    ) -> SourceFacts:
+        """See `mmc.spi.ReadsAfter.inspect_after`."""
         tokens = read_tokens(options.tokens)
-        read = read_until(options.plans)
+        read = read_until(earlier)
         with connect(options) as connection:
             server = look(connection)
             groups = _groups(connection, collections)
@@ -99,6 +109,6 @@ def _groups(connection: Connection, collections: Sequence[str]) -> list[Group]:
 
 
 class OpensearchSource(ElasticsearchSource):
-    """OpenSearch 2 and 3; which of both answers is seen, not said."""
+    """OpenSearch 2 and 3. Which of the two a server is, is detected and not configured."""
 
     type = "opensearch"
