@@ -1,6 +1,11 @@
-"""Names of places in what anybody may have written. Imports nothing of mmc."""
+"""Names of places: where the State is, and those in what anybody may have written. Imports nothing
+of mmc.
+"""
 
 from __future__ import annotations
+
+DEFAULT_STATE = "sqlite:///.mmc/state.db"
+"""Where the State is kept when nothing else is said: an SQLAlchemy URL."""
 
 
 def stays_below(path: str) -> bool:

@@ -104,7 +104,17 @@ class Installed:
         return model
 
 
+class _BuiltIn(Installed):
+    """The options of the plug-ins of this package alone, whatever else is installed."""
+
+    def types(self, kind: Kind) -> tuple[str, ...]:
+        which = "source" if kind == "source" else "sink"
+        ours = (it.name for it in installed() if (it.kind, it.place[:4]) == (which, "mmc."))
+        return tuple(sorted({name.partition(".")[0] for name in ours}))
+
+
 MODELS = Installed()
+BUILT_IN = _BuiltIn()
 
 
 def options_of(kind: Kind, endpoint: Endpoint) -> Options:

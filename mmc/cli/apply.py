@@ -65,12 +65,11 @@ def command(
     """Apply a saved plan (or a spec: plan, show, ask, apply). Applied again, it continues."""
 
     def body(out: Out) -> int:
-        from mmc.run.stop import StopFlag, on_signals
         from mmc.views.report import save_report
 
         plan = _plan(out, file, variables, env, state)
         _ask(out, plan, file, Consent(yes, no_input, allow_replace))
-        with on_signals(StopFlag()) as stop:
+        with api.stopped_by_signals() as stop:
             out.watch(stop)
             done = api.apply_plan(plan, state=state, emit=out, stop=stop)
         if report_file is not None:

@@ -10,8 +10,6 @@ import click
 from mmc import api
 from mmc.cli.options import framed, output_options, want_plan
 from mmc.plan import codec
-from mmc.plan.tree import plan_lines
-from mmc.registry import target_folder
 from mmc.views.out import Out, Output
 
 
@@ -28,8 +26,8 @@ def command(before: Path, after: Path, output: Output) -> int:
             out.line("The plans are the same.")
             return 0
         drawn = difflib.unified_diff(
-            plan_lines(one, folder=target_folder(one.target)),
-            plan_lines(two, folder=target_folder(two.target)),
+            api.plan_lines(one),
+            api.plan_lines(two),
             str(before),
             str(after),
             lineterm="",

@@ -25,17 +25,14 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool, output: Output) ->
     """Rewrite specs in canonical form; `-` reads stdin and writes stdout."""
 
     def body(out: Out) -> int:
-        from mmc.registry import MODELS
-        from mmc.spec.format import format_spec
-
         if paths == (Path("-"),):
-            out.document(format_spec(sys.stdin.read(), MODELS))
+            out.document(api.format_spec(sys.stdin.read()))
             return 0
         changed = 0
         seen = spec_files(paths)
         for file in seen.files:
             before = _read(want_spec(file))
-            after = format_spec(before, MODELS, str(file))
+            after = api.format_spec(before, str(file))
             if after == before:
                 continue
             changed += 1

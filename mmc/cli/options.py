@@ -14,7 +14,7 @@ import click
 from mmc.diagnostics import Diagnostic
 from mmc.errors import MmcError, SpecInvalid, Stopped
 from mmc.events import Diagnosed, Failed, Started, failure
-from mmc.state import DEFAULT_URL
+from mmc.paths import DEFAULT_STATE
 from mmc.views.out import Out, Output, open_out
 
 EXIT_PIPE = 141
@@ -96,7 +96,7 @@ def state_option(command: F) -> F:
     return click.option(
         "--state",
         envvar="MMC_STATE",
-        default=DEFAULT_URL,
+        default=DEFAULT_STATE,
         show_default=True,
         metavar="URL",
         help="Where runs are recorded.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mmc import api
 from mmc.cli.options import framed, output_options
 from mmc.views.out import Out, Output
 
@@ -14,10 +15,9 @@ def command(output: Output) -> int:
     """List the sources and sinks that are installed."""
 
     def body(out: Out) -> int:
-        from mmc.registry import installed
         from mmc.views.plugins import plugins_text
 
-        out.document(plugins_text(installed(), as_json=out.json))
+        out.document(plugins_text(api.plugins(), as_json=out.json))
         return 0
 
     return framed("plugins", output, body)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mmc import api
 from mmc.cli.options import framed, output_options
 from mmc.saving import save_text
 from mmc.views.out import Out, Output
@@ -25,12 +26,7 @@ def command(what: str, target: Path | None, output: Output) -> int:
     """Print the JSON Schema of specs (default) or of plan files."""
 
     def body(out: Out) -> int:
-        from mmc.plan.codec import plan_schema
-        from mmc.registry import MODELS
-        from mmc.spec import schema
-
-        found = schema.of_installed(MODELS) if what == "spec" else plan_schema()
-        text = schema.text(found)
+        text = api.spec_schema() if what == "spec" else api.plan_schema()
         if target is None:
             out.document(text)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mmc import api
 from mmc.cli.options import framed, output_options, state_option
 from mmc.views.out import Out, Output
 
@@ -20,12 +21,9 @@ def list_(state: str, output: Output) -> int:
     """List all runs, the latest first."""
 
     def body(out: Out) -> int:
-        from mmc.state.living import standings
-        from mmc.state.store import Access, Store
         from mmc.views.runs import runs_text
 
-        with Store.open(state, Access.READ) as store:
-            out.document(runs_text(standings(store, store.list_runs()), as_json=out.json))
+        out.document(runs_text(api.list_runs(state=state), as_json=out.json))
         return 0
 
     return framed("state list", output, body)
@@ -40,35 +38,27 @@ def show(run: str, events: bool, state: str, output: Output) -> int:
     """Show every split of RUN, or every event."""
 
     def body(out: Out) -> int:
-        from mmc.state.eventlog import all_events
-        from mmc.state.store import Access, Store
         from mmc.views.runs import events_text, splits_text
 
-        with Store.open(state, Access.READ) as store:
-            id_ = store.run(run).id
-            if events:
-                out.document(events_text(all_events(store.database, id_), as_json=out.json))
-            else:
-                out.document(splits_text(store.splits(id_), as_json=out.json))
+        if events:
+            out.document(events_text(api.run_events(run, state=state), as_json=out.json))
+        else:
+            out.document(splits_text(api.run_splits(run, state=state), as_json=out.json))
         return 0
 
     return framed("state show", output, body)
 
 
-@command.command("unlock")
+@command.command()
 @click.argument("run")
 @state_option
 @output_options
-def unlock_(run: str, state: str, output: Output) -> int:
+def unlock(run: str, state: str, output: Output) -> int:
     """Remove the lease on RUN's target. Only when you know that its holder is gone."""
 
     def body(out: Out) -> int:
-        from mmc.state.lease import unlock
-        from mmc.state.store import Access, Store
-
-        with Store.open(state, Access.CHANGE) as store:
-            held = unlock(store.database, store.find(run)[1])
-        out.line(f"Removed the lease of {held}." if held else "There was no lease.")
+        holder = api.unlock_run(run, state=state)
+        out.line(f"Removed the lease of {holder}." if holder else "There was no lease.")
         return 0
 
     return framed("state unlock", output, body)
@@ -82,12 +72,9 @@ def forget(run: str, state: str, output: Output) -> int:
     """Remove what is recorded of RUN. The target and staged files are not touched."""
 
     def body(out: Out) -> int:
-        from mmc.run.clean import forget_run
-        from mmc.state.store import Access, Store
         from mmc.views.runs import staged_line
 
-        with Store.open(state, Access.CHANGE) as store:
-            found = forget_run(store, run, out)
+        found = api.forget_run(run, state=state, emit=out)
         name = f" ({found.plan_name})" if found.plan_name else ""
         out.line(f"Forgot run {found.run}{name}. What it made in the target stays.")
         for one in found.staged:

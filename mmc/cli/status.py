@@ -6,6 +6,7 @@ import time
 
 import click
 
+from mmc import api
 from mmc.cli.options import framed, output_options, state_option
 from mmc.views.out import Out, Output
 
@@ -21,30 +22,16 @@ def command(run: str | None, watch: bool, state: str, output: Output) -> int:
     """
 
     def body(out: Out) -> int:
-        from mmc.state.eventlog import read_progress
-        from mmc.state.living import Life, standings
-        from mmc.state.store import Access, Store
         from mmc.views.runs import status_text
 
         while True:
             # Opened each time: one that this user may not write is read as it is at that moment.
-            with Store.open(state, Access.READ) as store:
-                known = [store.run(run)] if run else store.list_runs()[:1]
-                if not known:
-                    out.line("No runs yet.")
-                    return 0
-                (found,), id_ = standings(store, known), known[0].id
-                out.document(
-                    status_text(
-                        found,
-                        store.plan_of(id_),
-                        store.steps(id_),
-                        store.splits(id_),
-                        read_progress(store.database, id_, found.run.attempt),
-                        as_json=out.json,
-                    )
-                )
-            if not watch or found.life in (None, Life.GONE):
+            found = api.run_status(run or "", state=state)
+            if found is None:
+                out.line("No runs yet.")
+                return 0
+            out.document(status_text(found, as_json=out.json))
+            if not watch or found.over:
                 return 0
             time.sleep(2)
 

@@ -25,11 +25,10 @@ def command(plan: Path, report_file: Path | None, state: str, output: Output) ->
     """Count and compare what the applied PLAN wrote with what is in the target now."""
 
     def body(out: Out) -> int:
-        from mmc.run.stop import StopFlag, on_signals
         from mmc.views.report import save_report
 
         wanted = api.read_plan(want_plan(plan))
-        with on_signals(StopFlag()) as stop:
+        with api.stopped_by_signals() as stop:
             done = api.verify_plan(wanted, state=state, emit=out, stop=stop)
         if report_file is not None:
             save_report(done, report_file)

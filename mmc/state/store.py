@@ -17,9 +17,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from mmc.errors import StateError
+from mmc.paths import DEFAULT_STATE
 from mmc.plan import codec
 from mmc.plan.model import Plan
-from mmc.state import DEFAULT_URL
 from mmc.state.lease import Lease, owner_of
 from mmc.state.rows import (
     COUNTS,
@@ -58,7 +58,7 @@ class Store:
 
     @classmethod
     @contextmanager
-    def open(cls, url: str = DEFAULT_URL, access: Access = Access.MAKE) -> Iterator[Store]:
+    def open(cls, url: str = DEFAULT_STATE, access: Access = Access.MAKE) -> Iterator[Store]:
         """Opens the store at a SQLAlchemy URL and closes it at the end. One that this user may not
         write can be opened to read: it is what it was at that moment.
         """

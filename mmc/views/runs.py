@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mmc.plan.codec import to_json
-from mmc.plan.model import CopySplits, Plan
+from mmc.plan.model import CopySplits
 from mmc.state.living import Life, Standing
 from mmc.text import many
 from mmc.views.columns import columns, json_lines, plain
@@ -17,8 +17,9 @@ from mmc.views.progress import progress_text
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from mmc.state.details import RunDetails
     from mmc.state.eventlog import LoggedEvent, StepReading
-    from mmc.state.store import Run, SplitRecord, StepRecord
+    from mmc.state.store import Run, SplitRecord
 
 
 def _standing_data(standing: Standing) -> dict[str, Any]:
@@ -120,16 +121,10 @@ def events_text(said: Sequence[LoggedEvent], *, as_json: bool) -> str:
     return columns([("EVENT", "AT (UTC)", "WHAT"), *rows]) if rows else "No events.\n"
 
 
-def status_text(
-    standing: Standing,
-    plan: Plan,
-    steps: Mapping[str, StepRecord],
-    splits: Sequence[SplitRecord],
-    running: Mapping[str, StepReading],
-    *,
-    as_json: bool,
-) -> str:
+def status_text(details: RunDetails, *, as_json: bool) -> str:
     """Where a run stands: its steps, how far those are that run, and who runs it."""
+    standing, plan, steps = details.standing, details.plan, details.steps
+    splits, running = details.splits, details.readings
     run = standing.run
     copies = {copy.id: copy for copy in plan.copies}
     done = {

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from mmc.cli.generate import BuiltIn
-from mmc.registry import MODELS
+from mmc.registry import BUILT_IN, MODELS
 from mmc.sources.faiss.options import Join
 from mmc.sources.files.options import Csv
 from mmc.spec.filters import FILTERS
@@ -54,7 +53,7 @@ def names(model: type[BaseModel]) -> list[str]:
 
 
 def models(kind: Kind) -> list[tuple[str, type[Options]]]:
-    found = [(name, BuiltIn().model(kind, name)) for name in BuiltIn().types(kind)]
+    found = [(name, BUILT_IN.model(kind, name)) for name in BUILT_IN.types(kind)]
     return [(name, model) for name, model in found if model]
 
 
