@@ -8,11 +8,9 @@ import click
 
 from mmc import api
 from mmc.cli.options import framed, output_options, report
-from mmc.errors import MmcError, SourceError
+from mmc.errors import MmcError
 from mmc.saving import save_text
 from mmc.views.out import Out, Output
-
-WHO = "say who asks: --set source.auth.api_key=env:NAME, or --set source.auth.password=env:NAME"
 
 
 @click.command()
@@ -60,13 +58,8 @@ def command(
     def body(out: Out) -> int:
         if saved is not None and saved.exists() and not force:
             raise MmcError(f"{saved} is there already", hint="--force replaces it")
-        try:
-            name = str(saved or "<spec>")
-            made = api.init_spec(location, type=type_, target=target, settings=given, file=name)
-        except SourceError as error:
-            if error.code == "MMC451" and not any("auth." in key for key, _ in given):
-                error.hint = WHO
-            raise
+        name = str(saved or "<spec>")
+        made = api.init_spec(location, type=type_, target=target, settings=given, file=name)
         report(out, made.diagnostics)
         if saved is None:
             out.document(made.text)

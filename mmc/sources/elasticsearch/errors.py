@@ -13,15 +13,22 @@ from mmc.errors import SourceBusy, SourceError
 from mmc.secrets import REDACTOR
 
 PRIVILEGES = "the user needs the index privileges read and view_index_metadata on these indices"
+CREDENTIALS = (
+    "add credentials: `source.auth` in the spec; for `mmc init` --set source.auth.api_key=env:NAME,"
+    " or --set source.auth.password=env:NAME"
+)
 CONTEXT_LOST = "search_context_missing_exception"
 
 
-def refusal(status: int, body: bytes, place: str, *, has_query: bool) -> SourceError:
+def refusal(
+    status: int, body: bytes, place: str, *, has_query: bool = False, signed: bool = True
+) -> SourceError:
     """The error for an answer of this status.
 
     Args:
         place: what was asked, such as `POST /docs/_search at http://es:9200`.
         has_query: the request carried the user's `source.query`.
+        signed: it carried credentials.
     """
     kinds, words = _said(body)
     text = f"{place}: {words or f'status {status}'}"
@@ -30,7 +37,7 @@ def refusal(status: int, body: bytes, place: str, *, has_query: bool) -> SourceE
         return SourceError(text, hint=hint, code="MMC451")
     if status in (401, 403):
         hint = PRIVILEGES if status == 403 else "are user and password, key or token of this one?"
-        return SourceError(text, hint=hint, code="MMC451")
+        return SourceError(text, hint=hint if signed else CREDENTIALS, code="MMC451")
     if CONTEXT_LOST in kinds:
         return SourceBusy(text, hint="the split is read again from its begin", code="MMC459")
     if "index_closed_exception" in kinds:

@@ -37,6 +37,11 @@ class Auth(Model):
     token: Secret | None = None
     """Service or bearer token."""
 
+    @property
+    def signs_in(self) -> bool:
+        """Whether there is a secret to sign in with."""
+        return any(it is not None for it in (self.password, self.api_key, self.token))
+
 
 class Read(Model):
     """How a cluster is read, and how it is spared."""

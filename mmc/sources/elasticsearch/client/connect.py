@@ -70,7 +70,13 @@ class Connection:
             return answer.body
         place = f"{method} {path} at {self.shown}"
         has_query = body is not None and bool(self.options.query)
-        raise refusal(answer.status, answer.body, place, has_query=has_query)
+        raise refusal(
+            answer.status,
+            answer.body,
+            place,
+            has_query=has_query,
+            signed=self.options.auth.signs_in,
+        )
 
     def _json(self, method: str, path: str, body: Any, params: Mapping[str, Any] | None) -> Any:
         answer = self.raw(method, path, body, params)

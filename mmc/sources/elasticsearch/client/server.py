@@ -41,7 +41,8 @@ def look(connection: Connection) -> Server:
         # Elasticsearch from 7.14 on names itself in every answer.
         engine: Engine = "elasticsearch" if product == "Elasticsearch" else "opensearch"
         return Server(engine, "", 0)
-    raise refusal(answer.status, answer.body, f"GET / at {connection.shown}", has_query=False)
+    place, signed = f"GET / at {connection.shown}", connection.options.auth.signs_in
+    raise refusal(answer.status, answer.body, place, signed=signed)
 
 
 def hidden_vectors(connection: Connection, index: str) -> bool:
