@@ -28,7 +28,15 @@ from mmc.api.runs import (
     verify_plan,
 )
 from mmc.api.sources import export_meta, number_tokens, plugins
-from mmc.api.specs import check_spec, format_spec, init_spec, load_spec, plan_schema, spec_schema
+from mmc.api.specs import (
+    check_spec,
+    format_spec,
+    init_spec,
+    load_spec,
+    option_table,
+    plan_schema,
+    spec_schema,
+)
 
 __all__ = [
     "DIRECTORY",
@@ -45,6 +53,7 @@ __all__ = [
     "load_spec",
     "make_plan",
     "number_tokens",
+    "option_table",
     "plan_lines",
     "plan_schema",
     "plugins",

@@ -17,6 +17,7 @@ from mmc.spec.patterns import URL_CREDENTIALS
 
 if TYPE_CHECKING:
     from mmc.init.write import InitialSpec
+    from mmc.spec.options import Kind
 
 
 def check_spec(
@@ -76,6 +77,20 @@ def spec_schema(*, built_in: bool = False) -> str:
     from mmc.spec import schema
 
     return schema.text(schema.of_installed(BUILT_IN if built_in else MODELS))
+
+
+def option_table(kind: Kind, type: str) -> str:
+    """The options of a source or target as a table of Markdown.
+
+    Raises:
+        MmcError: there is none of this type.
+    """
+    from mmc.spec import tables
+
+    model = MODELS.model(kind, type)
+    if model is None:
+        raise MmcError(f"no {kind} `{type}` is installed", hint="`mmc plugins` lists them")
+    return tables.option_table(model)
 
 
 def plan_schema() -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
 
+from mmc import api
+from mmc.cli.generate import TABLE, with_tables
 from mmc.registry import BUILT_IN, MODELS
-from mmc.sources.faiss.options import Join
-from mmc.sources.files.options import Csv
 from mmc.spec.filters import FILTERS
 from mmc.spec.models import (
     CollectionSpec,
@@ -22,11 +23,12 @@ from mmc.spec.models import (
     StagingSpec,
     VerifySpec,
 )
-from mmc.spec.options import Kind, Options, codes_of
+from mmc.spec.options import Kind, codes_of
 from mmc.types import TypeKind
 from tests.spec.reading import format_spec, parse_spec
 
 CODES = codes_of(MODELS)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "spec.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.M | re.S)
@@ -52,11 +54,6 @@ def names(model: type[BaseModel]) -> list[str]:
     return [info.alias or name for name, info in model.model_fields.items()]
 
 
-def models(kind: Kind) -> list[tuple[str, type[Options]]]:
-    found = [(name, BUILT_IN.model(kind, name)) for name in BUILT_IN.types(kind)]
-    return [(name, model) for name, model in found if model]
-
-
 def section(title: str) -> str:
     found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S)
     assert found, title
@@ -78,20 +75,33 @@ def test_every_key_is_in_its_table() -> None:
             )
             for name in names(model)
         ],
-        **{f"source: {kind}": names(model) for kind, model in models("source")},
-        **{f"target: {kind}": names(model) for kind, model in models("target")},
     }
-    parts = {
-        "csv": names(Csv),
-        "join": names(Join),
-        "load.staging": names(StagingSpec),
-    }
+    parts = {"load.staging": names(StagingSpec)}
     for title, keys in wanted.items():
         table = section(title)
         for key in keys:
             inner = [f"{key}.{name}" for name in parts.get(key, [])]
             for name in inner or [key]:
                 assert re.search(rf"^\|[^|]*`{re.escape(name)}`", table, re.M), f"{title}: {name}"
+
+
+def test_tables_of_options_are_current() -> None:
+    pages = {path: path.read_text(encoding="utf-8") for path in DOCS.rglob("*.md")}
+    tables = {
+        found.group("kind", "name") for page in pages.values() for found in TABLE.finditer(page)
+    }
+    assert tables == {(kind, name) for kind in KINDS for name in BUILT_IN.types(kind)} - {
+        ("source", "opensearch")  # the options of elasticsearch
+    }
+    for path, page in pages.items():
+        assert with_tables(page) == page, f"{path.name}: make generate"
+
+
+def test_every_option_has_a_doc() -> None:
+    for kind in KINDS:
+        for name in BUILT_IN.types(kind):
+            rows = api.option_table(kind, name).splitlines()[2:]
+            assert rows and [row for row in rows if row.endswith("|  |")] == [], name
 
 
 def test_filters_and_types_are_listed() -> None:

@@ -41,12 +41,12 @@ generate = partial(schema.generate, sources=SOURCES, targets=TARGETS)
 
 
 def test_published_schemas_are_current(tmp_path: Path) -> None:
-    main(tmp_path / "new")
-    made = sorted(path.name for path in (tmp_path / "new").iterdir())
+    main(tmp_path)
+    made = sorted(path.name for path in (tmp_path / "schemas").iterdir())
     assert made == ["mmc-v1.schema.json", "plan-v1.schema.json"]
     for name in made:
         current = (SCHEMAS / name).read_text(encoding="utf-8")
-        assert current == (tmp_path / "new" / name).read_text(encoding="utf-8"), "make generate"
+        assert current == (tmp_path / "schemas" / name).read_text(encoding="utf-8"), "make generate"
 
 
 @pytest.mark.parametrize("templates", [True, False])

@@ -20,7 +20,9 @@ class FilesTargetOptions(Options):
     url: Annotated[str, Field(min_length=1)]
     """Folder; local or any fsspec URL."""
     format: Literal["parquet", "numpy", "json"] = "parquet"
+    """Milvus's import layout."""
     storage: Storage = Field(default_factory=dict)
+    """Options of the file system, by the names of fsspec, such as `{key: {secret: env:S3_KEY}}`."""
 
     @property
     def files(self) -> Mapping[str, JsonValue]:

@@ -31,7 +31,9 @@ class Auth(Model):
     """One of: user and password, an API key, a token."""
 
     username: str = ""
+    """Of a user; with `password`."""
     password: Secret | None = None
+    """Of that user."""
     api_key: Secret | None = None
     """The encoded form, or `id:key`."""
     token: Secret | None = None
@@ -64,7 +66,7 @@ class ElasticsearchOptions(Options):
     url: str | list[str] = ""
     """`https://host:9200`, or several nodes of one cluster. This or `cloud_id`."""
     cloud_id: str = ""
-    """Of Elastic Cloud."""
+    """A deployment of Elastic Cloud, in the place of `url`."""
     auth: Auth = Auth()
     tls: Tls = Tls()
     index: str | list[str] = Field(default_factory=list)
@@ -79,7 +81,9 @@ class ElasticsearchOptions(Options):
     """
     read: Read = Read()
     flatten: list[str] = Field(default_factory=list)
-    """Object fields whose members become columns of their own, named `object.member`."""
+    """Object fields whose members become columns of their own, named `object.member`. Objects that
+    hold vectors are opened without it.
+    """
     arrays: list[str] = Field(default_factory=list)
     """Fields that hold lists, beside those that the sample shows."""
     tokens: str = ""

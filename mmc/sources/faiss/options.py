@@ -33,6 +33,7 @@ class FaissOptions(Options):
     allow_lossy: bool = False
     """Migrate from an index that stores approximations (SQ, PQ, ...) by decoding them."""
     storage: Storage = Field(default_factory=dict)
+    """Options of the file system, by the names of fsspec, such as `{key: {secret: env:S3_KEY}}`."""
 
     @property
     def shown_places(self) -> tuple[str, ...]:

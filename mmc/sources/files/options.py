@@ -16,7 +16,9 @@ class Csv(Model):
     """How a CSV file is written."""
 
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    """One character between two fields. A `.tsv` file has a tab unless this says otherwise."""
     quote: Annotated[str, Field(min_length=1, max_length=1)] = '"'
+    """One character around a field."""
     header: bool = True
     """The first line names the columns; otherwise they are f0, f1, ..."""
     null_values: list[str] = Field(default_factory=lambda: [""])
@@ -38,6 +40,7 @@ class FilesOptions(Options):
     """`auto` goes by the file name."""
     csv: Csv = Csv()
     storage: Storage = Field(default_factory=dict)
+    """Options of the file system, by the names of fsspec, such as `{key: {secret: env:S3_KEY}}`."""
 
     @property
     def files(self) -> Mapping[str, JsonValue]:
