@@ -104,12 +104,25 @@ def state_option(command: F) -> F:
 
 
 def _environment(env_file: Path | None) -> Mapping[str, str]:
-    """The process's environment, with the file's lines added (they do not override it)."""
+    """The process's environment, with the file's lines added (they do not override it): secrets are
+    looked up there, by worker processes too.
+    """
     if env_file is not None:
-        for line in env_file.read_text(encoding="utf-8").splitlines():
-            name, equals, value = line.strip().partition("=")
-            if equals and not name.startswith("#"):
-                os.environ.setdefault(name.removeprefix("export ").strip(), value.strip("'\""))
+        from dotenv.parser import parse_stream
+
+        try:
+            with env_file.open(encoding="utf-8") as stream:
+                lines = list(parse_stream(stream))
+        except UnicodeDecodeError:
+            raise click.BadParameter(f"{env_file} is not UTF-8", param_hint="--env-file") from None
+        for line in lines:
+            if line.error or (line.key is not None and line.value is None):
+                # The text is not repeated: it may be a secret.
+                raise click.BadParameter(
+                    f"{env_file}:{line.original.line} is not NAME=VALUE", param_hint="--env-file"
+                )
+            if line.key and line.value is not None:
+                os.environ.setdefault(line.key, line.value)
     return dict(os.environ)
 
 
