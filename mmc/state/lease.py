@@ -236,7 +236,7 @@ class Lease:
                         leases.insert().values(lease=self.key, target=self._target, **values)
                     )
                     return None
-                holder = _holder(connection, row)
+                holder, run = _holder(connection, row), _latest_run(connection, self.key)
                 if holder.owner == self.owner:
                     return None  # written by a try of which the answer was lost
                 free = holder.expires_at <= now or is_gone(holder)
@@ -260,8 +260,8 @@ class Lease:
         left = max(0, round((holder.expires_at - now).total_seconds()))
         raise LeaseHeld(
             f"{holder.target} is being written by {holder}",
-            hint="wait for it, or stop it. If it is gone, its lease ends"
-            f" in {left} s; `mmc state unlock` ends it now",
+            hint=f"wait for it, or stop it. If it is gone, its lease ends in {left} s"
+            + (f"; `mmc state unlock {run}` ends it now" if run else ""),
             code="MMC620",
         )
 
@@ -328,9 +328,7 @@ def unlock(database: Database, key: str) -> str:
 
 def _holder(connection: sa.Connection, row: sa.Row[tuple[object, ...]]) -> Holder:
     fields = row._mapping
-    here = runs.c.target_key == fields["lease"]
-    latest = sa.select(runs.c.run).where(here).order_by(runs.c.started_at.desc()).limit(1)
-    run = connection.execute(latest).scalar()
+    run = _latest_run(connection, fields["lease"])
     end = f"`mmc state unlock {run}`" if run else "delete this row of the database"
     hint = f"be sure that no apply to this target is running, then {end}"
     of = Fields("mmc_leases", fields, ("lease",), hint)
@@ -343,6 +341,13 @@ def _holder(connection: sa.Connection, row: sa.Row[tuple[object, ...]]) -> Holde
         acquired_at=of.time("acquired_at"),
         expires_at=of.time("expires_at"),
     )
+
+
+def _latest_run(connection: sa.Connection, key: str) -> str | None:
+    """The run that began last on the target of this key."""
+    here = sa.select(runs.c.run).where(runs.c.target_key == key)
+    run: str | None = connection.execute(here.order_by(runs.c.started_at.desc()).limit(1)).scalar()
+    return run
 
 
 def is_gone(holder: Holder) -> bool:

@@ -216,7 +216,9 @@ def test_a_run_is_given_up_only_when_nobody_applies_it(
     # In this process: the import goes on for two seconds only.
     for given_up in (["clean", run_id, "--force"], ["state", "forget", run_id]):
         assert run(given_up) == 5
-        assert f"is being written by process {process.pid}" in capsys.readouterr().err
+        shown = capsys.readouterr().err
+        assert f"is being written by process {process.pid}" in shown
+        assert f"`mmc state unlock {run_id}` ends it now" in " ".join(shown.split())
     assert list(tmp_path.glob("staging/**/part-*"))
     process.kill()
     process.communicate()
