@@ -34,7 +34,7 @@ def join_existing(
     for name in filled.keys() & by_name.keys():
         findings.append(_made_there(draft, collection, by_name.pop(name), filled[name]))
     findings += _unloadable(draft, collection, existing)
-    findings += _in_partitions(draft, collection, existing.schema)
+    findings += _in_partitions(draft, collection, existing)
     findings += _no_objects(draft, collection, existing.schema)
     for field in schema.fields:
         if field.auto_id:
@@ -145,20 +145,23 @@ def _unloadable(
 
 
 def _in_partitions(
-    draft: Draft, collection: CollectionDraft, schema: Collection
+    draft: Draft, collection: CollectionDraft, existing: TargetCollection
 ) -> Iterator[Diagnostic]:
     """An upsert replaces the row of a key only in the partition that it writes to: one that lies in
     another stays beside the new one, and is moved by Milvus Lite. Which partition a key lies in is
     known to nobody before all are asked. A partition key puts equal rows into one partition.
     """
+    schema = existing.schema
     if draft.spec.model.load.mode is Mode.UPSERT and schema.partitions:
+        # A replace takes the name of the collection, never an alias of it (MMC367).
+        named = f" with `to: {schema.name}`" if existing.asked else ""
         some = ", ".join(schema.partitions[:8]) + (", ..." if len(schema.partitions) > 8 else "")
         yield draft.finding(
             "MMC368",
             f"rows of the existing collection `{schema.name}` lie in partitions ({some}): a row of"
             " the same key in another partition would not be replaced",
             (*collection.at, "to"),
-            hint="say load.mode: replace; or delete the rows of these keys there, and say"
+            hint=f"say load.mode: replace{named}; or delete the rows of these keys there, and say"
             " load.mode: append",
         )
 
