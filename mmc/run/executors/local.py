@@ -8,18 +8,18 @@ driver's open target. Only the driver, which consumes the results, touches the s
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Iterator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
 from typing import cast
 
+from mmc.copied import CopiedSplit, SplitResult
 from mmc.events import Emit
 from mmc.plan.model import CopySplits, Executor, Plan
-from mmc.run.executors.task import Finished, Task
+from mmc.run.executors.task import Task
 from mmc.run.executors.threads import SplitThreads
-from mmc.run.executors.worker import Done, Failure, Setup, Worker
+from mmc.run.executors.worker import Failure, Setup, Worker
 from mmc.run.pace import Rate
 from mmc.run.split import copy_split
 from mmc.run.stop import SplitStopped
@@ -76,7 +76,7 @@ class LocalExecutor:
 
     def copy(
         self, step: CopySplits, tasks: Iterator[Task], pending: int
-    ) -> Generator[Finished, None, None]:
+    ) -> Generator[CopiedSplit, None, None]:
         """Yields each split that was copied, in the order they end.
 
         `tasks` is pulled only when a split can begin at once. When a split fails, the others are
@@ -99,7 +99,7 @@ class LocalExecutor:
         else:
             yield from self._in_workers(step, tasks, wanted)
 
-    def _here(self, step: CopySplits, tasks: Iterator[Task]) -> Iterator[Finished]:
+    def _here(self, step: CopySplits, tasks: Iterator[Task]) -> Iterator[CopiedSplit]:
         target = self._open_target(step.route)
         for task in tasks:
             try:
@@ -114,8 +114,7 @@ class LocalExecutor:
         task: Task,
         emit: Emit,
         should_stop: Callable[[], bool],
-    ) -> Finished:
-        began = time.monotonic()
+    ) -> CopiedSplit:
         result = copy_split(
             self._plan.source,
             target,
@@ -128,11 +127,11 @@ class LocalExecutor:
             should_stop=should_stop,
             rate=self._rate,
         )
-        return Finished(task, result, time.monotonic() - began)
+        return CopiedSplit(task.split, result)
 
     def _in_workers(
         self, step: CopySplits, tasks: Iterator[Task], wanted: int
-    ) -> Iterator[Finished]:
+    ) -> Iterator[CopiedSplit]:
         while len(self._workers) < wanted:
             self._workers.append(
                 Worker.start(Setup(self._plan.source, self._plan.target, self._run_dir))
@@ -157,8 +156,8 @@ class LocalExecutor:
                 worker = by_pipe[cast("Connection", pipe)]
                 message = worker.receive()
                 match message:
-                    case Done(result, seconds):
-                        yield Finished(busy.pop(worker), result, seconds)
+                    case SplitResult():
+                        yield CopiedSplit(busy.pop(worker).split, message)
                         idle.append(worker)
                     case Failure(error):
                         del busy[worker]

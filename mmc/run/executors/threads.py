@@ -13,15 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from mmc.copied import CopiedSplit
 from mmc.events import Emit, Event
 from mmc.plan.model import CopySplits
-from mmc.run.executors.task import Finished, Task
+from mmc.run.executors.task import Task
 from mmc.run.stop import SplitStopped
 from mmc.spi import Target
 
 CopyTask: TypeAlias = Callable[
     [CopySplits, Target, Task, Emit, Callable[[], bool]],
-    Finished,
+    CopiedSplit,
 ]
 
 
@@ -45,12 +46,12 @@ class SplitThreads:
         self._copy_task = copy_task
         self._emit = emit
         self._should_stop = should_stop
-        self._messages: queue.SimpleQueue[Event | Finished | _Failed] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[Event | CopiedSplit | _Failed] = queue.SimpleQueue()
         self._give_up = threading.Event()
 
     def copy(
         self, step: CopySplits, target: Target, tasks: Iterator[Task], wanted: int
-    ) -> Generator[Finished, None, None]:
+    ) -> Generator[CopiedSplit, None, None]:
         """Yields each split that was copied; after a failure the others stop at their next batch,
         and the first error is raised. No thread outlives the call.
         """
@@ -68,9 +69,9 @@ class SplitThreads:
                     if not busy:
                         break
                     match self._messages.get():
-                        case Finished() as finished:
+                        case CopiedSplit() as copied:
                             busy -= 1
-                            yield finished
+                            yield copied
                         case _Failed(error):
                             busy -= 1
                             if failure is None and not isinstance(error, SplitStopped):
@@ -85,11 +86,11 @@ class SplitThreads:
 
     def _work(self, step: CopySplits, target: Target, task: Task) -> None:
         try:
-            done = self._copy_task(step, target, task, self._messages.put, self._asked)
+            copied = self._copy_task(step, target, task, self._messages.put, self._asked)
         except BaseException as error:  # noqa: BLE001 - raised again in the driver's thread
             self._messages.put(_Failed(error))
         else:
-            self._messages.put(done)
+            self._messages.put(copied)
 
     def _asked(self) -> bool:
         return self._give_up.is_set() or self._should_stop()

@@ -14,7 +14,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 import traceback
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,12 +22,13 @@ from pathlib import Path
 from types import TracebackType
 
 from mmc import child, registry
+from mmc.copied import SplitResult
 from mmc.errors import WorkerLost
 from mmc.events import Event
 from mmc.plan.model import CopySplits, Endpoint, RowPolicy, Split
 from mmc.run.executors.task import Task
 from mmc.run.pace import Rate
-from mmc.run.split import SplitResult, copy_split
+from mmc.run.split import copy_split
 from mmc.spi import Target
 from mmc.state.lease import fenced, running_time
 
@@ -75,14 +75,6 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """The split was copied."""
-
-    result: SplitResult
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class Failure:
     """The worker ended with this error."""
 
@@ -120,15 +112,17 @@ class Worker:
             self._post(Fenced(fenced))
 
     def ask_to_stop(self) -> None:
-        """Asks once a job; the worker answers with a Failure, or with Done when it was that far."""
+        """Asks once a job; the worker answers with a Failure, or with a result when it was so
+        far.
+        """
         if not self._asked:
             self._asked = True
             self._post(Stop())
 
-    def receive(self) -> Event | Done | Failure:
+    def receive(self) -> Event | SplitResult | Failure:
         """The next message; a Failure with WorkerLost when the process is dead."""
         try:
-            message: Event | Done | Failure = self.pipe.recv()
+            message: Event | SplitResult | Failure = self.pipe.recv()
         except (EOFError, OSError):
             return Failure(self._lost())
         return message
@@ -196,7 +190,6 @@ def main() -> None:
                     sink.open(registry.options_of("target", setup.target), driver.fence)
                 )
             driver.begin(job)
-            began = time.monotonic()
             result = copy_split(
                 setup.source,
                 targets[step.route],
@@ -209,7 +202,7 @@ def main() -> None:
                 should_stop=driver.said_stop,
                 rate=rate,
             )
-            _tell(pipe, Done(result, time.monotonic() - began))
+            _tell(pipe, result)
 
 
 class _Errors:
@@ -244,7 +237,7 @@ def _portable(error: BaseException) -> BaseException:
     return error
 
 
-def _tell(pipe: Connection, message: Event | Done | Failure) -> None:
+def _tell(pipe: Connection, message: Event | SplitResult | Failure) -> None:
     try:
         pipe.send(message)
     except OSError:
