@@ -15,8 +15,8 @@ from mmc.events import Diagnosed, SplitDone, SplitStarted
 from mmc.plan.model import CopySplits, Split
 from mmc.report.counts import rows_left
 from mmc.run.attempt import Attempt
+from mmc.run.executors.assignment import Assignment
 from mmc.run.executors.local import LocalExecutor
-from mmc.run.executors.task import Task
 from mmc.run.split import too_many_errors
 from mmc.state.records import splits_of, unaccounted, uncopied, unfinished_end
 from mmc.state.store import SplitRecord
@@ -48,7 +48,7 @@ class Copying:
         pending = [split for split in step.splits if split.id not in done]
         self._judge_errors()
         with closing(
-            self._executor.copy(step, self._tasks(step, pending), len(pending))
+            self._executor.copy(step, self._assignments(step, pending), len(pending))
         ) as results:
             for copied in results:
                 record = self._record(step, copied)
@@ -59,7 +59,7 @@ class Copying:
         if left := rows_left(step, self._store.splits(self._run, step.id)):
             self._emit(Diagnosed(_moved(step, left)))
 
-    def _tasks(self, step: CopySplits, pending: Sequence[Split]) -> Iterator[Task]:
+    def _assignments(self, step: CopySplits, pending: Sequence[Split]) -> Iterator[Assignment]:
         """Splits to hand out, each recorded as begun just before; ends early when the run is to
         stop.
         """
@@ -70,7 +70,7 @@ class Copying:
             attempt = self._store.split_begun(self._run, step.id, split.id)
             self._emit(SplitStarted(step.id, split.id, attempt))
             self._begun[split.id] = time.monotonic()
-            yield Task(
+            yield Assignment(
                 split,
                 replay=attempt > 1,
                 rows=replace(

@@ -16,12 +16,12 @@ from typing import TypeAlias
 from mmc.copied import CopiedSplit
 from mmc.events import Emit, Event
 from mmc.plan.model import CopySplits
-from mmc.run.executors.task import Task
+from mmc.run.executors.assignment import Assignment
 from mmc.run.stop import SplitStopped
 from mmc.spi import Target
 
-CopyTask: TypeAlias = Callable[
-    [CopySplits, Target, Task, Emit, Callable[[], bool]],
+CopyAssigned: TypeAlias = Callable[
+    [CopySplits, Target, Assignment, Emit, Callable[[], bool]],
     CopiedSplit,
 ]
 
@@ -34,23 +34,25 @@ class _Failed:
 
 
 class SplitThreads:
-    """Runs tasks of one step side by side.
+    """Copies splits of one step side by side.
 
     Args:
-        copy_task: copies one split; called in a thread.
+        copy_assigned: copies one split; called in a thread.
         emit: called in the driver's thread only.
         should_stop: looked at by every thread at every batch.
     """
 
-    def __init__(self, copy_task: CopyTask, emit: Emit, should_stop: Callable[[], bool]) -> None:
-        self._copy_task = copy_task
+    def __init__(
+        self, copy_assigned: CopyAssigned, emit: Emit, should_stop: Callable[[], bool]
+    ) -> None:
+        self._copy_assigned = copy_assigned
         self._emit = emit
         self._should_stop = should_stop
         self._messages: queue.SimpleQueue[Event | CopiedSplit | _Failed] = queue.SimpleQueue()
         self._give_up = threading.Event()
 
     def copy(
-        self, step: CopySplits, target: Target, tasks: Iterator[Task], wanted: int
+        self, step: CopySplits, target: Target, assignments: Iterator[Assignment], wanted: int
     ) -> Generator[CopiedSplit, None, None]:
         """Yields each split that was copied; after a failure the others stop at their next batch,
         and the first error is raised. No thread outlives the call.
@@ -61,10 +63,10 @@ class SplitThreads:
             try:
                 while True:
                     while busy < wanted and failure is None:
-                        task = next(tasks, None)
-                        if task is None:
+                        assignment = next(assignments, None)
+                        if assignment is None:
                             break
-                        pool.submit(self._work, step, target, task)
+                        pool.submit(self._work, step, target, assignment)
                         busy += 1
                     if not busy:
                         break
@@ -84,9 +86,9 @@ class SplitThreads:
         if failure is not None:
             raise failure
 
-    def _work(self, step: CopySplits, target: Target, task: Task) -> None:
+    def _work(self, step: CopySplits, target: Target, assignment: Assignment) -> None:
         try:
-            copied = self._copy_task(step, target, task, self._messages.put, self._asked)
+            copied = self._copy_assigned(step, target, assignment, self._messages.put, self._asked)
         except BaseException as error:  # noqa: BLE001 - raised again in the driver's thread
             self._messages.put(_Failed(error))
         else:

@@ -8,7 +8,7 @@ from mmc.plan.model import RowPolicy, Split
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Assignment:
     """A split that may be copied now: its "begun" row is written.
 
     Attributes:
