@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, get_args
+from typing import Any, NamedTuple, TypeAlias, get_args
 
 from mmc.diagnostics import Diagnostic
 from mmc.errors import Stopped
@@ -196,15 +196,24 @@ class Paced:
     wait_seconds: float
 
 
+class Rejection(NamedTuple):
+    """Why some rows do not fit, and how many. In JSON, a list of these four."""
+
+    code: str
+    field: str
+    reason: str
+    rows: int
+
+
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """Rows went to a quarantine file; `reasons` are (code, field, reason, count)."""
+    """Rows went to a quarantine file; `reasons` say why."""
 
     step: str
     split: str
     rows: int
     path: str
-    reasons: tuple[tuple[str, str, str, int], ...]
+    reasons: tuple[Rejection, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
+from mmc.copied import CopiedSplit
 from mmc.diagnostics import Diagnostic
 from mmc.errors import SourceError
 from mmc.events import Emit
@@ -332,7 +333,7 @@ class Manifested(Protocol):
     """What a target adds whose files a manifest names."""
 
     def write_manifest(
-        self, step: WriteManifest, plan_digest: str, files: Mapping[str, Sequence[WrittenSplit]]
+        self, step: WriteManifest, plan_digest: str, files: Mapping[str, Sequence[CopiedSplit]]
     ) -> None:
         """`files` maps the id of each CopySplits step to its splits. Raises TargetError."""
 
@@ -368,15 +369,6 @@ class KeepsFiles(Protocol):
         """Called before lost files are written again: says once more that a run fills this
         collection. Harmless where that still stands there. Raises TargetError.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenSplit:
-    """A finished split, for the manifest."""
-
-    split: Split
-    rows: int
-    files: tuple[FileRecord, ...]
 
 
 class TaskState(StrEnum):

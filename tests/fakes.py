@@ -27,6 +27,7 @@ import pyarrow as pa
 
 from mmc.arrow.schema import Origin, canonical_schema, with_origin
 from mmc.casts import Cast, choose
+from mmc.copied import CopiedSplit
 from mmc.errors import (
     SourceBusy,
     SourceError,
@@ -79,7 +80,6 @@ from mmc.spi import (
     Look,
     Progress,
     Sample,
-    WrittenSplit,
     no_progress,
     unfenced,
 )
@@ -335,11 +335,12 @@ class FakeTarget:
         self.did("await indexes")
 
     def write_manifest(
-        self, step: WriteManifest, plan_digest: str, files: Mapping[str, Sequence[WrittenSplit]]
+        self, step: WriteManifest, plan_digest: str, files: Mapping[str, Sequence[CopiedSplit]]
     ) -> None:
         listed = {
             copy: [
-                [done.split.id, done.rows, [file.path for file in done.files]] for done in splits
+                [done.split.id, done.result.rows_written, [file.path for file in done.result.files]]
+                for done in splits
             ]
             for copy, splits in files.items()
         }

@@ -4,11 +4,13 @@ and `mmc status`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
-from mmc.events import Verified
+from mmc.events import Rejection, Verified
 from mmc.plan import codec
 from mmc.plan.model import CopySplits, Plan, Verify
 from mmc.state.records import checked_splits
@@ -20,7 +22,7 @@ class CopyReport:
     """One collection: its splits and rows. `rows_read` = written + filtered + quarantined.
 
     Attributes:
-        reasons: (code, field, reason, rows) of quarantined rows, most rows first.
+        reasons: why rows are in quarantine, most rows first.
         quarantine: paths of the quarantine files.
         rows_left: planned, but changed since, so that they are somewhere else in the source by now.
     """
@@ -35,7 +37,7 @@ class CopyReport:
     rows_filtered: int
     rows_quarantined: int
     bytes_read: int
-    reasons: tuple[tuple[str, str, str, int], ...]
+    reasons: tuple[Rejection, ...]
     quarantine: tuple[str, ...]
     rows_left: int = 0
 
@@ -113,24 +115,24 @@ def report_of(store: Store, run: Run, plan: Plan | None = None) -> RunReport:
 
 
 def _copy(step: CopySplits, done: list[SplitRecord]) -> CopyReport:
-    reasons: dict[tuple[str, str, str], int] = {}
-    for record in done:
-        for code, field, reason, rows in record.reasons:
-            reasons[code, field, reason] = reasons.get((code, field, reason), 0) + rows
-    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    results = [record.result for record in done]
+    rejected: Counter[tuple[str, str, str]] = Counter()
+    for why in chain.from_iterable(result.reasons for result in results):
+        rejected[why.code, why.field, why.reason] += why.rows
+    ordered = sorted(rejected.items(), key=lambda item: (-item[1], item[0]))
     return CopyReport(
         step=step.id,
         source=step.source,
         collection=step.collection.name,
         splits_done=len(done),
         splits_total=len(step.splits),
-        rows_read=sum(it.rows_read for it in done),
-        rows_written=sum(it.rows_written for it in done),
-        rows_filtered=sum(it.rows_filtered for it in done),
-        rows_quarantined=sum(it.rows_quarantined for it in done),
-        bytes_read=sum(it.bytes_read for it in done),
-        reasons=tuple((*key, rows) for key, rows in ordered),
-        quarantine=tuple(it.quarantine for it in done if it.quarantine),
+        rows_read=sum(it.rows_read for it in results),
+        rows_written=sum(it.rows_written for it in results),
+        rows_filtered=sum(it.rows_filtered for it in results),
+        rows_quarantined=sum(it.rows_quarantined for it in results),
+        bytes_read=sum(it.bytes_read for it in results),
+        reasons=tuple(Rejection(*key, rows) for key, rows in ordered),
+        quarantine=tuple(it.quarantine for it in results if it.quarantine),
         rows_left=rows_left(step, done),
     )
 
@@ -140,4 +142,4 @@ def rows_left(step: CopySplits, done: Iterable[SplitRecord]) -> int:
     if not step.moving:
         return 0
     planned = {split.id: split.rows or 0 for split in step.splits}
-    return sum(max(0, planned[record.split] - record.rows_read) for record in done)
+    return sum(max(0, planned[record.split] - record.result.rows_read) for record in done)

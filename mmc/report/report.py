@@ -15,7 +15,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from mmc.diagnostics import Diagnostic
-from mmc.events import Verified
+from mmc.events import Rejection, Verified
 from mmc.plan import codec
 from mmc.plan.model import CopySplits, CreateCollection, Endpoint, Plan, Verify
 from mmc.plan.seen import fingerprint_of
@@ -70,7 +70,7 @@ class CollectionReport:
     verdict: Verdict
     problems: tuple[str, ...] = ()
     lossy: str = ""
-    reasons: tuple[tuple[str, str, str, int], ...] = ()
+    reasons: tuple[Rejection, ...] = ()
     quarantine: tuple[str, ...] = ()
     fingerprint: tuple[tuple[str, str], ...] = ()
     left: int = 0

@@ -114,7 +114,9 @@ def _staged(store: Store, run: Run) -> Iterator[StagedFiles]:
         place = StagingPlace.of(copy)
         records = splits_of(store, run.id, copy)
         folder = f"{place.key}/{place.directory}/"
-        files = tuple(file.path.removeprefix(folder) for one in records for file in one.files)
+        files = tuple(
+            file.path.removeprefix(folder) for one in records for file in one.result.files
+        )
         begun = tuple(record.split for record in records if not record.done)
         if files or begun:
             yield StagedFiles(place.url_of(folder), files, begun)
@@ -139,7 +141,7 @@ def _remove_staged(store: Store, run: Run) -> tuple[str, ...]:
             continue
         place = StagingPlace.of(copy)
         records = splits_of(store, run.id, copy)
-        files = [file.path for record in records for file in record.files]
+        files = [file.path for record in records for file in record.result.files]
         begun = [record.split for record in records if not record.done]
         gone = place.remove([*files, *place.left_over(copy, begun)])
         removed += [place.url_of(path) for path in gone]

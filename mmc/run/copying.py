@@ -4,19 +4,20 @@ executor.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
+from mmc.copied import CopiedSplit
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.events import Diagnosed, SplitDone, SplitStarted
 from mmc.plan.model import CopySplits, Split
 from mmc.report.counts import rows_left
 from mmc.run.attempt import Attempt
+from mmc.run.executors.assignment import Assignment
 from mmc.run.executors.local import LocalExecutor
-from mmc.run.executors.task import Finished, Task
 from mmc.run.split import too_many_errors
-from mmc.spi import WrittenSplit
 from mmc.state.records import splits_of, unaccounted, uncopied, unfinished_end
 from mmc.state.store import SplitRecord
 
@@ -34,6 +35,7 @@ class Copying:
         self._plan, self._store, self._emit = attempt.plan, attempt.store, attempt.emit
         self._run = attempt.run.id
         self.quarantined = 0
+        self._begun: dict[str, float] = {}
 
     def copy(self, step: CopySplits, staged: Callable[[SplitRecord], None]) -> None:
         """Copies what is left of a step. `staged` gets each split that is done, those of earlier
@@ -46,10 +48,10 @@ class Copying:
         pending = [split for split in step.splits if split.id not in done]
         self._judge_errors()
         with closing(
-            self._executor.copy(step, self._tasks(step, pending), len(pending))
+            self._executor.copy(step, self._assignments(step, pending), len(pending))
         ) as results:
-            for finished in results:
-                record = self._record(step, finished)
+            for copied in results:
+                record = self._record(step, copied)
                 done.add(record.split)
                 staged(record)
         self._attempt.go_on()
@@ -57,7 +59,7 @@ class Copying:
         if left := rows_left(step, self._store.splits(self._run, step.id)):
             self._emit(Diagnosed(_moved(step, left)))
 
-    def _tasks(self, step: CopySplits, pending: Sequence[Split]) -> Iterator[Task]:
+    def _assignments(self, step: CopySplits, pending: Sequence[Split]) -> Iterator[Assignment]:
         """Splits to hand out, each recorded as begun just before; ends early when the run is to
         stop.
         """
@@ -67,7 +69,8 @@ class Copying:
             most = self._plan.rows.max_errors
             attempt = self._store.split_begun(self._run, step.id, split.id)
             self._emit(SplitStarted(step.id, split.id, attempt))
-            yield Task(
+            self._begun[split.id] = time.monotonic()
+            yield Assignment(
                 split,
                 replay=attempt > 1,
                 rows=replace(
@@ -75,37 +78,24 @@ class Copying:
                 ),
             )
 
-    def _record(self, step: CopySplits, finished: Finished) -> SplitRecord:
+    def _record(self, step: CopySplits, copied: CopiedSplit) -> SplitRecord:
         """One transaction a split, and only while the lease is ours."""
-        result = finished.result
+        result = copied.result
         self._attempt.lease.check()
-        record = SplitRecord(
-            step=step.id,
-            split=finished.task.split.id,
-            done=True,
-            rows_read=result.rows_read,
-            rows_written=result.rows_written,
-            rows_filtered=result.rows_filtered,
-            rows_quarantined=result.rows_quarantined,
-            bytes_read=result.bytes_read,
-            digest=result.digest,
-            files=result.files,
-            quarantine=result.quarantine,
-            reasons=result.reasons,
-        )
+        record = SplitRecord(step.id, copied.split.id, done=True, result=result)
         unfinished_end(self._run, unaccounted(record))
         self._attempt.keep(self._store.split_done(self._run, record, self._attempt.holder))
         self.quarantined += result.rows_quarantined
         self._emit(
             SplitDone(
-                step.id,
-                record.split,
-                result.rows_read,
-                result.rows_written,
-                result.rows_filtered,
-                result.rows_quarantined,
-                result.bytes_read,
-                finished.seconds,
+                step=step.id,
+                split=record.split,
+                rows_read=result.rows_read,
+                rows_written=result.rows_written,
+                rows_filtered=result.rows_filtered,
+                rows_quarantined=result.rows_quarantined,
+                bytes_read=result.bytes_read,
+                seconds=time.monotonic() - self._begun[record.split],
             )
         )
         self._judge_errors()
@@ -119,11 +109,11 @@ class Copying:
         if most is not None and self.quarantined > most:
             raise too_many_errors(f"{self.quarantined:,} are in quarantine, {most:,} are allowed")
 
-    def written(self, copy: CopySplits) -> list[WrittenSplit]:
+    def written(self, copy: CopySplits) -> list[CopiedSplit]:
         """The splits of a copy that are done, with their files."""
         splits = {split.id: split for split in copy.splits}
         return [
-            WrittenSplit(splits[record.split], record.rows_written, record.files)
+            CopiedSplit(splits[record.split], record.result)
             for record in splits_of(self._store, self._run, copy)
             if record.done
         ]

@@ -91,7 +91,7 @@ class Imports:
     def staged(self, record: SplitRecord) -> None:
         """A split's files are staged for good: they are asked for as soon as a request is full."""
         self._splits[record.split] = record
-        if record.split in self._asked or not record.files:
+        if record.split in self._asked or not record.result.files:
             return
         self._asked.add(record.split)
         waiting = self._waiting.setdefault(self._partitions[record.split], [])
@@ -371,10 +371,10 @@ class Imports:
         return record
 
     def _rows(self, record: ImportRecord) -> int:
-        return sum(self._splits[split].rows_written for split in record.splits)
+        return sum(self._splits[split].result.rows_written for split in record.splits)
 
     def _files(self, splits: Sequence[str]) -> list[str]:
         return [file.path for split in splits for file in self._files_of(split)]
 
     def _files_of(self, split: str) -> Sequence[FileRecord]:
-        return self._splits[split].files
+        return self._splits[split].result.files

@@ -239,7 +239,7 @@ class _Apply:
     def carry_out(self) -> RunStatus:
         begin_lost_again(self._attempt, self._targets)
         done = [record for record in self._store.splits(self._run.id) if record.done]
-        self._copying.quarantined = sum(record.rows_quarantined for record in done)
+        self._copying.quarantined = sum(record.result.rows_quarantined for record in done)
         total = sum(len(copy.splits) for copy in self._plan.copies)
         self._emit(
             RunStarted(
@@ -303,8 +303,8 @@ class _Apply:
             rows=step.rows,
             bytes=step.bytes,
             splits=len(step.splits),
-            rows_done=sum(record.rows_read for record in mine),
-            bytes_done=sum(record.bytes_read for record in mine),
+            rows_done=sum(record.result.rows_read for record in mine),
+            bytes_done=sum(record.result.bytes_read for record in mine),
             splits_done=len(mine),
         )
 

@@ -73,7 +73,7 @@ def _lost(
         records = [
             record
             for record in attempt.store.splits(attempt.run.id, copy.id)
-            if record.done and record.files
+            if record.done and record.result.files
         ]
         if copy.layout is None or copy.write == "in_place":
             continue
@@ -81,10 +81,12 @@ def _lost(
             records = _not_imported(attempt, copy, records, done)
         if not records:
             continue
-        files = [file for record in records for file in record.files]
+        files = [file for record in records for file in record.result.files]
         faults = _faults(attempt, targets, copy, files, _differed(attempt, steps, copy))
         if faults:
-            splits = [one for one in records if any(file.path in faults for file in one.files)]
+            splits = [
+                one for one in records if any(file.path in faults for file in one.result.files)
+            ]
             yield _Lost(copy, splits, faults)
 
 
@@ -154,7 +156,7 @@ def _claim_again(attempt: Attempt, targets: OpenTargets, copy: CopySplits) -> No
 
 
 def _note(lost: _Lost) -> Diagnostic:
-    files, rows = len(lost.faults), sum(record.rows_written for record in lost.splits)
+    files, rows = len(lost.faults), sum(record.result.rows_written for record in lost.splits)
     path, why = next(iter(lost.faults.items()))
     more = "" if files == 1 else f", and {many(files - 1, 'more file')}"
     return Diagnostic(

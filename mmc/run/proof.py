@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from mmc.copied import CopiedSplit
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import MmcError, StateError
 from mmc.events import Diagnosed, Emit, Verified
@@ -20,7 +21,7 @@ from mmc.run.stop import StopFlag, ending_of
 from mmc.run.targets import OpenTargets
 from mmc.state.records import splits_of
 from mmc.state.store import SplitRecord, StepRecord, Store
-from mmc.verify.check import DoneSplit, Replaced, verify_step
+from mmc.verify.check import Replaced, verify_step
 from mmc.verify.planned import planned
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def verify_copied(
     should_stop: Callable[[], bool],
 ) -> Verified:
     copy = copy_of(plan, step.copy)
-    done = {record.split: record for record in known.splits if record.done}
+    done = {record.split: record.result for record in known.splits if record.done}
     if any(split.id not in done for split in copy.splits):
         raise StateError(
             f"{step.collection}: {len(copy.splits) - len(done)} of {len(copy.splits)} splits"
@@ -166,10 +167,7 @@ def verify_copied(
             step,
             copy,
             targets.of(step.collection),
-            [
-                DoneSplit(split, done[split.id].rows_written, done[split.id].digest)
-                for split in copy.splits
-            ],
+            [CopiedSplit(split, done[split.id]) for split in copy.splits],
             create=create,
             shape=planned(plan, step.collection),
             partitions_before=known.partitions_before,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from mmc.errors import TargetError
+from mmc.events import Rejection
 from mmc.saving import new_file
 from mmc.transform.badrow import BadRow
 
@@ -78,6 +79,6 @@ class Quarantine:
                 hint="make room, then apply again",
             ) from error
 
-    def reasons(self) -> tuple[tuple[str, str, str, int], ...]:
-        """(code, field, reason, count), most frequent first."""
-        return tuple((*key, count) for key, count in self._reasons.most_common())
+    def reasons(self) -> tuple[Rejection, ...]:
+        """Why rows are in it, the most frequent first."""
+        return tuple(Rejection(*key, count) for key, count in self._reasons.most_common())

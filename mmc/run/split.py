@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from mmc import registry
+from mmc.copied import SplitResult
 from mmc.errors import RowsRejected, RunIncomplete, SourceChanged
 from mmc.events import Emit, Quarantined, SplitProgress
-from mmc.layouts.files import FileRecord
 from mmc.plan.model import CopySplits, Endpoint, OnError, RowPolicy, Split
 from mmc.run.pace import Rate, call
 from mmc.run.quarantine import Quarantine
@@ -36,28 +36,6 @@ if TYPE_CHECKING:
 
 PROGRESS_SECONDS = 0.1
 """Least time between two SplitProgress events of a split."""
-
-
-@dataclass(frozen=True, slots=True)
-class SplitResult:
-    """What a copied split came to. `rows_read` = written + filtered + quarantined.
-
-    Attributes:
-        bytes_read: size in the source, as planned.
-        digest: of the rows written, in the form of `mmc.verify.digest`.
-        quarantine: path of the quarantine file, or "".
-        reasons: (code, field, reason, rows) of the quarantined rows.
-    """
-
-    rows_read: int
-    rows_written: int
-    rows_filtered: int
-    rows_quarantined: int
-    bytes_read: int
-    digest: str
-    files: tuple[FileRecord, ...]
-    quarantine: str
-    reasons: tuple[tuple[str, str, str, int], ...]
 
 
 def copy_split(
@@ -186,15 +164,15 @@ class _Copy:
         if path is not None:
             self.emit(Quarantined(self.step.id, self.split.id, self.bad, str(path), reasons))
         return SplitResult(
-            self.read,
-            self.written,
-            self.filtered,
-            self.bad,
-            self.split.bytes,
-            digest.hex(),
-            files,
-            str(path) if path is not None else "",
-            reasons,
+            rows_read=self.read,
+            rows_written=self.written,
+            rows_filtered=self.filtered,
+            rows_quarantined=self.bad,
+            bytes_read=self.split.bytes,
+            digest=digest.hex(),
+            files=files,
+            quarantine=str(path) if path is not None else "",
+            reasons=reasons,
         )
 
     def _write(self, done: Transformed, writer: Writer, digest: Digest) -> None:

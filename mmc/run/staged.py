@@ -82,7 +82,7 @@ class StagedCopies:
     def remove(self, step: RemoveStaged) -> int:
         """Removes what the copy staged; gives the number of files. Raises TargetError."""
         copy = copy_of(self._plan, step.copy)
-        files = [file.path for done in self._copying.written(copy) for file in done.files]
+        files = [file.path for done in self._copying.written(copy) for file in done.result.files]
         return len(self._attempt.call(label_of(step), lambda: StagingPlace.of(copy).remove(files)))
 
     def _imports_of(self, step: ImportFiles) -> Imports:

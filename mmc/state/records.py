@@ -36,18 +36,19 @@ def checked_splits(run: str, copy: CopySplits, records: Iterable[SplitRecord]) -
             raise damaged_split(run, record, "split", f"one of the {len(planned)} of its plan")
         if not record.done:
             continue
-        counted = record.digest.partition(":")[0]
-        if not CONTENT.fullmatch(record.digest) or int(counted, 16) != record.rows_written:
-            raise damaged_split(run, record, "digest", f"that of {record.rows_written:,} rows")
+        result = record.result
+        counted = result.digest.partition(":")[0]
+        if not CONTENT.fullmatch(result.digest) or int(counted, 16) != result.rows_written:
+            raise damaged_split(run, record, "digest", f"that of {result.rows_written:,} rows")
         if wrong := next(unaccounted(record), ""):
             raise damaged_split(run, record, "its count", f"right: {wrong}")
         if copy.layout is not None:
-            wanted = _files(copy, planned[record.split]) if record.rows_written else ()
-            if tuple(file.path for file in record.files) != wanted:
+            wanted = _files(copy, planned[record.split]) if result.rows_written else ()
+            if tuple(file.path for file in result.files) != wanted:
                 names = ", ".join(wanted) or "none, for it has no rows"
                 raise damaged_split(run, record, "files", f"what it writes: {names}")
-            if any(file.rows != record.rows_written for file in record.files):
-                raise damaged_split(run, record, "files", f"of {record.rows_written:,} rows")
+            if any(file.rows != result.rows_written for file in result.files):
+                raise damaged_split(run, record, "files", f"of {result.rows_written:,} rows")
     return mine
 
 
@@ -96,7 +97,7 @@ def _left(store: Store, run: Run, plan: Plan) -> Iterator[str]:
         done = [it for it in checked_splits(run.id, copy, records) if it.done]
         written[copy.id] = done
         yield from uncopied(copy, len(done))
-        if run.status is RunStatus.APPLIED and any(it.rows_quarantined for it in done):
+        if run.status is RunStatus.APPLIED and any(it.result.rows_quarantined for it in done):
             yield f"{copy.id}: rows are in quarantine, and the run is recorded as {run.status}"
     for step in plan.steps:
         if isinstance(step, ImportFiles):
@@ -113,15 +114,16 @@ def uncopied(copy: CopySplits, done: int) -> Iterator[str]:
 
 def unaccounted(record: SplitRecord) -> Iterator[str]:
     """Whether rows of a split are missing: read = written + filtered + quarantined."""
-    if record.rows_read != record.rows_written + record.rows_filtered + record.rows_quarantined:
+    result = record.result
+    if result.rows_read != result.rows_written + result.rows_filtered + result.rows_quarantined:
         yield (
-            f"{record.rows_read:,} rows of split {record.split} read, but"
-            f" {record.rows_written:,} written, {record.rows_filtered:,} filtered and"
-            f" {record.rows_quarantined:,} quarantined"
+            f"{result.rows_read:,} rows of split {record.split} read, but"
+            f" {result.rows_written:,} written, {result.rows_filtered:,} filtered and"
+            f" {result.rows_quarantined:,} quarantined"
         )
-    if (told := sum(rows for *_, rows in record.reasons)) != record.rows_quarantined:
+    if (told := sum(it.rows for it in result.reasons)) != result.rows_quarantined:
         yield (
-            f"{record.rows_quarantined:,} rows of split {record.split} quarantined, but {told:,}"
+            f"{result.rows_quarantined:,} rows of split {record.split} quarantined, but {told:,}"
             " with a reason"
         )
 
@@ -131,7 +133,7 @@ def unimported(
 ) -> Iterator[str]:
     """Whether files of splits were not imported, or more than once, or with other rows."""
     asked = [split for it in requests for split in it.splits]
-    rows = {record.split: record.rows_written for record in done}
+    rows = {record.split: record.result.rows_written for record in done}
     for request in requests:
         wanted = sum(rows.get(split, 0) for split in request.splits)
         if request.status is not ImportStatus.COMPLETED:

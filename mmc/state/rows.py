@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
+from itertools import starmap
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from annotated_types import Ge, Le
 from pydantic import TypeAdapter, ValidationError
 
+from mmc.copied import NOTHING, SplitResult
 from mmc.errors import SpecInvalid, StateDamaged
-from mmc.events import Verified
+from mmc.events import Rejection, Verified
 from mmc.layouts.files import FileRecord
 from mmc.paths import stays_below
 from mmc.plan import codec
@@ -32,6 +34,7 @@ Count = Annotated[int, Ge(0), Le(MOST)]
 DIGEST = re.compile(r"[0-9a-f]{64}")
 CONTENT = re.compile(r"[0-9a-f]{1,16}:[0-9a-f]{32}")
 """Of `mmc.verify.digest`."""
+_REJECTIONS = tuple[tuple[str, str, str, Count], ...]
 COUNTS = ("rows_read", "rows_written", "rows_filtered", "rows_quarantined", "bytes_read")
 _SHOWN = 60
 """Characters of a wrong value that a message has."""
@@ -86,23 +89,13 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class SplitRecord:
-    """A split that was begun. The counts are 0 until it is done. `reasons`: (code, field, reason,
-    rows).
-    """
+    """A split that was begun. Its result counts nothing until it is done."""
 
     step: str
     split: str
     done: bool
     attempt: int = 1
-    rows_read: int = 0
-    rows_written: int = 0
-    rows_filtered: int = 0
-    rows_quarantined: int = 0
-    bytes_read: int = 0
-    digest: str = ""
-    files: tuple[FileRecord, ...] = ()
-    quarantine: str = ""
-    reasons: tuple[tuple[str, str, str, int], ...] = ()
+    result: SplitResult = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,11 +285,13 @@ def split_of_row(row: Any) -> SplitRecord:
         split=of.text("split"),
         done=of.one_of("status", _Progress) is _Progress.DONE,
         attempt=attempt_of_row(row),
-        digest=digest,
-        files=files,
-        quarantine=of.text("quarantine"),
-        reasons=of.parsed("reasons", tuple[tuple[str, str, str, Count], ...]),
-        **{name: of.count(name) for name in COUNTS},
+        result=SplitResult(
+            digest=digest,
+            files=files,
+            quarantine=of.text("quarantine"),
+            reasons=tuple(starmap(Rejection, of.parsed("reasons", _REJECTIONS))),
+            **{name: of.count(name) for name in COUNTS},
+        ),
     )
 
 

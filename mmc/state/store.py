@@ -305,7 +305,8 @@ class Store:
         Returns:
             False when another owner holds the lease: nothing was recorded.
         """
-        values: dict[str, Any] = {name: getattr(record, name) for name in COUNTS}
+        result = record.result
+        values: dict[str, Any] = {name: getattr(result, name) for name in COUNTS}
         with self.database.writing() as connection:
             if lease is not None:
                 key, owner = lease
@@ -320,10 +321,10 @@ class Store:
                 )
                 .values(
                     status="done",
-                    digest=record.digest,
-                    files=json.dumps(codec.to_json(record.files)),
-                    quarantine=record.quarantine,
-                    reasons=json.dumps(codec.to_json(record.reasons)),
+                    digest=result.digest,
+                    files=json.dumps(codec.to_json(result.files)),
+                    quarantine=result.quarantine,
+                    reasons=json.dumps(codec.to_json(result.reasons)),
                     finished_at=datetime.now(UTC),
                     **values,
                 )

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mmc.arrow.schema import canonical_schema
+from mmc.copied import CopiedSplit
 from mmc.errors import Stopped
 from mmc.events import Emit, Verified, VerifyProgress
 from mmc.plan.model import CopySplits, CreateCollection, Mode, Split, Verify
@@ -47,15 +48,6 @@ Filtered rows are not in them; nor are bad ones, as far as the named columns tel
 
 
 @dataclass(frozen=True, slots=True)
-class DoneSplit:
-    """A split that was copied: what it wrote, and the digest of that."""
-
-    split: Split
-    rows_written: int
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
 class Replaced:
     """What an upsert found before its first row: `keys` of the source, all different, and the
     `rows` that the target had under them, which go when all of them are written.
@@ -72,7 +64,7 @@ class _Check:
     step: Verify
     copy: CopySplits
     target: Target
-    splits: tuple[DoneSplit, ...]
+    splits: tuple[CopiedSplit, ...]
     read_split: ReadSplit
     emit: Emit
     should_stop: Callable[[], bool]
@@ -88,7 +80,7 @@ class _Check:
 
     @property
     def rows_written(self) -> int:
-        return sum(done.rows_written for done in self.splits)
+        return sum(done.result.rows_written for done in self.splits)
 
 
 def key_name(collection: Collection) -> str:
@@ -103,7 +95,7 @@ def verify_step(
     step: Verify,
     copy: CopySplits,
     target: Target,
-    splits: Sequence[DoneSplit],
+    splits: Sequence[CopiedSplit],
     *,
     create: CreateCollection,
     shape: Planned,
@@ -163,7 +155,7 @@ def verify_step(
 
     digest_expected = digest_found = ""
     if step.digest == "full":
-        digest_expected = combine(done.digest for done in splits)
+        digest_expected = combine(done.result.digest for done in splits)
         if not alone and not check.key:
             problems.append(
                 "MMC708: the collection had rows before and the target makes the keys, so our"
@@ -249,7 +241,7 @@ def _misplaced(
         found_in.update(zip(some, counts, strict=True))
     yield from partition_problems(
         check.step.mode,
-        ((done.split.partition, done.rows_written) for done in check.splits),
+        ((done.split.partition, done.result.rows_written) for done in check.splits),
         Counts(found=found, before=rows_before, found_in=found_in, before_in=before),
         there.partitions,
     )
@@ -262,7 +254,7 @@ def _digest_problem(expected: str, found: str) -> str:
     return f"MMC702: the content read back is not what was sent ({found} is not {expected})"
 
 
-def _whole(check: _Check) -> tuple[str, tuple[DoneSplit, ...]]:
+def _whole(check: _Check) -> tuple[str, tuple[CopiedSplit, ...]]:
     """Digest of everything in the collection; any split may differ."""
     digest = Digest(check.schema)
     batches = check.target.read_back(
@@ -275,10 +267,10 @@ def _whole(check: _Check) -> tuple[str, tuple[DoneSplit, ...]]:
     return digest.hex(), check.splits
 
 
-def _ours(check: _Check) -> tuple[str, tuple[DoneSplit, ...]]:
+def _ours(check: _Check) -> tuple[str, tuple[CopiedSplit, ...]]:
     """Digest of the rows under our keys, and the splits that differ."""
     digests: list[str] = []
-    differing: list[DoneSplit] = []
+    differing: list[CopiedSplit] = []
     rows = 0
     for done in check.splits:
         digest = Digest(check.schema)
@@ -288,12 +280,12 @@ def _ours(check: _Check) -> tuple[str, tuple[DoneSplit, ...]]:
                 check.emit(VerifyProgress(check.step.id, rows + digest.rows, check.rows_written))
         rows += digest.rows
         digests.append(digest.hex())
-        if digest.hex() != done.digest:
+        if digest.hex() != done.result.digest:
             differing.append(done)
     return combine(digests), tuple(differing)
 
 
-def _sent_keys(check: _Check, done: DoneSplit) -> Iterator[pa.RecordBatch]:
+def _sent_keys(check: _Check, done: CopiedSplit) -> Iterator[pa.RecordBatch]:
     """Blocks of the keys that a split wrote.
 
     Reading the key alone also gives rows that were put in quarantine for another column. Under
@@ -304,7 +296,7 @@ def _sent_keys(check: _Check, done: DoneSplit) -> Iterator[pa.RecordBatch]:
         [batch.select([check.key]) for batch in check.read_split(done.split, [check.key])],
         pa.schema([check.schema.field(check.key)]),
     )
-    if len(keys) == done.rows_written:
+    if len(keys) == done.result.rows_written:
         yield from _blocks(check, keys.to_batches(max_chunksize=KEY_BLOCK))
         return
     for block in _blocks(check, check.read_split(done.split, check.schema.names)):
@@ -328,7 +320,7 @@ def _go_on(check: _Check) -> None:
         raise Stopped("stopped while verifying; nothing was changed", 0)
 
 
-def _name_rows(check: _Check, splits: Iterable[DoneSplit], alone: bool) -> list[str]:
+def _name_rows(check: _Check, splits: Iterable[CopiedSplit], alone: bool) -> list[str]:
     """At most NAMED lines that say which rows differ, and how."""
     if not check.key:
         return ["MMC709: the target makes the keys, so the rows that differ cannot be named"]
@@ -338,7 +330,7 @@ def _name_rows(check: _Check, splits: Iterable[DoneSplit], alone: bool) -> list[
     return lines
 
 
-def _differing_rows(check: _Check, splits: Iterable[DoneSplit]) -> Iterator[str]:
+def _differing_rows(check: _Check, splits: Iterable[CopiedSplit]) -> Iterator[str]:
     """Reads splits again, row by row against the target."""
     schema, columns = check.schema, check.schema.names
     for done in splits:
@@ -356,10 +348,10 @@ def _differing_rows(check: _Check, splits: Iterable[DoneSplit]) -> Iterator[str]
                 [_one_array(column) for column in found.columns], names=columns
             )
             yield from differences(sent, whole, schema, check.key)
-        if digest.hex() != done.digest:
+        if digest.hex() != done.result.digest:
             yield (
                 f"MMC707: split {done.split.id}: the source now gives {digest.rows:,} rows that are"
-                f" not the {done.rows_written:,} it gave when they were copied"
+                f" not the {done.result.rows_written:,} it gave when they were copied"
             )
 
 

@@ -18,6 +18,7 @@ from mmc.events import (
     Paced,
     Planned,
     Quarantined,
+    Rejection,
     Retrying,
     RunFinished,
     RunStarted,
@@ -132,10 +133,10 @@ def message(event: Event) -> str:
             assert_never(event)
 
 
-def reasons_text(reasons: Iterable[tuple[str, str, str, int]]) -> str:
+def reasons_text(reasons: Iterable[Rejection]) -> str:
     """`MMC604 title: longer than 32 bytes of UTF-8 (20 rows); ...`"""
     return "; ".join(
-        f"{code} {field}: {reason} ({many(rows, 'row')})" for code, field, reason, rows in reasons
+        f"{it.code} {it.field}: {it.reason} ({many(it.rows, 'row')})" for it in reasons
     )
 
 

@@ -95,7 +95,7 @@ def runs_text(standings: Sequence[Standing], *, as_json: bool) -> str:
 def splits_text(splits: Sequence[SplitRecord], *, as_json: bool) -> str:
     """One line a split that was begun."""
     if as_json:
-        return json_lines("split", [to_json(split) for split in splits])  # type: ignore[misc]
+        return json_lines("split", [_split_data(split) for split in splits])
     head = ("STEP", "SPLIT", "STATE", "ATTEMPT", "READ", "WRITTEN", "FILTERED", "QUARANTINED")
     lines = [
         (
@@ -103,14 +103,24 @@ def splits_text(splits: Sequence[SplitRecord], *, as_json: bool) -> str:
             split.split,
             "done" if split.done else "begun",
             str(split.attempt),
-            f"{split.rows_read:,}",
-            f"{split.rows_written:,}",
-            f"{split.rows_filtered:,}",
-            f"{split.rows_quarantined:,}",
+            f"{split.result.rows_read:,}",
+            f"{split.result.rows_written:,}",
+            f"{split.result.rows_filtered:,}",
+            f"{split.result.rows_quarantined:,}",
         )
         for split in splits
     ]
     return columns([head, *lines])
+
+
+def _split_data(split: SplitRecord) -> dict[str, Any]:
+    data = {
+        "step": split.step,
+        "split": split.split,
+        "done": split.done,
+        "attempt": split.attempt,
+    }
+    return {**data, **to_json(split.result)}  # type: ignore[dict-item]
 
 
 def events_text(said: Sequence[LoggedEvent], *, as_json: bool) -> str:
@@ -146,13 +156,13 @@ def status_text(details: RunDetails, *, as_json: bool) -> str:
             detail = progress_text(open_[step.id].reading)
         elif step.id in copies:
             copy = copies[step.id]
-            rows = sum(split.rows_written for split in done[step.id])
+            rows = sum(split.result.rows_written for split in done[step.id])
             of = f" of {copy.rows:,}" if copy.rows is not None else ""
             splits_done = f"{len(done[step.id]):,} of {many(len(copy.splits), 'split')}"
             detail = f"{splits_done}, {rows:,}{of} rows written"
         lines.append(("  " + step.id, state, detail))
     text = f"run {run.id} ({run.plan_name}): {_status(standing)}, attempt {run.attempt}\n"
-    rejected = sum(split.rows_quarantined for split in splits if split.done)
+    rejected = sum(split.result.rows_quarantined for split in splits if split.done)
     text += columns(lines)
     if rejected:
         text += f"{many(rejected, 'row')} in quarantine\n"
@@ -173,7 +183,7 @@ def _status_data(
                 "step": name,
                 "splits_done": len(done[name]),
                 "splits": len(copy.splits),
-                "rows_written": sum(split.rows_written for split in done[name]),
+                "rows_written": sum(split.result.rows_written for split in done[name]),
                 "rows": copy.rows,
             }
             for name, copy in copies.items()

@@ -12,6 +12,7 @@ import pytest
 
 from mmc import api
 from mmc.cli.main import run as command
+from mmc.copied import SplitResult
 from mmc.errors import LeaseHeld, StateError
 from mmc.events import Diagnosed, Event
 from mmc.layouts import layout
@@ -76,9 +77,8 @@ def done(copy: CopySplits) -> SplitRecord:
     part = f"{KEY}/c/{layout.part_name(copy.layout.format, '00000')}"
     names = layout.files_of(copy.layout.format, part, copy.collection)
     files = tuple(FileRecord(name, 1, "", 2) for name in names)
-    return SplitRecord(
-        copy.id, "00000", True, rows_read=2, rows_written=2, digest=f"2:{0:032x}", files=files
-    )
+    result = SplitResult(rows_read=2, rows_written=2, digest=f"2:{0:032x}", files=files)
+    return SplitRecord(copy.id, "00000", True, result=result)
 
 
 def put(folder: Path, *paths: str) -> list[str]:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mmc.copied import SplitResult
 from mmc.errors import LeaseLost, Stopped, TargetBusy, TargetError
 from mmc.events import (
     Event,
@@ -120,7 +121,7 @@ class Rig:
 
     @property
     def copy(self) -> CopySplits:
-        pieces = [Split(record.split, (), record.rows_written, 1) for record in self.splits]
+        pieces = [Split(record.split, (), record.result.rows_written, 1) for record in self.splits]
         return CopySplits(
             "copy.articles", "articles", schema(), (), (), tuple(pieces), "fake.bulk", "", "file",
             1, 1, staging=Staging("/staging", key="k"),
@@ -161,7 +162,8 @@ class Rig:
 def split(number: int, rows: int, files: int = 1) -> SplitRecord:
     paths = [f"k/articles/part-{number}-{name}-{rows}" for name in range(files)] if rows else []
     records = tuple(FileRecord(path, 1, "", rows) for path in paths)
-    return SplitRecord("copy.articles", f"{number:05d}", True, rows_written=rows, files=records)
+    result = SplitResult(rows_written=rows, files=records)
+    return SplitRecord("copy.articles", f"{number:05d}", True, result=result)
 
 
 @pytest.fixture
@@ -188,12 +190,12 @@ def made(path: Path) -> Database:
 
 def exact(rig: Rig) -> None:
     """Every file with rows is imported once, and the ledger says so."""
-    files = {file.path for record in rig.splits for file in record.files}
+    files = {file.path for record in rig.splits for file in record.result.files}
     assert rig.server.rows == dict.fromkeys(files, 1)
     records = rig.records()
     assert {record.status for record in records} == {ImportStatus.COMPLETED}
     asked = sorted(split for record in records for split in record.splits)
-    assert asked == [record.split for record in rig.splits if record.rows_written]
+    assert asked == [record.split for record in rig.splits if record.result.rows_written]
 
 
 def test_all_is_imported_and_told(rig: Rig) -> None:

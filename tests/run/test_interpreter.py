@@ -240,7 +240,7 @@ def test_max_errors_counts_over_splits_and_attempts(bench: Bench) -> None:
         assert caught.value.code == "MMC652"
         run = bench.store.list_runs()[0]
         done = [record for record in bench.store.splits(run.id) if record.done]
-        assert sum(record.rows_quarantined for record in done) == 2
+        assert sum(record.result.rows_quarantined for record in done) == 2
 
 
 def test_max_errors_is_the_number_allowed(bench: Bench) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mmc import api
+from mmc.copied import SplitResult
 from mmc.errors import MmcError
 from mmc.events import Diagnosed, Event, SplitDone
 from mmc.layouts.files import FileRecord
@@ -52,7 +53,8 @@ def test_only_what_is_still_to_be_imported(
         for split in ("00000", "00001", "00002"):
             store.split_begun(run.id, copy.id, split)
             file = FileRecord(f"{KEY}/c/part-{split}.parquet", 0, "", 2)
-            store.split_done(run.id, SplitRecord(copy.id, split, True, 1, 2, 2, files=(file,)))
+            result = SplitResult(rows_read=2, rows_written=2, files=(file,))
+            store.split_done(run.id, SplitRecord(copy.id, split, True, result=result))
         put(tmp_path / "staging", "part-00002.parquet")
         holder = (lease.key, lease.owner)
         ledger = Ledger(store.database, run.id, step.id, holder)

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from mmc.cli.main import run as command
+from mmc.copied import CopiedSplit, SplitResult
 from mmc.errors import MmcError, RunIncomplete, StateDamaged
-from mmc.events import RunFinished
+from mmc.events import Rejection, RunFinished
 from mmc.plan import codec
 from mmc.plan.model import ImportFiles, OnError
 from mmc.run.executors.local import LocalExecutor
-from mmc.run.executors.task import Finished
 from mmc.state.ledger import ImportRecord, ImportStatus
 from mmc.state.records import checked_splits, unimported
 from mmc.state.store import RunStatus, SplitRecord, Store
@@ -27,18 +27,18 @@ from tests.run.conftest import Bench
 ALL = list(range(40))
 
 
-def _results(change: Callable[[list[Finished]], list[Finished]]) -> Callable[..., Any]:
+def _results(change: Callable[[list[CopiedSplit]], list[CopiedSplit]]) -> Callable[..., Any]:
     """The executor, with something done to all that it gives."""
     real = LocalExecutor.copy
 
-    def copy(self: LocalExecutor, *args: Any) -> Iterator[Finished]:
+    def copy(self: LocalExecutor, *args: Any) -> Iterator[CopiedSplit]:
         yield from change(list(real(self, *args)))
 
     return copy
 
 
-def _first(**changes: Any) -> Callable[[list[Finished]], list[Finished]]:
-    def change(found: list[Finished]) -> list[Finished]:
+def _first(**changes: Any) -> Callable[[list[CopiedSplit]], list[CopiedSplit]]:
+    def change(found: list[CopiedSplit]) -> list[CopiedSplit]:
         return [replace(found[0], result=replace(found[0].result, **changes)), *found[1:]]
 
     return change
@@ -53,7 +53,10 @@ def _first(**changes: Any) -> Callable[[list[Finished]], list[Finished]]:
         (_first(rows_written=9), "10 rows of split 00000 read, but 9 written, 0 filtered and 0"),
         (_first(rows_read=11), "11 rows of split 00000 read, but 10 written"),
         (_first(rows_filtered=1), "10 written, 1 filtered and 0 quarantined"),
-        (_first(reasons=(("a", "b", "c", 2),)), "0 rows of split 00000 quarantined, but 2 with"),
+        (
+            _first(reasons=(Rejection("a", "b", "c", 2),)),
+            "0 rows of split 00000 quarantined, but 2 with",
+        ),
     ],
 )
 def test_splits_that_are_lost_end_the_run(
@@ -126,7 +129,10 @@ def test_a_record_that_says_done_is_looked_at_again(
 def test_records_of_another_copy_are_left_out(bench: Bench) -> None:
     (copy,) = bench.plan().copies
     empty = f"0:{0:032x}"
-    mine, other = (SplitRecord(step, "00000", True, digest=empty) for step in (copy.id, "x"))
+    mine, other = (
+        SplitRecord(step, "00000", True, result=SplitResult(digest=empty))
+        for step in (copy.id, "x")
+    )
     assert checked_splits("r", copy, [mine, other]) == [mine]
     with pytest.raises(
         StateDamaged, match=r"run r, step copy\.articles, split 7: split is not one"
@@ -162,5 +168,8 @@ def test_files_that_were_not_imported_are_told(
 ) -> None:
     """Split 2 has no rows, so no files."""
     rows = {"0": 2, "1": 3, "2": 0, "3": 4}
-    done = [SplitRecord("copy.a", split, True, rows_written=n) for split, n in rows.items()]
+    done = [
+        SplitRecord("copy.a", split, True, result=SplitResult(rows_written=n))
+        for split, n in rows.items()
+    ]
     assert list(unimported(IMPORT, done, requests)) == [f"import.a: {text}" for text in said]

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mmc.copied import SplitResult
 from mmc.errors import RowsRejected, RunIncomplete, SourceChanged, TargetError
 from mmc.events import Paced, Retrying, SplitProgress
 from mmc.plan.model import CopySplits, OnError, Plan, RowPolicy
 from mmc.run import split as split_module
 from mmc.run.pace import Rate
-from mmc.run.split import SplitResult, columns_for, copy_split
+from mmc.run.split import columns_for, copy_split
 from mmc.run.stop import SplitStopped
 from mmc.transform.transform import Transform, Transformed
 from mmc.types import Collection

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mmc.copied import SplitResult
 from mmc.errors import RunIncomplete
 from mmc.layouts.files import FileRecord
 from mmc.plan.ddl import DropCollection
@@ -85,7 +86,8 @@ def test_an_import_that_nobody_asked_for_ends_the_run(
             store.split_begun(run.id, copy.id, split.id)
             two = f"2:{0:032x}"
             file = FileRecord(f"a/part-{split.id}.parquet", 1, "", 2)
-            done = SplitRecord(copy.id, split.id, True, 1, 2, 2, digest=two, files=(file,))
+            result = SplitResult(rows_read=2, rows_written=2, digest=two, files=(file,))
+            done = SplitRecord(copy.id, split.id, True, result=result)
             store.split_done(run.id, done)
         ledger = Ledger(store.database, run.id, step.id, (lease.key, lease.owner))
         ledger.intend("00000", ["00000"])

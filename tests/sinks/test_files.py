@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mmc.copied import CopiedSplit, SplitResult
 from mmc.errors import TargetError
 from mmc.plan.ddl import DropCollection
 from mmc.plan.model import (
@@ -31,7 +32,7 @@ from mmc.plan.model import (
 )
 from mmc.sinks.files.options import FilesTargetOptions
 from mmc.sinks.files.sink import FilesFolder, FilesSink
-from mmc.spi import Claim, WrittenSplit
+from mmc.spi import Claim
 from mmc.storage import urls
 from mmc.types import Collection, Index, Metric
 from tests.layouts.batches import assert_same, columns_of, field, rows_of
@@ -90,14 +91,15 @@ def split(number: int, rows: int | None = None, partition: str = "") -> Split:
 
 def write_split(
     folder: FilesFolder, found: Split, *batches: pa.RecordBatch, schema: Collection = SCHEMA
-) -> WrittenSplit:
+) -> CopiedSplit:
     writer = folder.writer(copy_step(folder.format, schema), found, replay=False)
     for batch in batches:
         writer.write(batch)
-    return WrittenSplit(found, sum(map(len, batches)), writer.commit())
+    rows = sum(map(len, batches))
+    return CopiedSplit(found, SplitResult(rows_written=rows, files=writer.commit()))
 
 
-def finish(folder: FilesFolder, *done: WrittenSplit, schema: Collection = SCHEMA) -> None:
+def finish(folder: FilesFolder, *done: CopiedSplit, schema: Collection = SCHEMA) -> None:
     described = ManifestCollection(
         f"copy.{schema.name}", schema, Layout(folder.format, schema.name), INDEXES
     )
@@ -105,7 +107,7 @@ def finish(folder: FilesFolder, *done: WrittenSplit, schema: Collection = SCHEMA
     folder.write_manifest(step, "beef" * 16, {described.copy: done})
 
 
-def fill(folder: FilesFolder, schema: Collection = SCHEMA) -> tuple[WrittenSplit, ...]:
+def fill(folder: FilesFolder, schema: Collection = SCHEMA) -> tuple[CopiedSplit, ...]:
     """Three splits: 0 and 2 with rows, 1 empty."""
     folder.ensure(create(schema=schema))
     two = (rows_of(schema, 100), rows_of(schema, 50, 100))
@@ -194,7 +196,7 @@ def test_a_replay_replaces_the_part(format_: str, tmp_path: Path) -> None:
     first = write_split(folder, split(0, 100), rows_of(SCHEMA, 100))
     again = folder.writer(copy_step(format_), split(0, 100), replay=True)
     again.write(rows_of(SCHEMA, 100))
-    assert again.commit() == first.files
+    assert again.commit() == first.result.files
     finish(folder, first)
     assert folder.count(SCHEMA) == 100
 
@@ -540,7 +542,7 @@ def write_slowly(folder: FilesFolder) -> Iterator[None]:
             yield
             writer.write(rows_of(SCHEMA, 1000, start))
         yield
-        done.append(WrittenSplit(found, 2000, writer.commit()))
+        done.append(CopiedSplit(found, SplitResult(rows_written=2000, files=writer.commit())))
         yield
     finish(folder, *done)
     yield

@@ -22,6 +22,7 @@ from mmc.events import (
     Failed,
     NothingToDo,
     Quarantined,
+    Rejection,
     RunStarted,
     SplitDone,
     kind_of,
@@ -96,7 +97,9 @@ def reading(rows: int) -> Reading:
 
 
 def check_log(bench: Bench) -> None:
-    bad = Quarantined("copy.a", "\u00e9\U0001f600", 1, "p", (("MMC401", "t", "too long", 1),))
+    bad = Quarantined(
+        "copy.a", "\u00e9\U0001f600", 1, "p", (Rejection("MMC401", "t", "too long", 1),)
+    )
     place = Span("s.yaml", 1, 2, 3)
     note = Diagnosed(Diagnostic("MMC621", "taken over", Severity.NOTE, span=place))
     first = [RunStarted(bench.run.id, "d", 1, False, 0, 2), split(1), bad, note]

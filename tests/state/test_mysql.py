@@ -9,6 +9,7 @@ import threading
 import pytest
 import sqlalchemy as sa
 
+from mmc.copied import SplitResult
 from mmc.errors import StateBusy, StateDamaged
 from mmc.state.lease import Lease
 from mmc.state.sql import Database
@@ -69,13 +70,13 @@ def test_names_that_differ_a_little_are_different(mysql_database: MariaDB) -> No
             store.step_begun(run, f"copy.{name}", "import_files")
             store.step_done(run, f"copy.{name}", {"rows": number})
             assert store.split_begun(run, f"copy.{name}", "00000") == 1
-            done = SplitRecord(f"copy.{name}", "00000", True, rows_read=number)
+            done = SplitRecord(f"copy.{name}", "00000", True, result=SplitResult(rows_read=number))
             assert store.split_done(run, done)
         results = {id_: record.result for id_, record in store.steps(run).items()}
         assert results == {f"copy.{name}": {"rows": n} for n, name in enumerate(ALIKE, 1)}
         for number, name in enumerate(ALIKE, 1):
             (record,) = store.splits(run, f"copy.{name}")
-            assert (record.step, record.rows_read) == (f"copy.{name}", number)
+            assert (record.step, record.result.rows_read) == (f"copy.{name}", number)
 
 
 @pytest.mark.parametrize("charset", ["utf8mb4", "latin1"])

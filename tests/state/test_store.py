@@ -16,8 +16,9 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateTable
 
+from mmc.copied import SplitResult
 from mmc.errors import LeaseLost, PluginMissing, StateError
-from mmc.events import Verified
+from mmc.events import Rejection, Verified
 from mmc.layouts.files import FileRecord
 from mmc.plan import codec
 from mmc.state.lease import Lease
@@ -61,15 +62,17 @@ def test_a_split_counts_its_attempts_and_keeps_its_result(store: Store) -> None:
         split="00001",
         done=True,
         attempt=3,
-        rows_read=2**40,
-        rows_written=2**40 - 3,
-        rows_filtered=2,
-        rows_quarantined=1,
-        bytes_read=2**50,
-        digest=f"ab:{7:032x}",
-        files=(FileRecord("a/b.parquet", 10, "00" * 32, 7), FileRecord("ü", 1, "", 0)),
-        quarantine="q/1.jsonl",
-        reasons=(("MMC651", "f", 'too "long"', 1),),
+        result=SplitResult(
+            rows_read=2**40,
+            rows_written=2**40 - 3,
+            rows_filtered=2,
+            rows_quarantined=1,
+            bytes_read=2**50,
+            digest=f"ab:{7:032x}",
+            files=(FileRecord("a/b.parquet", 10, "00" * 32, 7), FileRecord("ü", 1, "", 0)),
+            quarantine="q/1.jsonl",
+            reasons=(Rejection("MMC651", "f", 'too "long"', 1),),
+        ),
     )
     assert store.split_done(run, record)
     assert store.splits(run) == [SplitRecord("copy", "00000", False, 1), record]

@@ -9,11 +9,11 @@ from typing import Any, cast
 import pyarrow as pa
 
 from mmc.arrow.schema import canonical_schema
+from mmc.copied import CopiedSplit, SplitResult
 from mmc.facts import Extent, TargetCollection
 from mmc.plan.model import CopySplits, CreateCollection, Mode, Split, Verify
 from mmc.spi import NOT_COUNTED, Look, Target
 from mmc.types import Collection, Field, FieldType
-from mmc.verify.check import DoneSplit
 from mmc.verify.digest import Digest
 from mmc.verify.planned import Planned
 
@@ -146,14 +146,15 @@ class Migration:
         exists = self.mode in (Mode.APPEND, Mode.UPSERT)
         return CreateCollection("create.words", self.collection, self.mode, exists, self.before)
 
-    def done(self) -> list[DoneSplit]:
+    def done(self) -> list[CopiedSplit]:
         made = []
         for split, rows in zip(self.splits, self.sent, strict=True):
             digest = Digest.of(self.collection)
             columns = canonical_schema(self.collection).names
             for batch in batches(rows, self.collection, columns, 256):
                 digest.add(batch)
-            made.append(DoneSplit(split, len(rows), digest.hex()))
+            result = SplitResult(rows_written=len(rows), digest=digest.hex())
+            made.append(CopiedSplit(split, result))
         return made
 
     def read_split(self, split: Split, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

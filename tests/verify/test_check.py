@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmc.copied import CopiedSplit
 from mmc.errors import Stopped
 from mmc.events import Event, Verified, VerifyProgress
 from mmc.facts import TargetCollection
@@ -19,7 +20,7 @@ from mmc.plan.model import Mode
 from mmc.spi import NOT_COUNTED
 from mmc.types import Collection, Field, FieldType
 from mmc.verify import check
-from mmc.verify.check import KEY_BLOCK, NAMED, DoneSplit, Replaced, key_name, verify_step
+from mmc.verify.check import KEY_BLOCK, NAMED, Replaced, key_name, verify_step
 from mmc.verify.digest import combine
 from mmc.verify.partitions import ONE_BY_ONE
 from tests.verify.memory import COLLECTION, MemoryTarget, Migration, Rows, as_target, make_rows
@@ -29,7 +30,7 @@ def verify(
     migration: Migration,
     target: MemoryTarget,
     *,
-    done: list[DoneSplit] | None = None,
+    done: list[CopiedSplit] | None = None,
     events: list[Event] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     partitions_before: dict[str, int] | None = None,
@@ -71,8 +72,8 @@ def test_what_arrived_is_verified() -> None:
         ok=True,
         rows_expected=60,
         rows_found=60,
-        digest_expected=combine(done.digest for done in migration.done()),
-        digest_found=combine(done.digest for done in migration.done()),
+        digest_expected=combine(done.result.digest for done in migration.done()),
+        digest_found=combine(done.result.digest for done in migration.done()),
         looked_at=(
             "rows",
             "digest",

@@ -19,6 +19,7 @@ from mmc.events import (
     Paced,
     Planned,
     Quarantined,
+    Rejection,
     Retrying,
     RunFinished,
     RunStarted,
@@ -258,7 +259,7 @@ DIFFERS = Verified(
     ("MMC701: the target counts 1,204,327 rows", "MMC703: id = 7: sent, but not in the target"),
     LOOKED_AT,
 )
-REASONS = (("MMC651", "id", "text longer than 64 bytes", 3),)
+REASONS = (Rejection("MMC651", "id", "text longer than 64 bytes", 3),)
 
 EVENTS: tuple[Event, ...] = (
     Started("apply", "0.1.0"),
@@ -321,7 +322,7 @@ class Copied:
     rows_written: int
     rows_filtered: int
     rows_quarantined: int
-    reasons: tuple[tuple[str, str, str, int], ...] = ()
+    reasons: tuple[Rejection, ...] = ()
     quarantine: tuple[str, ...] = ()
     rows_left: int = 0
 

@@ -25,6 +25,7 @@ from mmc.events import (
     NothingToDo,
     Planned,
     Quarantined,
+    Rejection,
     RunFinished,
     SplitProgress,
     StepDone,
@@ -339,9 +340,11 @@ def test_secrets_and_control_characters_do_not_get_out() -> None:
 def test_each_reason_of_a_quarantine_is_told_once() -> None:
     view, out, err = piped()
     for split in ("00000", "00001", "00002"):
-        reasons = (("MMC604", "title", "too long", 2),)
+        reasons = (Rejection("MMC604", "title", "too long", 2),)
         view(Quarantined("copy.a", split, 2, f".mmc/runs/r/quarantine/{split}.jsonl", reasons))
-    view(Quarantined("copy.a", "00003", 1, "q/00003.jsonl", (("MMC602", "id", "null", 1),)))
+    view(
+        Quarantined("copy.a", "00003", 1, "q/00003.jsonl", (Rejection("MMC602", "id", "null", 1),))
+    )
     view(RunFinished("r", "partial", 10, 3, 0, 7, 1.0))
     assert err.getvalue().splitlines() == [
         "quarantined: MMC604 title: too long (2 rows) of split 00000",

@@ -8,18 +8,18 @@ driver's open target. Only the driver, which consumes the results, touches the s
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Iterator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
 from typing import cast
 
+from mmc.copied import CopiedSplit, SplitResult
 from mmc.events import Emit
 from mmc.plan.model import CopySplits, Executor, Plan
-from mmc.run.executors.task import Finished, Task
+from mmc.run.executors.assignment import Assignment
 from mmc.run.executors.threads import SplitThreads
-from mmc.run.executors.worker import Done, Failure, Setup, Worker
+from mmc.run.executors.worker import Failure, Setup, Worker
 from mmc.run.pace import Rate
 from mmc.run.split import copy_split
 from mmc.run.stop import SplitStopped
@@ -30,8 +30,8 @@ POLL_SECONDS = 0.2
 
 
 class LocalExecutor:
-    """Runs tasks while the `with` block lasts; its workers live as long, and serve one step after
-    another.
+    """Copies splits while the `with` block lasts; its workers live as long, and serve one step
+    after another.
 
     Args:
         open_target: gives the driver's own open target, for copying in this process.
@@ -75,16 +75,16 @@ class LocalExecutor:
         self._workers.clear()
 
     def copy(
-        self, step: CopySplits, tasks: Iterator[Task], pending: int
-    ) -> Generator[Finished, None, None]:
+        self, step: CopySplits, assignments: Iterator[Assignment], pending: int
+    ) -> Generator[CopiedSplit, None, None]:
         """Yields each split that was copied, in the order they end.
 
-        `tasks` is pulled only when a split can begin at once. When a split fails, the others are
-        stopped at their next batch, those that end meanwhile are still yielded, and the first error
-        is raised.
+        `assignments` is pulled only when a split can begin at once. When a split fails, the others
+        are stopped at their next batch, those that end meanwhile are still yielded, and the first
+        error is raised.
 
         Args:
-            pending: how many tasks there will be at most.
+            pending: how many assignments there are at most.
 
         Raises:
             WorkerLost: a worker process died.
@@ -92,18 +92,18 @@ class LocalExecutor:
         """
         wanted = min(self._plan.workers, pending)
         if wanted <= 1:
-            yield from self._here(step, tasks)
+            yield from self._here(step, assignments)
         elif self._plan.executor is Executor.THREADS:
             threads = SplitThreads(self._copy, self._emit, self._should_stop)
-            yield from threads.copy(step, self._open_target(step.route), tasks, wanted)
+            yield from threads.copy(step, self._open_target(step.route), assignments, wanted)
         else:
-            yield from self._in_workers(step, tasks, wanted)
+            yield from self._in_workers(step, assignments, wanted)
 
-    def _here(self, step: CopySplits, tasks: Iterator[Task]) -> Iterator[Finished]:
+    def _here(self, step: CopySplits, assignments: Iterator[Assignment]) -> Iterator[CopiedSplit]:
         target = self._open_target(step.route)
-        for task in tasks:
+        for assignment in assignments:
             try:
-                yield self._copy(step, target, task, self._emit, self._should_stop)
+                yield self._copy(step, target, assignment, self._emit, self._should_stop)
             except SplitStopped:
                 return
 
@@ -111,40 +111,39 @@ class LocalExecutor:
         self,
         step: CopySplits,
         target: Target,
-        task: Task,
+        assignment: Assignment,
         emit: Emit,
         should_stop: Callable[[], bool],
-    ) -> Finished:
-        began = time.monotonic()
+    ) -> CopiedSplit:
         result = copy_split(
             self._plan.source,
             target,
             step,
-            task.split,
-            replay=task.replay,
+            assignment.split,
+            replay=assignment.replay,
             run_dir=self._run_dir,
-            rows=task.rows,
+            rows=assignment.rows,
             emit=emit,
             should_stop=should_stop,
             rate=self._rate,
         )
-        return Finished(task, result, time.monotonic() - began)
+        return CopiedSplit(assignment.split, result)
 
     def _in_workers(
-        self, step: CopySplits, tasks: Iterator[Task], wanted: int
-    ) -> Iterator[Finished]:
+        self, step: CopySplits, assignments: Iterator[Assignment], wanted: int
+    ) -> Iterator[CopiedSplit]:
         while len(self._workers) < wanted:
             self._workers.append(
                 Worker.start(Setup(self._plan.source, self._plan.target, self._run_dir))
             )
         idle = list(self._workers)
-        busy: dict[Worker, Task] = {}
+        busy: dict[Worker, Assignment] = {}
         failure: BaseException | None = None
         while True:
-            while idle and failure is None and (task := next(tasks, None)) is not None:
+            while idle and failure is None and (assignment := next(assignments, None)) is not None:
                 worker = idle.pop()
-                worker.send(step, task, self._fenced_until())
-                busy[worker] = task
+                worker.send(step, assignment, self._fenced_until())
+                busy[worker] = assignment
             if not busy:
                 break
             if failure is not None or self._should_stop():
@@ -157,8 +156,8 @@ class LocalExecutor:
                 worker = by_pipe[cast("Connection", pipe)]
                 message = worker.receive()
                 match message:
-                    case Done(result, seconds):
-                        yield Finished(busy.pop(worker), result, seconds)
+                    case SplitResult():
+                        yield CopiedSplit(busy.pop(worker).split, message)
                         idle.append(worker)
                     case Failure(error):
                         del busy[worker]

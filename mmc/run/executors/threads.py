@@ -13,15 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from mmc.copied import CopiedSplit
 from mmc.events import Emit, Event
 from mmc.plan.model import CopySplits
-from mmc.run.executors.task import Finished, Task
+from mmc.run.executors.assignment import Assignment
 from mmc.run.stop import SplitStopped
 from mmc.spi import Target
 
-CopyTask: TypeAlias = Callable[
-    [CopySplits, Target, Task, Emit, Callable[[], bool]],
-    Finished,
+CopyAssigned: TypeAlias = Callable[
+    [CopySplits, Target, Assignment, Emit, Callable[[], bool]],
+    CopiedSplit,
 ]
 
 
@@ -33,24 +34,26 @@ class _Failed:
 
 
 class SplitThreads:
-    """Runs tasks of one step side by side.
+    """Copies splits of one step side by side.
 
     Args:
-        copy_task: copies one split; called in a thread.
+        copy_assigned: copies one split; called in a thread.
         emit: called in the driver's thread only.
         should_stop: looked at by every thread at every batch.
     """
 
-    def __init__(self, copy_task: CopyTask, emit: Emit, should_stop: Callable[[], bool]) -> None:
-        self._copy_task = copy_task
+    def __init__(
+        self, copy_assigned: CopyAssigned, emit: Emit, should_stop: Callable[[], bool]
+    ) -> None:
+        self._copy_assigned = copy_assigned
         self._emit = emit
         self._should_stop = should_stop
-        self._messages: queue.SimpleQueue[Event | Finished | _Failed] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[Event | CopiedSplit | _Failed] = queue.SimpleQueue()
         self._give_up = threading.Event()
 
     def copy(
-        self, step: CopySplits, target: Target, tasks: Iterator[Task], wanted: int
-    ) -> Generator[Finished, None, None]:
+        self, step: CopySplits, target: Target, assignments: Iterator[Assignment], wanted: int
+    ) -> Generator[CopiedSplit, None, None]:
         """Yields each split that was copied; after a failure the others stop at their next batch,
         and the first error is raised. No thread outlives the call.
         """
@@ -60,17 +63,17 @@ class SplitThreads:
             try:
                 while True:
                     while busy < wanted and failure is None:
-                        task = next(tasks, None)
-                        if task is None:
+                        assignment = next(assignments, None)
+                        if assignment is None:
                             break
-                        pool.submit(self._work, step, target, task)
+                        pool.submit(self._work, step, target, assignment)
                         busy += 1
                     if not busy:
                         break
                     match self._messages.get():
-                        case Finished() as finished:
+                        case CopiedSplit() as copied:
                             busy -= 1
-                            yield finished
+                            yield copied
                         case _Failed(error):
                             busy -= 1
                             if failure is None and not isinstance(error, SplitStopped):
@@ -83,13 +86,13 @@ class SplitThreads:
         if failure is not None:
             raise failure
 
-    def _work(self, step: CopySplits, target: Target, task: Task) -> None:
+    def _work(self, step: CopySplits, target: Target, assignment: Assignment) -> None:
         try:
-            done = self._copy_task(step, target, task, self._messages.put, self._asked)
+            copied = self._copy_assigned(step, target, assignment, self._messages.put, self._asked)
         except BaseException as error:  # noqa: BLE001 - raised again in the driver's thread
             self._messages.put(_Failed(error))
         else:
-            self._messages.put(done)
+            self._messages.put(copied)
 
     def _asked(self) -> bool:
         return self._give_up.is_set() or self._should_stop()

@@ -14,7 +14,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 import traceback
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,12 +22,13 @@ from pathlib import Path
 from types import TracebackType
 
 from mmc import child, registry
+from mmc.copied import SplitResult
 from mmc.errors import WorkerLost
 from mmc.events import Event
-from mmc.plan.model import CopySplits, Endpoint, RowPolicy, Split
-from mmc.run.executors.task import Task
+from mmc.plan.model import CopySplits, Endpoint
+from mmc.run.executors.assignment import Assignment
 from mmc.run.pace import Rate
-from mmc.run.split import SplitResult, copy_split
+from mmc.run.split import copy_split
 from mmc.spi import Target
 from mmc.state.lease import fenced, running_time
 
@@ -47,18 +47,16 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Copy:
     """A split to copy.
 
     Attributes:
-        step: None when it is the same as in the job before.
+        step: None when it is the same as that of the split before.
         fenced: as `Fenced.until`.
     """
 
     step: CopySplits | None
-    split: Split
-    replay: bool
-    rows: RowPolicy
+    assignment: Assignment
     fenced: float
 
 
@@ -72,14 +70,6 @@ class Fenced:
 @dataclass(frozen=True, slots=True)
 class Stop:
     """Stop at the next batch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The split was copied."""
-
-    result: SplitResult
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +96,12 @@ class Worker:
         worker._post(setup)
         return worker
 
-    def send(self, step: CopySplits, task: Task, fenced: float) -> None:
+    def send(self, step: CopySplits, assignment: Assignment, fenced: float) -> None:
         """Hands out a split; its step is sent only when it is another than before."""
         known, self._step = self._step == step.id, step.id
         self._asked = False
         self._fenced = fenced
-        self._post(Job(None if known else step, task.split, task.replay, task.rows, fenced))
+        self._post(Copy(None if known else step, assignment, fenced))
 
     def renew(self, fenced: float) -> None:
         """Says until when the worker may write, where that is not what it knows."""
@@ -120,15 +110,17 @@ class Worker:
             self._post(Fenced(fenced))
 
     def ask_to_stop(self) -> None:
-        """Asks once a job; the worker answers with a Failure, or with Done when it was that far."""
+        """Asks once a split; the worker answers with a Failure, or with a result when it was so
+        far.
+        """
         if not self._asked:
             self._asked = True
             self._post(Stop())
 
-    def receive(self) -> Event | Done | Failure:
+    def receive(self) -> Event | SplitResult | Failure:
         """The next message; a Failure with WorkerLost when the process is dead."""
         try:
-            message: Event | Done | Failure = self.pipe.recv()
+            message: Event | SplitResult | Failure = self.pipe.recv()
         except (EOFError, OSError):
             return Failure(self._lost())
         return message
@@ -147,7 +139,7 @@ class Worker:
             self._process.kill()
             self._process.wait()
 
-    def _post(self, message: Setup | Job | Stop | Fenced) -> None:
+    def _post(self, message: Setup | Copy | Stop | Fenced) -> None:
         """A dead worker is noticed by `receive`, which has the reason."""
         try:
             self.pipe.send(message)
@@ -182,34 +174,33 @@ def main() -> None:
         rate = Rate()
         while True:
             try:
-                job = pipe.recv()
+                order = pipe.recv()
             except EOFError:
                 return
-            if isinstance(job, (Stop, Fenced)):
+            if isinstance(order, (Stop, Fenced)):
                 continue
-            assert isinstance(job, Job)
-            step = job.step or step
+            assert isinstance(order, Copy)
+            step = order.step or step
             assert step is not None
             if step.route not in targets:
                 sink = registry.sink(setup.target.type, step.route)
                 targets[step.route] = stack.enter_context(
                     sink.open(registry.options_of("target", setup.target), driver.fence)
                 )
-            driver.begin(job)
-            began = time.monotonic()
+            driver.begin(order)
             result = copy_split(
                 setup.source,
                 targets[step.route],
                 step,
-                job.split,
-                replay=job.replay,
+                order.assignment.split,
+                replay=order.assignment.replay,
                 run_dir=setup.run_dir,
-                rows=job.rows,
+                rows=order.assignment.rows,
                 emit=lambda event: _tell(pipe, event),
                 should_stop=driver.said_stop,
                 rate=rate,
             )
-            _tell(pipe, Done(result, time.monotonic() - began))
+            _tell(pipe, result)
 
 
 class _Errors:
@@ -244,7 +235,7 @@ def _portable(error: BaseException) -> BaseException:
     return error
 
 
-def _tell(pipe: Connection, message: Event | Done | Failure) -> None:
+def _tell(pipe: Connection, message: Event | SplitResult | Failure) -> None:
     try:
         pipe.send(message)
     except OSError:
@@ -261,8 +252,8 @@ class _Driver:
         self._stop = False
         self._until = 0.0
 
-    def begin(self, job: Job) -> None:
-        self._stop, self._until = False, job.fenced
+    def begin(self, order: Copy) -> None:
+        self._stop, self._until = False, order.fenced
 
     def said_stop(self) -> bool:
         """Whether the driver said stop."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from mmc.copied import CopiedSplit
 from mmc.errors import TargetError, TargetUntouched, refused_untouched
 from mmc.facts import Capabilities, TargetCollection, TargetFacts
 from mmc.layouts import layout
@@ -37,7 +38,6 @@ from mmc.spi import (
     ALONE,
     Claim,
     Fence,
-    WrittenSplit,
     unfenced,
 )
 from mmc.storage import urls
@@ -207,7 +207,7 @@ class FilesFolder(WrittenFolder):
         self,
         step: WriteManifest,
         plan_digest: str,
-        files: Mapping[str, Sequence[WrittenSplit]],
+        files: Mapping[str, Sequence[CopiedSplit]],
     ) -> None:
         """Writes the manifest, then removes parts and half-written files that it does not record.
 
@@ -222,7 +222,7 @@ class FilesFolder(WrittenFolder):
             manifest = manifest.adding(_entry(described, plan_digest, parts), parts)
         manifest = Manifest(plan_digest, manifest.collections, manifest.files)
         for described in step.collections:
-            stored = [file for done in files.get(described.copy, ()) for file in done.files]
+            stored = [file for done in files.get(described.copy, ()) for file in done.result.files]
             refuse_links(self.url, [described.layout.directory])
             for path, why in self._faults(described.layout.directory, stored, content=False):
                 raise TargetError(
@@ -244,13 +244,15 @@ class FilesFolder(WrittenFolder):
 
 
 def _parts(
-    described: ManifestCollection, written: Sequence[WrittenSplit]
+    described: ManifestCollection, written: Sequence[CopiedSplit]
 ) -> tuple[ManifestPart, ...]:
     parts = []
     for done in sorted(written, key=lambda found: found.split.id):
-        if not done.files:
+        if not done.result.files:
             continue
-        files = tuple(ManifestFile(file.path, file.bytes, file.sha256) for file in done.files)
+        files = tuple(
+            ManifestFile(file.path, file.bytes, file.sha256) for file in done.result.files
+        )
         whole = len(files) == 1 and described.layout.format != "numpy"
         name = layout.part_name(described.layout.format, done.split.id)
         parts.append(
@@ -259,7 +261,7 @@ def _parts(
                 collection=described.collection.name,
                 partition=done.split.partition,
                 split=done.split.id,
-                rows=done.rows,
+                rows=done.result.rows_written,
                 bytes=sum(file.bytes for file in files),
                 sha256=files[0].sha256 if whole else "",
                 files=() if whole else files,

@@ -1,15 +1,14 @@
-"""What an executor is handed and gives back: a split to copy, and a split that was copied."""
+"""What an executor is handed: a split to copy. It gives a `CopiedSplit` back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from mmc.plan.model import RowPolicy, Split
-from mmc.run.split import SplitResult
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Assignment:
     """A split that may be copied now: its "begun" row is written.
 
     Attributes:
@@ -20,12 +19,3 @@ class Task:
     split: Split
     replay: bool
     rows: RowPolicy
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A task that was carried out whole."""
-
-    task: Task
-    result: SplitResult
-    seconds: float
