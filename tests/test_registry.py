@@ -241,8 +241,10 @@ def test_a_broken_plug_in_is_not_taken_for_a_missing_module(package: Package, co
 
 
 def test_listing_loads_no_client_library() -> None:
+    """Nor does the seam, that the options of others import."""
     code = (
-        "import sys; from mmc import registry; registry.installed(); registry.types('target');"
+        "import sys; import mmc.spi; from mmc import registry;"
+        "registry.installed(); registry.types('target');"
         "[registry.MODELS.model(k, t) for k in ('source', 'target') for t in registry.types(k)];"
         "print([m for m in ('pymilvus', 'pyarrow', 'faiss', 'numpy', 'sqlalchemy', 'duckdb')"
         " if m in sys.modules])"

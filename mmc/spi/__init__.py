@@ -1,0 +1,169 @@
+"""The seam: all that a plug-in imports. A source or a sink implements these Protocols and registers
+an entry point.
+
+A source never imports a sink or another source. Both are made without arguments and keep no state
+between calls; everything they need comes in as plain values, so the same call works in another
+process.
+
+Entry point groups: `mmc.sources` (name: the type in a spec), `mmc.sinks` (name: `<target
+type>.<route>`) and `mmc.options` (name: `source.<type>` or `target.<type>`): a model derived from
+`Options`, in a module that imports no client.
+
+Batches on the way *out of a source* have whatever Arrow schema its facts announced; batches on the
+way *into a sink* (and back out of `read_back`) have the canonical schema of the collection,
+`canonical_schema`.
+
+Importing this package loads no pyarrow; what makes or names batches is loaded at first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from mmc.copied import CopiedSplit
+from mmc.diagnostics import Diagnostic, Severity
+from mmc.errors import (
+    MmcError,
+    SecretError,
+    SourceBusy,
+    SourceChanged,
+    SourceError,
+    SourceMissing,
+    TargetBusy,
+    TargetError,
+    TargetThrottled,
+)
+from mmc.facts import (
+    Capabilities,
+    Evidence,
+    Extent,
+    SourceCollection,
+    SourceFacts,
+    SourceField,
+    TargetCollection,
+    TargetFacts,
+)
+from mmc.plan.model import CopySplits, CreateCollection, Endpoint, Split
+from mmc.secrets import SecretRef, resolve
+from mmc.spec.options import PLACE, Options, Problem, Secret, Storage
+from mmc.spi.importer import FileGroup, Importer, ImportTask, TaskState
+from mmc.spi.sink import Sink
+from mmc.spi.source import (
+    EarlierPlan,
+    ExportsMeta,
+    Locates,
+    MetaExport,
+    NumbersTokens,
+    ReadsAfter,
+    Sample,
+    Source,
+)
+from mmc.spi.target import (
+    ALONE,
+    NOT_COUNTED,
+    Claim,
+    Fence,
+    Guarded,
+    Indexed,
+    KeepsFiles,
+    Look,
+    Manifested,
+    Progress,
+    Target,
+    Writer,
+    no_progress,
+    unfenced,
+)
+from mmc.types import Collection, Field, FieldType, Index, JsonValue, TypeKind
+
+if TYPE_CHECKING:
+    from mmc.arrow.schema import Flaw as Flaw
+    from mmc.arrow.schema import Origin as Origin
+    from mmc.arrow.schema import canonical_schema as canonical_schema
+    from mmc.arrow.schema import with_flaws as with_flaws
+    from mmc.arrow.schema import with_origin as with_origin
+
+__all__ = [
+    "ALONE",
+    "NOT_COUNTED",
+    "PLACE",
+    "VERSION",
+    "Capabilities",
+    "Claim",
+    "Collection",
+    "CopiedSplit",
+    "CopySplits",
+    "CreateCollection",
+    "Diagnostic",
+    "EarlierPlan",
+    "Endpoint",
+    "Evidence",
+    "ExportsMeta",
+    "Extent",
+    "Fence",
+    "Field",
+    "FieldType",
+    "FileGroup",
+    "Flaw",
+    "Guarded",
+    "ImportTask",
+    "Importer",
+    "Index",
+    "Indexed",
+    "JsonValue",
+    "KeepsFiles",
+    "Locates",
+    "Look",
+    "Manifested",
+    "MetaExport",
+    "MmcError",
+    "NumbersTokens",
+    "Options",
+    "Origin",
+    "Problem",
+    "Progress",
+    "ReadsAfter",
+    "Sample",
+    "Secret",
+    "SecretError",
+    "SecretRef",
+    "Severity",
+    "Sink",
+    "Source",
+    "SourceBusy",
+    "SourceChanged",
+    "SourceCollection",
+    "SourceError",
+    "SourceFacts",
+    "SourceField",
+    "SourceMissing",
+    "Split",
+    "Storage",
+    "Target",
+    "TargetBusy",
+    "TargetCollection",
+    "TargetError",
+    "TargetFacts",
+    "TargetThrottled",
+    "TaskState",
+    "TypeKind",
+    "Writer",
+    "canonical_schema",
+    "no_progress",
+    "resolve",
+    "unfenced",
+    "with_flaws",
+    "with_origin",
+]
+
+VERSION: Final = 1
+"""Version of the seam. It changes when a plug-in that was made for the last one has to change."""
+
+_OF_ARROW = ("Flaw", "Origin", "canonical_schema", "with_flaws", "with_origin")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _OF_ARROW:
+        return getattr(import_module("mmc.arrow.schema"), name)
+    raise AttributeError(f"module 'mmc.spi' has no attribute {name!r}")
