@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from mmc.arrow.column import Column
 from mmc.arrow.schema import Origin, arrow_text
 from mmc.errors import SourceError
 from mmc.facts import Extent
 from mmc.sources.files.csvtypes import convert, infer
 from mmc.sources.files.formats import (
-    Column,
     Look,
     Reading,
     Rows,

@@ -15,7 +15,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmc.sources.files.formats import Column
+from mmc.arrow.column import Column
 from mmc.sources.files.jsontypes import Misfit
 from mmc.sources.files.jsontypes import build as build_values
 from mmc.types import MAX_DIM

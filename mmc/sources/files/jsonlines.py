@@ -15,10 +15,11 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from mmc.arrow.column import Column
 from mmc.arrow.schema import Origin, arrow_text
 from mmc.errors import SourceError
 from mmc.facts import Extent
-from mmc.sources.files.formats import Column, Look, Reading, Rows, number_of, pick, slices, text_of
+from mmc.sources.files.formats import Look, Reading, Rows, number_of, pick, slices, text_of
 from mmc.sources.files.jsontypes import Misfit, build, infer
 from mmc.sources.files.records import BLOCK, Block, Scan, blocks, elements, lines, survey
 from mmc.sources.files.sample import choose

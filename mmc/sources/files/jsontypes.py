@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from mmc.sources.files.formats import Column, shortest_vector
+from mmc.arrow.column import Column, shortest_vector
 from mmc.types import MAX_DIM
 
 _INT64 = 1 << 63

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mmc.arrow.column import Column
 from mmc.facts import Evidence, Extent
-from mmc.sources.files.formats import Column, Format, Look, Reading, Rows
+from mmc.sources.files.formats import Format, Look, Reading, Rows
 from mmc.spi import Sample
 
 _WINDOWS = 16

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from mmc.arrow.column import Column
 from mmc.arrow.schema import arrow_text
 from mmc.facts import Extent
-from mmc.sources.files.formats import Column, Look, with_locator
+from mmc.sources.files.formats import Look, with_locator
 from mmc.types import ArrowType
 
 _JSON = "json"
