@@ -17,14 +17,14 @@ import pyarrow as pa
 import simdjson
 
 from mmc.arrow.schema import Flaw
-from mmc.sources.elasticsearch.decoding.builders import Misfit, build
+from mmc.documents.arrays import Misfit, shown
+from mmc.sources.elasticsearch.decoding.builders import build
 from mmc.sources.elasticsearch.decoding.dense import VECTORS, vectors
 from mmc.sources.elasticsearch.decoding.documents import DigitsLost, Reader, Written, members, plain
 from mmc.sources.elasticsearch.decoding.sparse import sparse
 from mmc.sources.elasticsearch.decoding.tokens import TokenTable
 from mmc.sources.elasticsearch.mapping.column import METADATA, Column, Kind
 
-_SHOWN = 60
 _OBJECTS = frozenset({Kind.JSON, Kind.POINT, Kind.SPARSE})
 """Kinds whose values may be objects."""
 _BARE = "a document without `_source`"
@@ -89,7 +89,7 @@ class Page:
             array, misfits = _column(column, found[column.path], tokens)
             arrays.append(array)
             flaws += [
-                Flaw(misfit.row, column.path, misfit.reason, _shown(misfit.value))
+                Flaw(misfit.row, column.path, misfit.reason, shown(plain(misfit.value)))
                 for misfit in misfits
             ]
             if column.path not in METADATA:
@@ -149,9 +149,3 @@ def _column(
     if column.kind is Kind.SPARSE:
         return sparse(cells, tokens)
     return build(column, cells)
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(plain(value), ensure_ascii=False)
-    text = text.encode(errors="backslashreplace").decode()
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mmc.sources.elasticsearch.decoding.builders import NUMBER, Misfit, one_of
+from mmc.documents.arrays import Misfit
+from mmc.sources.elasticsearch.decoding.builders import NUMBER, one_of
 from mmc.sources.elasticsearch.decoding.documents import NUMBERS, plain
 from mmc.sources.elasticsearch.decoding.tokens import LARGEST, TokenTable, is_text
 
