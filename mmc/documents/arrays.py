@@ -14,7 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-_SHOWN = 60
+from mmc.text import cut
+
+SHOWN = 60
+"""Letters of a value in a message."""
 
 
 class Misfit(ValueError):
@@ -112,8 +115,4 @@ def vectors_of(numbers: npt.NDArray[Any], absent: npt.NDArray[np.bool_]) -> pa.A
 def shown(value: Any) -> str:
     """A value as JSON in a message, cut where it is long."""
     text = json.dumps(value, ensure_ascii=False)
-    return cut(text.encode(errors="backslashreplace").decode())
-
-
-def cut(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+    return cut(text.encode(errors="backslashreplace").decode(), SHOWN)

@@ -164,7 +164,7 @@ def _evidence(
 def _of_one(column: Column, values: pa.Array) -> Evidence:
     if pa.types.is_fixed_size_list(values.type):
         return Evidence(rows=len(values), nulls=values.null_count)
-    found = of_column(values, None)
+    found = of_column(values)
     if not column.json_text or column.many:
         return found
     other = pc.sum(pc.invert(pc.starts_with(values, "{"))).as_py()

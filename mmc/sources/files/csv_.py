@@ -15,7 +15,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from mmc.arrow.column import Column
-from mmc.documents.arrays import Misfit, cut
+from mmc.documents.arrays import SHOWN, Misfit
 from mmc.errors import SourceError
 from mmc.facts import Extent
 from mmc.sources.files.csvtypes import convert, infer
@@ -31,6 +31,7 @@ from mmc.sources.files.records import BLOCK, Block, blocks, quoted_lines, survey
 from mmc.sources.files.sample import choose
 from mmc.sources.files.textrows import LEAST_SAMPLE, in_batches, misfit, planned, typed_look
 from mmc.storage.blobs import Blob
+from mmc.text import cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,4 +244,4 @@ def _column(texts: pa.Array, column: Column, block: Block, file: str) -> pa.Arra
     try:
         return convert(texts, column.type)
     except Misfit as one:
-        raise misfit(file, block, one.row, column, f"`{cut(str(one.value))}`") from None
+        raise misfit(file, block, one.row, column, f"`{cut(str(one.value), SHOWN)}`") from None
