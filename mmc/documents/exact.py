@@ -13,7 +13,6 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
@@ -84,7 +83,7 @@ def build(values: Sequence[Any], column: Column) -> tuple[pa.Array, list[Misfit]
     type_ = column.type
     reason = f"does not fit {arrow_text(type_)}, the type of the sampled values"
     if pa.types.is_fixed_size_list(type_):
-        return _vectors(values, type_.list_size, reason)
+        return array_of(values, _Vector(type_, reason))
     if pa.types.is_list(type_):
         maker = _Exact(type_.value_type, reason)
         return lists_of(values, maker.items, maker)
@@ -106,48 +105,37 @@ def fits_float(item: int | float) -> bool:
     return abs(item) < _LARGEST_FLOAT
 
 
-def _vectors(values: Sequence[Any], dim: int, reason: str) -> tuple[pa.Array, list[Misfit]]:
-    """Lists of numbers as float32, which are misfits where it cannot hold them."""
-    misfits: list[Misfit] = []
-    numbers = _numbers(values, dim)
-    if numbers is None:
-        fit = [value if value is None or _is_vector(value, dim) else None for value in values]
-        misfits = [
-            Misfit(row, reason, value)
-            for row, value in enumerate(values)
-            if value is not None and fit[row] is None
-        ]
-        values, numbers = fit, _numbers(fit, dim)
-        assert numbers is not None
-    absent = np.array([value is None for value in values], np.bool_)
-    if not absent.any():
-        return vectors_of(numbers, absent), misfits
-    full = np.zeros((len(values), dim), np.float32)
-    full[~absent] = numbers
-    return vectors_of(full, absent), misfits
+@dataclass(frozen=True, slots=True)
+class _Vector:
+    """Lists of so many numbers that float32 holds."""
 
+    type: pa.DataType
+    reason: str
 
-def _numbers(values: Sequence[Any], dim: int) -> npt.NDArray[np.float32] | None:
-    """The vectors that are there, a row each; None where one is no such vector."""
-    present = [value for value in values if value is not None]
-    if not set(map(type, present)) <= {list} or set(map(len, present)) - {dim}:
-        return None
-    flat = list(chain.from_iterable(present))
-    kinds = set(map(type, flat))
-    if not kinds <= {int, float}:
-        return None
-    try:
-        wide = np.array(flat, np.float64)
-    except OverflowError:
-        return None
-    largest = np.abs(wide).max(initial=0)
-    doubtful = largest >= _LARGEST_FLOAT or (int in kinds and largest > _EXACT_FLOAT)
-    if doubtful and not all(map(fits_float, flat)):
-        return None
-    return wide.astype(np.float32).reshape(-1, dim)
+    def at_once(self, values: Sequence[Any]) -> pa.Array | None:
+        present = [value for value in values if value is not None]
+        dim = self.type.list_size
+        if not set(map(type, present)) <= {list} or set(map(len, present)) - {dim}:
+            return None
+        flat = list(chain.from_iterable(present))
+        kinds = set(map(type, flat))
+        if not kinds <= {int, float}:
+            return None
+        try:
+            wide = np.array(flat, np.float64)
+        except OverflowError:
+            return None
+        largest = np.abs(wide).max(initial=0)
+        doubtful = largest >= _LARGEST_FLOAT or (int in kinds and largest > _EXACT_FLOAT)
+        if doubtful and not all(map(fits_float, flat)):
+            return None
+        absent = np.array([value is None for value in values], np.bool_)
+        numbers = np.zeros((len(values), dim), np.float32)
+        numbers[~absent] = wide.reshape(-1, dim)
+        return vectors_of(numbers, absent)
 
-
-def _is_vector(value: Any, dim: int) -> bool:
-    if type(value) is not list or len(value) != dim:
-        return False
-    return set(map(type, value)) <= {int, float} and all(map(fits_float, value))
+    def one(self, value: Any) -> list[float]:
+        listed = type(value) is list and len(value) == self.type.list_size
+        if listed and set(map(type, value)) <= {int, float} and all(map(fits_float, value)):
+            return list(map(float, value))
+        raise ValueError(self.reason)
