@@ -21,3 +21,8 @@ def bytes_text(size: int) -> str:
             break
         amount, unit = amount / 1024, larger
     return f"{amount:.1f} {unit}" if unit != "B" and amount < 9.95 else f"{amount:.0f} {unit}"
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or its beginning and three dots: at most so many letters."""
+    return text if len(text) <= most else text[: most - 3] + "..."

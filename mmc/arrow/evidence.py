@@ -1,23 +1,26 @@
 """Evidence of Arrow columns: what a sample shows, or exactly what a whole column holds; and which
-rows a sample takes.
+rows a sample takes. The one place where values become evidence.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from mmc.facts import Evidence, Extent
+from mmc.text import cut
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _WINDOWS = 16
 """Places of the source that a sample is taken from."""
-_TEXT = 40
-"""Characters of an example."""
+_EXAMPLES = 3
+_EXAMPLE_LENGTH = 60
+_FEW = 4
+"""Items of a list that an example shows whole."""
 
 
 def sample_pieces(
@@ -55,76 +58,104 @@ def sampled_evidence(
         wanted: rows to look at.
         read: gives the batches of a piece, of at most so many rows.
     """
-    import pyarrow as pa
-
-    batches: list[pa.RecordBatch] = []
+    seen: dict[str, Observed] = {}
     for piece, rows in sample_pieces(extents, wanted, seed):
         left = rows
         for batch in read(piece, max(1, min(left, 4096))):
-            batches.append(batch.replace_schema_metadata(None).slice(0, left))
-            left -= batches[-1].num_rows
-            if left <= 0:
+            for name in batch.schema.names:
+                seen.setdefault(name, Observed()).add(batch.column(name)[:left])
+            left -= min(left, batch.num_rows)
+            if not left:
                 break
-    if not batches:
-        return {}
-    rows_of = pa.Table.from_batches(batches)
-    return {name: of_sample(rows_of.column(name)) for name in rows_of.column_names}
+    return {name: observed.evidence for name, observed in seen.items()}
 
 
-def of_sample(column: pa.ChunkedArray) -> Evidence:
-    """Evidence of id or vector values."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    rows = len(column)
-    if not rows:
-        return Evidence()
-    if pa.types.is_integer(column.type):
-        return _integers(Evidence(rows=rows, examples=_examples(column)), column)
-    if pa.types.is_fixed_size_list(column.type):
-        bad = 0
-        for chunk in column.chunks:
-            values = chunk.flatten().to_numpy().reshape(len(chunk), -1)
-            bad += int((~np.isfinite(values)).any(axis=1).sum())
-        return Evidence(rows=rows, non_finite=bad, max_items=column.type.list_size)
-    return Evidence(rows=rows, max_bytes=int(pc.max(pc.binary_length(column)).as_py()))
+def of_column(column: pa.Array) -> Evidence:
+    """Evidence of a whole column."""
+    seen = Observed()
+    seen.add(column)
+    return seen.evidence
 
 
-def of_column(column: pa.Array, missing: int | None) -> Evidence:
-    """Evidence of a whole column of the side table; `missing` ids have no row there."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
+@dataclass(slots=True)
+class Observed:
+    """What the values of one column showed; grows by `add`."""
 
-    kind = column.type
-    rows, nulls = len(column), column.null_count
-    found = Evidence(rows=rows, nulls=nulls + (missing or 0), examples=_examples(column))
-    if rows == nulls:
-        return found
-    if _is_text(kind) or pa.types.is_fixed_size_binary(kind):
-        return replace(found, max_bytes=int(pc.max(pc.binary_length(column)).as_py()))
-    if pa.types.is_integer(kind):
-        return _integers(found, column)
-    if pa.types.is_floating(kind):
-        bad = pc.sum(pc.invert(pc.is_finite(column))).as_py()
-        return replace(found, non_finite=int(bad or 0))
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        items = int(pc.max(pc.list_value_length(column)).as_py())
-        inner = column.flatten()
-        longest = None
-        if _is_text(inner.type) and len(inner) > inner.null_count:
-            longest = int(pc.max(pc.binary_length(inner)).as_py())
-        found = replace(found, max_items=items, max_bytes=longest)
-        if pa.types.is_integer(inner.type) and len(inner) > inner.null_count:
-            return _integers(found, inner)
-    return found
+    rows: int = 0
+    nulls: int = 0
+    max_bytes: int | None = None
+    lengths: set[int] = field(default_factory=set)
+    min_value: int | None = None
+    max_value: int | None = None
+    non_finite: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, array: pa.Array) -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if pa.types.is_dictionary(array.type):
+            array = array.dictionary_decode()
+        self.rows += len(array)
+        self.nulls += array.null_count
+        present = array.drop_null()
+        self.examples += map(_example, present[: _EXAMPLES - len(self.examples)])
+        items, rows = present, None
+        if _is_list(present.type) and len(present):
+            fixed = pa.types.is_fixed_size_list(present.type)
+            lengths = () if fixed else pc.unique(pc.list_value_length(present)).to_pylist()
+            self.lengths.update((present.type.list_size,) if fixed else lengths)
+            items, rows = present.flatten(), present
+        if len(items) > items.null_count:
+            self._values(items, rows)
+
+    def _values(self, values: pa.Array, lists: pa.Array | None) -> None:
+        """Values of the column, or items of its lists."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        kind = values.type
+        if _is_text(kind):
+            self.max_bytes = max(self.max_bytes or 0, pc.max(pc.binary_length(values)).as_py())
+        elif pa.types.is_integer(kind):
+            limits = pc.min_max(values).as_py()
+            least, most = limits["min"], limits["max"]
+            self.min_value = least if self.min_value is None else min(self.min_value, least)
+            self.max_value = most if self.max_value is None else max(self.max_value, most)
+        elif pa.types.is_floating(kind):
+            wide = values.cast(pa.float32()) if pa.types.is_float16(kind) else values
+            bad = pc.fill_null(pc.invert(pc.is_finite(wide)), False)
+            rows = bad.true_count
+            if rows and lists is not None:
+                rows = pc.count_distinct(pc.list_parent_indices(lists).filter(bad)).as_py()
+            self.non_finite += rows
+
+    @property
+    def constant_length(self) -> int | None:
+        """The one length of all lists, if there is one."""
+        return next(iter(self.lengths)) if len(self.lengths) == 1 else None
+
+    @property
+    def evidence(self) -> Evidence:
+        return Evidence(
+            self.rows,
+            self.nulls,
+            self.max_bytes,
+            max(self.lengths, default=None),
+            self.min_value,
+            self.max_value,
+            self.non_finite,
+            tuple(self.examples),
+        )
 
 
-def _integers(found: Evidence, column: Any) -> Evidence:
-    import pyarrow.compute as pc
-
-    limits = pc.min_max(column).as_py()
-    return replace(found, min_value=int(limits["min"]), max_value=int(limits["max"]))
+def _example(value: pa.Scalar) -> str:
+    if _is_list(value.type) and len(value) > _FEW:
+        shown = ", ".join(str(item) for item in value.values[: _FEW - 1].to_pylist())
+        text = f"[{shown}, ... {len(value)} values]"
+    else:
+        text = str(value.as_py())
+    return cut(text, _EXAMPLE_LENGTH)
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -136,9 +167,12 @@ def _is_text(kind: pa.DataType) -> bool:
         or types.is_large_string(kind)
         or types.is_binary(kind)
         or types.is_large_binary(kind)
+        or types.is_fixed_size_binary(kind)
     )
 
 
-def _examples(column: Any) -> tuple[str, ...]:
-    values = [value for value in column.slice(0, 16).to_pylist() if value is not None]
-    return tuple(str(value)[:_TEXT] for value in values[:3])
+def _is_list(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    types = pa.types
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))

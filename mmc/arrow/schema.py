@@ -139,7 +139,8 @@ def data_type(type_: ArrowType) -> pa.DataType:
 
 
 def _element(type_: ArrowType) -> pa.DataType:
-    assert type_.element is not None
+    if type_.element is None:
+        raise ValueError(f"{type_} has no type of its items")
     return data_type(type_.element)
 
 

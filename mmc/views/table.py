@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mmc.text import many
+from mmc.text import cut, many
 
 WIDEST = 40
 """Characters of a cell; a preview is for the eye."""
@@ -48,4 +48,4 @@ def _cell(value: Any) -> str:
         return f"[{shown}, ... {len(value)}]"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = text.replace("\n", "\\n").replace("\t", "\\t")
-    return text if len(text) <= WIDEST else text[: WIDEST - 3] + "..."
+    return cut(text, WIDEST)

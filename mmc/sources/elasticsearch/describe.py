@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmc.arrow.evidence import of_column
+from mmc.arrow.evidence import Observed
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Evidence, Extent, SourceCollection, SourceField
 from mmc.sources.elasticsearch.after import Read
@@ -154,26 +153,18 @@ def _numbered(path: str, seen: Seen) -> bool:
 def _evidence(
     seen: Seen, columns: Sequence[Column], tokens: TokenTable | None
 ) -> dict[str, Evidence]:
-    batches = [Page.parse(page).decode(columns, tokens).batch for page in seen.pages]
-    if not batches or not seen.docs:
+    if not seen.docs:
         return {}
-    table = pa.Table.from_batches(batches).combine_chunks()
-    return {column.path: _of_one(column, _one(table.column(column.path))) for column in columns}
-
-
-def _of_one(column: Column, values: pa.Array) -> Evidence:
-    if pa.types.is_fixed_size_list(values.type):
-        return Evidence(rows=len(values), nulls=values.null_count)
-    found = of_column(values, None)
-    if not column.json_text or column.many:
-        return found
-    other = pc.sum(pc.invert(pc.starts_with(values, "{"))).as_py()
-    return replace(found, non_objects=int(other or 0))
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    made = column.combine_chunks()
-    return made.chunk(0) if isinstance(made, pa.ChunkedArray) else made
+    observed = {column.path: Observed() for column in columns}
+    others = dict.fromkeys(observed, 0)
+    for page in seen.pages:
+        batch = Page.parse(page).decode(columns, tokens).batch
+        for column in columns:
+            values = batch.column(column.path)
+            observed[column.path].add(values)
+            if column.json_text and not column.many:
+                others[column.path] += pc.invert(pc.starts_with(values, "{")).true_count
+    return {path: replace(one.evidence, non_objects=others[path]) for path, one in observed.items()}
 
 
 def _field(mapped: MappedField, evidence: Evidence, single: bool) -> SourceField:

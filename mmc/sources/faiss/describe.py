@@ -67,7 +67,8 @@ def describe_fields(
     if unused:
         notes.append(f"{unused:,} rows of {side.url} belong to no id and are left out")
     for name in side.columns.column_names:
-        evidence = of_column(side.columns.column(name).chunk(0), missing)
+        evidence = of_column(side.columns.column(name).chunk(0))
+        evidence = replace(evidence, nulls=evidence.nulls + (missing or 0))
         fields.append(
             SourceField(
                 name,

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mmc.arrow.column import Column
 from mmc.arrow.schema import Origin, arrow_text
 from mmc.errors import SourceError
 from mmc.facts import Extent
-from mmc.sources.files.formats import Column, Look, Rows, number_of, pick, slices
+from mmc.sources.files.formats import Look, Rows, number_of, pick, slices
 from mmc.types import JsonValue
 
 AnyArray: TypeAlias = npt.NDArray[Any]

@@ -14,28 +14,24 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from mmc.arrow.schema import Origin, arrow_text
+from mmc.arrow.column import Column
+from mmc.documents.arrays import SHOWN, Misfit
 from mmc.errors import SourceError
 from mmc.facts import Extent
 from mmc.sources.files.csvtypes import convert, infer
 from mmc.sources.files.formats import (
-    Column,
     Look,
     Reading,
     Rows,
     number_of,
     only_one,
-    pick,
-    slices,
     text_of,
 )
-from mmc.sources.files.jsontypes import Misfit
 from mmc.sources.files.records import BLOCK, Block, blocks, quoted_lines, survey
 from mmc.sources.files.sample import choose
-from mmc.sources.files.typetext import read_columns, typed_look
+from mmc.sources.files.textrows import LEAST_SAMPLE, in_batches, misfit, planned, typed_look
 from mmc.storage.blobs import Blob
-
-_LEAST_SAMPLE = 1_000
+from mmc.text import cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +126,7 @@ def _head(blob: Blob, dialect: _Dialect) -> tuple[list[str], int, int]:
 
 def _infer(names: Sequence[str], windows: Sequence[Extent], options: Reading) -> list[Column]:
     texts: dict[str, list[str]] = {name: [] for name in names}
-    for window, wanted in choose(windows, options.sample, _LEAST_SAMPLE):
+    for window, wanted in choose(windows, options.sample, LEAST_SAMPLE):
         left = wanted
         for block in _blocks(window, options):
             dialect = _dialect(text_of(window.place, "path"), options)
@@ -233,37 +229,19 @@ def _is_utf8(data: pa.Buffer) -> bool:
 def read(
     extent: Extent, columns: Sequence[str], batch_rows: int, options: Reading
 ) -> Iterator[Rows]:
-    locator = extent.place
-    file = text_of(locator, "path")
-    known = {column.name: column for column in read_columns(text_of(locator, "types"))}
-    wanted = [known[name] for name in pick(columns, list(known), file)]
+    file = text_of(extent.place, "path")
+    known, wanted = planned(extent, columns)
     dialect = _dialect(file, options)
-    number, first = number_of(locator, "row"), number_of(locator, "first_row")
+    number = number_of(extent.place, "row")
     for block in _blocks(extent, options):
         table = _parsed(block, list(known), dialect, file)
         arrays = [_column(table[column.name], column, block, file) for column in wanted]
-        one_a_line = block.one_a_line
-        for offset, some in slices(arrays, table.num_rows, batch_rows):
-            count = min(batch_rows, table.num_rows - offset)
-            origin = (
-                Origin(file, block.line + offset, "line")
-                if one_a_line
-                else Origin(file, number + offset - first)
-            )
-            yield Rows(some, count, number + offset, origin)
+        yield from in_batches(block, arrays, extent, number, batch_rows)
         number += table.num_rows
 
 
 def _column(texts: pa.Array, column: Column, block: Block, file: str) -> pa.Array:
     try:
         return convert(texts, column.type)
-    except Misfit as misfit:
-        line = block.line_of(int(block.starts[misfit.place]))
-        shown = str(misfit.value)
-        shown = shown if len(shown) <= 60 else shown[:57] + "..."
-        raise SourceError(
-            f"{file}:{line}: column `{column.name}`: `{shown}` does not fit "
-            f"{arrow_text(column.type)}, the type of the sampled values",
-            hint="correct the value, or raise sample.rows so that the sample sees values like it",
-            code="MMC438",
-        ) from None
+    except Misfit as one:
+        raise misfit(file, block, one.row, column, f"`{cut(str(one.value), SHOWN)}`") from None

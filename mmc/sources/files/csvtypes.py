@@ -15,16 +15,16 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmc.sources.files.formats import Column
-from mmc.sources.files.jsontypes import Misfit
-from mmc.sources.files.jsontypes import build as build_values
+from mmc.arrow.column import Column
+from mmc.documents.arrays import Misfit
+from mmc.documents.exact import EXACT_DOUBLE, INT64, build
 from mmc.types import MAX_DIM
 
 _INT = r"^-?(0|[1-9][0-9]{0,18})$"
 _DOUBLE = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _ZERO_LED = re.compile(r"[+-]?0[0-9]")
+_REASON = "another text than those of the sample"
 _BOOL = r"^(true|false|True|False|TRUE|FALSE)$"
-_EXACT_DOUBLE = 1 << 53
 
 
 def infer(name: str, texts: Sequence[str]) -> Column:
@@ -32,7 +32,7 @@ def infer(name: str, texts: Sequence[str]) -> Column:
     if not texts:
         return Column(name, pa.string(), note="no value in the sample: kept as text")
     if all(re.fullmatch(_INT[1:-1], text) for text in texts):
-        fits = all(-(1 << 63) <= int(text) < 1 << 63 and text != "-0" for text in texts)
+        fits = all(-INT64 <= int(text) < INT64 and text != "-0" for text in texts)
         note = "" if fits else "integers beyond int64: kept as text"
         return Column(name, pa.int64() if fits else pa.string(), note=note)
     if all(re.fullmatch(_DOUBLE[1:-1], text) for text in texts):
@@ -47,7 +47,7 @@ def infer(name: str, texts: Sequence[str]) -> Column:
 
 
 def _inexact(text: str) -> bool:
-    return text.lstrip("+-").isdigit() and abs(int(text)) > _EXACT_DOUBLE
+    return text.lstrip("+-").isdigit() and abs(int(text)) > EXACT_DOUBLE
 
 
 def _json(name: str, texts: Sequence[str]) -> Column:
@@ -85,9 +85,9 @@ def convert(texts: pa.Array, type_: pa.DataType) -> pa.Array:
             place = next(
                 place
                 for place, value in enumerate(values)
-                if value is not None and not -(1 << 63) <= value < 1 << 63
+                if value is not None and not -INT64 <= value < INT64
             )
-            raise Misfit(place, texts[place].as_py()) from None
+            raise Misfit(place, _REASON, texts[place].as_py()) from None
     if pa.types.is_boolean(type_):
         _all_match(texts, _BOOL)
         return pc.cast(pc.utf8_lower(texts), type_)
@@ -97,12 +97,12 @@ def convert(texts: pa.Array, type_: pa.DataType) -> pa.Array:
     if pc.any(long).as_py():
         for place, text in enumerate(texts.to_pylist()):
             if text is not None and _inexact(text):
-                raise Misfit(place, text)
+                raise Misfit(place, _REASON, text)
     numbers = pc.cast(pc.utf8_ltrim(texts, "+"), type_)
     infinite = pc.is_inf(numbers)
     if pc.any(infinite).as_py():
         place = pc.index(infinite, True).as_py()
-        raise Misfit(place, texts[place].as_py())
+        raise Misfit(place, _REASON, texts[place].as_py())
     return numbers
 
 
@@ -113,7 +113,7 @@ def _all_match(texts: pa.Array, pattern: str) -> None:
 def _refuse(texts: pa.Array, wrong: pa.Array) -> None:
     if pc.any(wrong).as_py():
         place = pc.index(wrong, True).as_py()
-        raise Misfit(place, texts[place].as_py())
+        raise Misfit(place, _REASON, texts[place].as_py())
 
 
 def _vectors(texts: pa.Array, type_: pa.DataType) -> pa.Array:
@@ -122,8 +122,8 @@ def _vectors(texts: pa.Array, type_: pa.DataType) -> pa.Array:
         try:
             values.append(None if text is None else orjson.loads(text))
         except orjson.JSONDecodeError:
-            raise Misfit(place, text) from None
-    try:
-        return build_values(values, type_, json_text=False)
-    except Misfit as misfit:
-        raise Misfit(misfit.place, texts[misfit.place].as_py()) from None
+            raise Misfit(place, _REASON, text) from None
+    made, misfits = build(values, Column("", type_))
+    if misfits:
+        raise Misfit(misfits[0].row, _REASON, texts[misfits[0].row].as_py())
+    return made

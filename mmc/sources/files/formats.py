@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import pyarrow as pa
 
+from mmc.arrow.column import Column
 from mmc.arrow.schema import Origin
 from mmc.errors import SourceChanged, SourceError
 from mmc.facts import Extent, Locator
 from mmc.sources.files.options import Csv
 from mmc.spi import Sample
 from mmc.storage.opened import Opened
-from mmc.types import MAX_DIM, JsonValue, nearest
+from mmc.types import JsonValue, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +29,6 @@ class Reading:
     files: Opened
     csv: Csv
     sample: Sample
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column that a format finds; the words are those of `mmc.facts.SourceField`."""
-
-    name: str
-    type: pa.DataType
-    nullable: bool = True
-    vector: str = ""
-    json_text: bool = False
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,39 +146,6 @@ def _by_name(file: str) -> str:
 def with_locator(extent: Extent, key: str, value: JsonValue) -> Extent:
     """The extent with one more thing that `read` needs to know."""
     return replace(extent, locator=tuple(sorted({**extent.place, key: value}.items())))
-
-
-CLEARLY_VECTOR = 8
-"""From this length on a list of numbers is hardly a pair of coordinates or a box."""
-
-
-def shortest_vector(lengths: Iterable[int | None]) -> int:
-    """The least length that makes a list a vector, given the list lengths of all columns.
-
-    Beside a clear vector, short lists (coordinates, boxes) stay lists.
-    """
-    return CLEARLY_VECTOR if any((n or 0) >= CLEARLY_VECTOR for n in lengths) else 2
-
-
-def vector_hint(type_: pa.DataType, length: int | None = None) -> str:
-    """The Milvus vector that a list type likely means, or "".
-
-    `length` is the constant length seen in a list of variable length.
-    """
-    if pa.types.is_fixed_size_list(type_):
-        length = type_.list_size
-    elif not (pa.types.is_list(type_) or pa.types.is_large_list(type_)):
-        return ""
-    if length is None or not 2 <= length <= MAX_DIM:
-        return ""
-    item = type_.value_type
-    if pa.types.is_float32(item) or pa.types.is_float64(item):
-        return f"float_vector({length})"
-    if pa.types.is_float16(item):
-        return f"float16_vector({length})"
-    if pa.types.is_int8(item) and pa.types.is_fixed_size_list(type_):
-        return f"int8_vector({length})"
-    return ""
 
 
 def pick(columns: Sequence[str], known: Sequence[str], place: str) -> list[str]:

@@ -15,19 +15,19 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from mmc.arrow.schema import Origin, arrow_text
+from mmc.arrow.column import Column
+from mmc.documents.arrays import shown
+from mmc.documents.exact import build
+from mmc.documents.kinds import infer
 from mmc.errors import SourceError
 from mmc.facts import Extent
-from mmc.sources.files.formats import Column, Look, Reading, Rows, number_of, pick, slices, text_of
-from mmc.sources.files.jsontypes import Misfit, build, infer
+from mmc.sources.files.formats import Look, Reading, Rows, number_of, text_of
 from mmc.sources.files.records import BLOCK, Block, Scan, blocks, elements, lines, survey
 from mmc.sources.files.sample import choose
-from mmc.sources.files.typetext import read_columns, typed_look
+from mmc.sources.files.textrows import LEAST_SAMPLE, in_batches, misfit, planned, typed_look
 from mmc.storage.blobs import Blob
 from mmc.types import nearest
 
-_LEAST_SAMPLE = 1_000
-"""Rows that types are told from even when the spec samples fewer."""
 _MANY_DIGITS = 19
 """Integers of so many digits may lie beyond 64 bits: orjson would make floats of them."""
 _FRACTION = np.frombuffer(b".", np.uint8)
@@ -92,7 +92,7 @@ def _shape(blob: Blob) -> _Shape:
 
 def _sampled(windows: Sequence[Extent], options: Reading) -> Iterator[dict[str, Any]]:
     """Sampled rows by Python's own decoder: exact integers, and repeated keys are seen."""
-    for window, wanted in choose(windows, options.sample, _LEAST_SAMPLE):
+    for window, wanted in choose(windows, options.sample, LEAST_SAMPLE):
         left = wanted
         for blob, block in _blocks(window, options):
             for start, end in zip(block.starts[:left], block.ends[:left], strict=True):
@@ -160,23 +160,13 @@ def _blocks(extent: Extent, options: Reading) -> Iterator[tuple[Blob, Block]]:
 def read(
     extent: Extent, columns: Sequence[str], batch_rows: int, options: Reading
 ) -> Iterator[Rows]:
-    locator = extent.place
-    file = text_of(locator, "path")
-    known = {column.name: column for column in read_columns(text_of(locator, "types"))}
-    wanted = [known[name] for name in pick(columns, list(known), file)]
-    number, first = number_of(locator, "row"), number_of(locator, "first_row")
+    file = text_of(extent.place, "path")
+    known, wanted = planned(extent, columns)
+    number = number_of(extent.place, "row")
     for _, block in _blocks(extent, options):
         rows = _rows(block, file, known)
         arrays = [_column(rows, column, block, file) for column in wanted]
-        one_a_line = block.one_a_line
-        for offset, some in slices(arrays, len(rows), batch_rows):
-            count = min(batch_rows, len(rows) - offset)
-            origin = (
-                Origin(file, block.line + offset, "line")
-                if one_a_line
-                else Origin(file, number + offset - first)
-            )
-            yield Rows(some, count, number + offset, origin)
+        yield from in_batches(block, arrays, extent, number, batch_rows)
         number += len(rows)
 
 
@@ -215,16 +205,7 @@ def _restore_integers(data: bytes, block: Block, rows: list[dict[str, Any]]) -> 
 
 
 def _column(rows: Sequence[dict[str, Any]], column: Column, block: Block, file: str) -> pa.Array:
-    values = [row.get(column.name) for row in rows]
-    try:
-        return build(values, column.type, column.json_text)
-    except Misfit as misfit:
-        line = block.line_of(int(block.starts[misfit.place]))
-        shown = json.dumps(misfit.value, ensure_ascii=False)
-        shown = shown if len(shown) <= 60 else shown[:57] + "..."
-        raise SourceError(
-            f"{file}:{line}: column `{column.name}`: {shown} does not fit "
-            f"{arrow_text(column.type)}, the type of the sampled values",
-            hint="correct the value, or raise sample.rows so that the sample sees values like it",
-            code="MMC438",
-        ) from None
+    array, misfits = build([row.get(column.name) for row in rows], column)
+    if misfits:
+        raise misfit(file, block, misfits[0].row, column, shown(misfits[0].value))
+    return array

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from mmc.arrow.evidence import Observed
 from mmc.arrow.schema import Origin, arrow_text, canonical_schema, with_origin
 from mmc.errors import SourceChanged, SourceError
 from mmc.facts import Extent, SourceCollection, SourceFacts, SourceField
@@ -19,7 +20,7 @@ from mmc.layouts import layout
 from mmc.layouts.manifest import Manifest, ManifestEntry, ManifestError, ManifestPart, parse
 from mmc.plan.model import Split
 from mmc.sources.files.options import FilesOptions
-from mmc.sources.files.sample import Observed, choose
+from mmc.sources.files.sample import choose
 from mmc.spi import Sample
 from mmc.storage import urls
 from mmc.storage.hashed import sha256_of
@@ -246,8 +247,7 @@ def _observe(
     sample: Sample,
 ) -> dict[str, Observed]:
     names = layout.column_names(entry.schema)
-    schema = canonical_schema(entry.schema)
-    seen = {name: Observed(schema.field(name).type) for name in names}
+    seen = {name: Observed() for name in names}
     for window, wanted in choose(_windows(extents), sample):
         place = _beside(url, str(window.place["path"]))
         stop = window.start + wanted

@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mmc.arrow.column import Column
 from mmc.arrow.schema import Origin, arrow_text
 from mmc.errors import SourceChanged, SourceError
 from mmc.facts import Extent
 from mmc.sources.files.formats import (
-    Column,
     Look,
     Reading,
     Rows,

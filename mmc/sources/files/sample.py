@@ -4,123 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from mmc.facts import Evidence, Extent
-from mmc.sources.files.formats import Column, Format, Look, Reading, Rows
+from mmc.arrow.column import Column
+from mmc.arrow.evidence import Observed
+from mmc.facts import Extent
+from mmc.sources.files.formats import Format, Look, Reading, Rows
 from mmc.spi import Sample
 
 _WINDOWS = 16
 """Most places that are looked at: each may cost a request or the decoding of a page."""
-_EXAMPLES = 3
-_EXAMPLE_LENGTH = 60
-
-
-@dataclass(slots=True)
-class Observed:
-    """What the sampled values of one column showed; grows by `add`."""
-
-    type: pa.DataType
-    rows: int = 0
-    nulls: int = 0
-    max_bytes: int | None = None
-    lengths: set[int] = field(default_factory=set)
-    min_value: int | None = None
-    max_value: int | None = None
-    non_finite: int = 0
-    examples: list[str] = field(default_factory=list)
-
-    def add(self, array: pa.Array) -> None:
-        if pa.types.is_dictionary(array.type):
-            array = array.dictionary_decode()
-        self.rows += len(array)
-        self.nulls += array.null_count
-        type_ = array.type
-        present = array.drop_null()
-        self._examples_of(present)
-        if not len(present):
-            return
-        if _is_text(type_):
-            self.max_bytes = max(self.max_bytes or 0, pc.max(pc.binary_length(present)).as_py())
-        elif pa.types.is_integer(type_):
-            limits = pc.min_max(present).as_py()
-            least, most = limits["min"], limits["max"]
-            self.min_value = least if self.min_value is None else min(self.min_value, least)
-            self.max_value = most if self.max_value is None else max(self.max_value, most)
-        elif pa.types.is_floating(type_):
-            self.non_finite += _non_finite(present)
-        elif _is_list(type_):
-            if pa.types.is_fixed_size_list(type_):
-                self.lengths.add(type_.list_size)
-            else:
-                lengths = pc.unique(pc.list_value_length(present)).to_pylist()
-                self.lengths.update(lengths)
-            items = present.flatten()
-            if pa.types.is_floating(items.type):
-                self.non_finite += _non_finite(items)
-            elif _is_text(items.type) and len(items) > items.null_count:
-                self.max_bytes = max(self.max_bytes or 0, pc.max(pc.binary_length(items)).as_py())
-            elif pa.types.is_integer(items.type) and len(items) > items.null_count:
-                limits = pc.min_max(items).as_py()
-                least, most = limits["min"], limits["max"]
-                self.min_value = least if self.min_value is None else min(self.min_value, least)
-                self.max_value = most if self.max_value is None else max(self.max_value, most)
-
-    def _examples_of(self, present: pa.Array) -> None:
-        for value in present[: _EXAMPLES - len(self.examples)]:
-            if _is_list(present.type) and len(value) > 4:
-                shown = ", ".join(str(item) for item in value.values[:3].to_pylist())
-                text = f"[{shown}, ... {len(value)} values]"
-            else:
-                text = str(value.as_py())
-            cut = len(text) > _EXAMPLE_LENGTH
-            self.examples.append(text[: _EXAMPLE_LENGTH - 3] + "..." if cut else text)
-
-    @property
-    def constant_length(self) -> int | None:
-        """The one length of all sampled lists, if there is one."""
-        return next(iter(self.lengths)) if len(self.lengths) == 1 else None
-
-    @property
-    def evidence(self) -> Evidence:
-        return Evidence(
-            self.rows,
-            self.nulls,
-            self.max_bytes,
-            max(self.lengths, default=None),
-            self.min_value,
-            self.max_value,
-            self.non_finite,
-            tuple(self.examples),
-        )
-
-
-def _is_text(type_: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(type_)
-        or pa.types.is_large_string(type_)
-        or pa.types.is_binary(type_)
-        or pa.types.is_large_binary(type_)
-        or pa.types.is_fixed_size_binary(type_)
-    )
-
-
-def _is_list(type_: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_list(type_)
-        or pa.types.is_large_list(type_)
-        or pa.types.is_fixed_size_list(type_)
-    )
-
-
-def _non_finite(values: pa.Array) -> int:
-    if pa.types.is_float16(values.type):
-        values = values.cast(pa.float32())
-    finite: int = pc.sum(pc.is_finite(values)).as_py() or 0
-    return int(len(values) - values.null_count - finite)
 
 
 def choose(windows: Sequence[Extent], sample: Sample, least: int = 0) -> list[tuple[Extent, int]]:
@@ -178,7 +71,7 @@ def sampled(
 
 def observe(module: Format, look: Look, options: Reading) -> Mapping[str, Observed]:
     """Evidence by column name."""
-    seen = {column.name: Observed(column.type) for column in look.columns}
+    seen = {column.name: Observed() for column in look.columns}
     for rows in sampled(module, look, look.columns, options):
         for column, array in zip(look.columns, rows.arrays, strict=True):
             seen[column.name].add(array)

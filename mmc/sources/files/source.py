@@ -13,26 +13,25 @@ from pathlib import PurePosixPath
 
 import pyarrow as pa
 
+from mmc.arrow.column import Column, shortest_vector, vector_hint
+from mmc.arrow.evidence import Observed
 from mmc.arrow.schema import arrow_text, with_origin
 from mmc.errors import SourceChanged, SourceError
 from mmc.facts import Extent, Locator, SourceCollection, SourceFacts, SourceField
 from mmc.plan.model import Split
 from mmc.sources.files.formats import (
-    Column,
     Format,
     Reading,
     Rows,
     format_module,
     format_of,
     only_one,
-    shortest_vector,
     text_of,
-    vector_hint,
     with_locator,
 )
 from mmc.sources.files.location import locate
 from mmc.sources.files.options import FilesOptions
-from mmc.sources.files.sample import Observed, observe
+from mmc.sources.files.sample import observe
 from mmc.spi import Sample
 from mmc.storage.opened import Opened
 from mmc.storage.urls import expand, is_local, local_path

@@ -18,14 +18,17 @@ PATHS = ("a", "a.b", "a.b.c", "x.y.z")
     ("source", "present", "lists"),
     [
         ({"a": 1}, {"a"}, set()),
-        ({"a": {"b": 1}}, {"a", "a.b"}, set()),
-        ({"a.b": {"c": 1}}, {"a.b", "a.b.c"}, set()),
+        ({"a": {"b": 1}}, {"a.b"}, set()),
+        ({"a": [{"b": 1}, 5], "a.b": {"c": 1}}, {"a", "a.b", "a.b.c"}, {"a"}),
+        ({"a.b": {"c": 1}}, {"a.b.c"}, set()),
         ({"x.y.z": 1}, {"x.y.z"}, set()),
         ({"x": {"y.z": [1, 2]}}, {"x.y.z"}, {"x.y.z"}),
         ({"x.y": [{"z": 1}, {"z": 2}]}, {"x.y.z"}, {"x.y.z"}),
         ({"x": [{"y": {"z": 1}}], "x.y": {"z": 2}}, {"x.y.z"}, {"x.y.z"}),
         ({"x": {"y": {"z": None}}, "other": 1}, set(), set()),
         ({"x": [[{"y": {"z": 1}}], 5]}, {"x.y.z"}, set()),
+        ({"a": [], "other": []}, {"a"}, {"a"}),
+        ({"a": {"b": {"other": 1}}, "other": {"a": 1}}, set(), set()),
     ],
 )
 def test_fields_wherever_their_dots_are(
@@ -35,4 +38,4 @@ def test_fields_wherever_their_dots_are(
     seen = Seen()
     seen.add(page, [MappedField(Column(path, Kind.INT64), "long") for path in PATHS], ("a", "x"))
     assert (seen.docs, seen.present, seen.lists) == (3, present, lists)
-    assert list(seen.unmapped) == [name for name in source if name == "other"]
+    assert list(seen.unmapped) == [name for name in source if name == "other" and source[name]]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +15,6 @@ from mmc.arrow.schema import origin_of
 from mmc.errors import SourceError
 from mmc.plan.model import Split
 from mmc.sources.files import records
-from mmc.sources.files.jsontypes import Misfit, build
 from mmc.spi import Sample
 from tests.sources.files.reading import SOURCE, config, field, look, read, rows_of
 
@@ -254,16 +251,3 @@ def test_utf16_and_empty_files(tmp_path: Path) -> None:
         look(config(tmp_path / "x.jsonl"))
     (tmp_path / "x.jsonl").write_bytes(b"")
     assert look(config(tmp_path / "x.jsonl")).rows == 0
-
-
-def test_built_columns_never_change_a_value() -> None:
-    with pytest.raises(Misfit):
-        build([2**53 + 1], pa.float64(), json_text=False)
-    assert build([None, -0.0], pa.float64(), json_text=False).to_pylist()[0] is None
-    built = build([None, [1.5, -0.0]], pa.list_(pa.float32(), 2), json_text=False).to_pylist()
-    assert built[0] is None and math.copysign(1, built[1][1]) == -1
-    assert build([2**80, None, "a"], pa.string(), json_text=True).to_pylist() == [
-        str(2**80),
-        None,
-        '"a"',
-    ]

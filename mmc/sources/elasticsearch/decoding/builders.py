@@ -17,6 +17,7 @@ import pyarrow as pa
 import simdjson
 
 from mmc.arrow.schema import data_type
+from mmc.documents.arrays import Misfit, array_of, lists_of
 from mmc.sources.elasticsearch.decoding.dates import instant, instants
 from mmc.sources.elasticsearch.decoding.documents import LISTS, DigitsLost, Several, Written, plain
 from mmc.sources.elasticsearch.decoding.points import point, points
@@ -47,12 +48,34 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan
 
 
 @dataclass(frozen=True, slots=True)
-class Misfit:
-    """A value that its column cannot hold: number of the document, why, and the value."""
+class _Coerced:
+    """Values of a kind, made of all that Elasticsearch takes for one."""
 
-    row: int
-    reason: str
-    value: Any
+    kind: Kind
+    formats: tuple[str, ...]
+    type: pa.DataType
+    one: Callable[[Any], Any]
+
+    @classmethod
+    def of(cls, column: Column, type_: pa.DataType) -> _Coerced:
+        one = _one(column.kind, column.formats)
+        return cls(column.kind, column.formats, type_, one)
+
+    def at_once(self, values: Sequence[Any]) -> pa.Array | None:
+        if set(map(type, values)) <= _PLAIN.get(self.kind, set()):
+            return _fast(self.kind, values, self.type)
+        return instants(values, self.formats, _DIGITS[self.kind]) if self.kind in _DIGITS else None
+
+    def items(self, value: Any) -> list[Any] | None:
+        """Elements of what a document has for a column of lists."""
+        if value == "" and self.kind in _NUMERIC:
+            return None
+        items = _items(self.kind, value)
+        if items == [None]:
+            return None
+        if None in items or (self.kind in _NUMERIC and "" in items):
+            raise ValueError("a null inside a list")
+        return items
 
 
 def build(column: Column, cells: Sequence[Any]) -> tuple[pa.Array, list[Misfit]]:
@@ -66,23 +89,26 @@ def build(column: Column, cells: Sequence[Any]) -> tuple[pa.Array, list[Misfit]]
     """
     type_ = data_type(ArrowType.parse(column.arrow))
     if column.many:
-        return _lists(column.kind, column.formats, cells, type_)
-    whole = column.kind in (Kind.JSON, Kind.POINT)
-    misfits: list[Misfit] = []
-    kinds = set(map(type, cells))
-    if whole or not kinds.isdisjoint((*LISTS, Several)):
-        taken = []
-        for row, value in enumerate(cells):
-            try:
-                taken.append(value if whole else one_of(plain(value)))
-            except ValueError as error:
-                taken.append(None)
-                misfits.append(Misfit(row, str(error), value))
-    else:
-        taken = list(cells)
-    made, wrong = _elements(column.kind, column.formats, taken, type_)
-    misfits += [Misfit(row, reason, cells[row]) for row, reason in wrong]
-    return made, sorted(misfits, key=lambda misfit: misfit.row)
+        maker = _Coerced.of(column, type_.value_type)
+        return lists_of(cells, maker.items, maker)
+    maker = _Coerced.of(column, type_)
+    if column.kind in (Kind.JSON, Kind.POINT) or not _has_lists(cells):
+        return array_of(cells, maker)
+    several: list[Misfit] = []
+    taken: list[Any] = []
+    for row, value in enumerate(cells):
+        try:
+            taken.append(one_of(plain(value)))
+        except ValueError as error:
+            taken.append(None)
+            several.append(Misfit(row, str(error), value))
+    made, misfits = array_of(taken, maker)
+    several += [Misfit(one.row, one.reason, cells[one.row]) for one in misfits]
+    return made, sorted(several, key=lambda misfit: misfit.row)
+
+
+def _has_lists(cells: Sequence[Any]) -> bool:
+    return not set(map(type, cells)).isdisjoint((*LISTS, Several))
 
 
 def one_of(value: Any) -> Any:
@@ -94,42 +120,7 @@ def one_of(value: Any) -> Any:
     return value
 
 
-def _lists(
-    kind: Kind, formats: tuple[str, ...], cells: Sequence[Any], type_: pa.DataType
-) -> tuple[pa.Array, list[Misfit]]:
-    flat: list[Any] = []
-    rows: list[int] = []
-    counts = [0] * len(cells)
-    absent = np.zeros(len(cells), np.bool_)
-    misfits: dict[int, Misfit] = {}
-    for row, value in enumerate(cells):
-        if value is None or (value == "" and kind in _NUMERIC):
-            absent[row] = True
-            continue
-        items = _items(kind, value)
-        if items == [None]:
-            absent[row] = True
-            continue
-        if None in items or (kind in _NUMERIC and "" in items):
-            misfits[row] = Misfit(row, "a null inside a list", value)
-            continue
-        flat += items
-        counts[row] = len(items)
-        rows += [row] * len(items)
-    values, wrong = _elements(kind, formats, flat, type_.value_type)
-    for at, reason in wrong:
-        misfits.setdefault(rows[at], Misfit(rows[at], reason, cells[rows[at]]))
-    absent[list(misfits)] = True
-    offsets = np.zeros(len(cells) + 1, np.int32)
-    np.cumsum(counts, out=offsets[1:])
-    made = pa.ListArray.from_arrays(
-        pa.array(offsets), values, type=type_, mask=pa.array(absent) if absent.any() else None
-    )
-    return made, [misfits[row] for row in sorted(misfits)]
-
-
 def _items(kind: Kind, value: Any) -> list[Any]:
-    """Elements of what a document has for a column of lists."""
     value = plain(value)
     if kind is Kind.POINT:
         return points(value)
@@ -140,29 +131,7 @@ def _items(kind: Kind, value: Any) -> list[Any]:
     return [inner for item in value for inner in _items(kind, item)]
 
 
-def _elements(
-    kind: Kind, formats: tuple[str, ...], values: list[Any], type_: pa.DataType
-) -> tuple[pa.Array, list[tuple[int, str]]]:
-    """The values as an array, and number and reason of those that do not fit: they are null."""
-    if set(map(type, values)) <= _PLAIN.get(kind, set()):
-        made = _fast(kind, values, type_)
-    else:
-        made = instants(values, formats, _DIGITS[kind]) if kind in _DIGITS else None
-    if made is not None:
-        return made, []
-    one = _one(kind, formats)
-    taken: list[Any] = []
-    wrong: list[tuple[int, str]] = []
-    for at, value in enumerate(values):
-        try:
-            taken.append(None if value is None else one(value))
-        except ValueError as error:
-            taken.append(None)
-            wrong.append((at, str(error)))
-    return pa.array(taken, type_), wrong
-
-
-def _fast(kind: Kind, values: list[Any], type_: pa.DataType) -> pa.Array | None:
+def _fast(kind: Kind, values: Sequence[Any], type_: pa.DataType) -> pa.Array | None:
     """None where a value is out of range, which only one by one tells."""
     try:
         made = pa.array(values, pa.float64() if kind is Kind.FLOAT else type_)

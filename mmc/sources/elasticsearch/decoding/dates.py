@@ -77,7 +77,7 @@ def unreadable(formats: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def instants(values: list[Any], formats: Sequence[str], digits: int) -> pa.Array | None:
+def instants(values: Sequence[Any], formats: Sequence[str], digits: int) -> pa.Array | None:
     """A whole column at once, where all is ISO text, or all are epoch numbers.
 
     Args:
@@ -108,7 +108,7 @@ def _is_iso(name: str) -> bool:
     return _ISO_NAMES.fullmatch(name) is not None
 
 
-def _iso_column(values: list[Any], unit: pa.DataType) -> pa.Array | None:
+def _iso_column(values: Sequence[Any], unit: pa.DataType) -> pa.Array | None:
     try:
         texts = pa.array(values, pa.string())
     except UnicodeEncodeError:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import simdjson
 
-from mmc.sources.elasticsearch.decoding.builders import Misfit
+from mmc.documents.arrays import Misfit, vectors_of
 from mmc.sources.elasticsearch.decoding.documents import NUMBERS, Several
 from mmc.sources.elasticsearch.mapping.column import Column, Kind
 
@@ -26,12 +26,10 @@ def vectors(column: Column, listed: list[Any]) -> tuple[pa.Array, list[Misfit]]:
         made, absent, misfits = _floats(listed, column.dim)
     else:
         made, absent, misfits = _bytes(column, listed)
-    mask = pa.array(absent) if absent.any() else None
     if column.kind is Kind.BIT_VECTOR:
         data = [None if gone else one.tobytes() for one, gone in zip(made, absent, strict=True)]
         return pa.array(data, pa.binary(made.shape[1])), misfits
-    flat = pa.array(made.reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(flat, column.dim, mask=mask), misfits
+    return vectors_of(made, absent), misfits
 
 
 def _floats(listed: list[Any], width: int) -> _Made:

@@ -8,7 +8,7 @@ gives: proxies of simdjson, or the lists and dicts of Python's decoder.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import simdjson
 
@@ -35,6 +35,8 @@ class DigitsLost(Exception):
     """
 
 
+Outside: TypeAlias = dict[str, list[Any]]
+"""Values that nobody knows, by path."""
 NUMBERS = frozenset({int, float, Written})
 """Types of numbers; a boolean is none."""
 
@@ -45,47 +47,70 @@ class _Node:
     Attributes:
         whole: the column takes objects. Where one that does not has names below (`subobjects:
             false`: `cpu` and `cpu.total` are two fields), an object is theirs alone.
+        known: what stands here, and below, is known to who asks for names outside.
     """
 
-    __slots__ = ("below", "cells", "whole")
+    __slots__ = ("below", "cells", "known", "whole")
 
     def __init__(self) -> None:
         self.cells: list[Any] | None = None
         self.whole = True
+        self.known = False
         self.below: dict[str, _Node] = {}
 
 
 class Reader:
     """Fills cells, by row; what a document does not have, or has as null, is left as it is."""
 
-    def __init__(self, found: Mapping[str, list[Any]], single: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        found: Mapping[str, list[Any]],
+        single: Collection[str] = (),
+        known: Collection[str] = (),
+    ) -> None:
         """
         Args:
             found: the cells of a column by its dotted path.
             single: paths of the columns that take no objects.
+            known: paths of what is not outside, wherever its values go.
         """
         self._root = _Node()
         for path, cells in found.items():
-            node = self._root
-            for part in path.split("."):
-                node = node.below.setdefault(part, _Node())
+            node = self._node(path)
             node.cells = cells
             node.whole = path not in single
+        for path in known:
+            self._node(path).known = True
 
-    def read(self, source: Any, row: int) -> None:
-        """Reads one `_source`."""
-        _walk(self._root.below, source, row)
+    def _node(self, path: str) -> _Node:
+        node = self._root
+        for part in path.split("."):
+            node = node.below.setdefault(part, _Node())
+        return node
+
+    def read(self, source: Any, row: int, outside: Outside | None = None) -> None:
+        """Reads one `_source`.
+
+        Args:
+            outside: takes the values that are not known, by the path to the first name on the way
+                that is not.
+        """
+        _walk(self._root.below, source, row, "", outside)
 
 
-def _walk(wanted: dict[str, _Node], source: Any, row: int) -> None:
+def _walk(
+    wanted: dict[str, _Node], source: Any, row: int, at: str, outside: Outside | None
+) -> None:
     names = list(source)
     # One look at all names together: a test of each costs more than the walk.
     if "." in "\n".join(names):
-        source = _unfolded(wanted, source, names)
+        source = _unfolded(wanted, source, names, at, outside)
         names = list(source)
     for name in names:
         node = wanted.get(name)
         if node is None:
+            if outside is not None and _says(source[name]):
+                outside.setdefault(at + name, []).append(source[name])
             continue
         value = source[name]
         if value is None:
@@ -98,7 +123,12 @@ def _walk(wanted: dict[str, _Node], source: Any, row: int) -> None:
             before = cells[row]
             cells[row] = own if before is None else _joined(before, own)
         if node.below:
-            _descend(node.below, value, row)
+            _descend(node.below, value, row, f"{at}{name}.", None if node.known else outside)
+
+
+def _says(value: Any) -> bool:
+    """Whether it is a value: neither null nor an empty list."""
+    return value is not None and not (isinstance(value, LISTS) and not len(value))
 
 
 def _without_objects(value: Any) -> Any:
@@ -110,20 +140,26 @@ def _without_objects(value: Any) -> Any:
     return value
 
 
-def _descend(wanted: dict[str, _Node], value: Any, row: int) -> None:
+def _descend(
+    wanted: dict[str, _Node], value: Any, row: int, at: str, outside: Outside | None
+) -> None:
     if isinstance(value, OBJECTS):
-        _walk(wanted, value, row)
+        _walk(wanted, value, row, at, outside)
     elif isinstance(value, LISTS):
         for item in value:
-            _descend(wanted, item, row)
+            _descend(wanted, item, row, at, outside)
 
 
-def _unfolded(wanted: dict[str, _Node], source: Any, names: list[str]) -> dict[str, Any]:
+def _unfolded(
+    wanted: dict[str, _Node], source: Any, names: list[str], at: str, outside: Outside | None
+) -> dict[str, Any]:
     """The wanted members of an object, those with dotted names as objects."""
     made: dict[str, Any] = {}
     for name in names:
         head, *rest = name.split(".")
         if head not in wanted:
+            if outside is not None and _says(source[name]):
+                outside.setdefault(at + name, []).append(source[name])
             continue
         value = source[name]
         for part in reversed(rest):

@@ -7,7 +7,7 @@ same result. What a column cannot hold is a flaw, never a null nobody told of.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +17,21 @@ import pyarrow as pa
 import simdjson
 
 from mmc.arrow.schema import Flaw
-from mmc.sources.elasticsearch.decoding.builders import Misfit, build
+from mmc.documents.arrays import Misfit, shown
+from mmc.sources.elasticsearch.decoding.builders import build
 from mmc.sources.elasticsearch.decoding.dense import VECTORS, vectors
-from mmc.sources.elasticsearch.decoding.documents import DigitsLost, Reader, Written, members, plain
+from mmc.sources.elasticsearch.decoding.documents import (
+    DigitsLost,
+    Outside,
+    Reader,
+    Written,
+    members,
+    plain,
+)
 from mmc.sources.elasticsearch.decoding.sparse import sparse
 from mmc.sources.elasticsearch.decoding.tokens import TokenTable
 from mmc.sources.elasticsearch.mapping.column import METADATA, Column, Kind
 
-_SHOWN = 60
 _OBJECTS = frozenset({Kind.JSON, Kind.POINT, Kind.SPARSE})
 """Kinds whose values may be objects."""
 _BARE = "a document without `_source`"
@@ -81,15 +88,15 @@ class Page:
     def _decode(self, columns: Sequence[Column], tokens: TokenTable | None) -> Decoded:
         count = self.count
         found: dict[str, list[Any]] = {column.path: [None] * count for column in columns}
-        single = {column.path for column in columns if column.kind not in _OBJECTS}
-        places, bare = self._fill(found, single)
+        inner = {path: cells for path, cells in found.items() if path not in METADATA}
+        places, bare = self._fill(found, Reader(inner, without_objects(columns)))
         arrays: list[pa.Array] = []
         flaws: list[Flaw] = []
         for column in columns:
             array, misfits = _column(column, found[column.path], tokens)
             arrays.append(array)
             flaws += [
-                Flaw(misfit.row, column.path, misfit.reason, _shown(misfit.value))
+                Flaw(misfit.row, column.path, misfit.reason, shown(plain(misfit.value)))
                 for misfit in misfits
             ]
             if column.path not in METADATA:
@@ -99,28 +106,30 @@ class Page:
         batch = pa.RecordBatch.from_arrays(arrays, names=list(found))
         return Decoded(batch, places, tuple(flaws))
 
-    def tokens(self, paths: Sequence[str]) -> set[str]:
-        """Names of all members of the objects at these paths: the tokens of sparse vectors."""
-        found: dict[str, list[Any]] = {path: [None] * self.count for path in paths}
-        self._fill(found)
-        made: set[str] = set()
-        for cells in found.values():
-            for value in cells:
-                made.update(members(value))
-        return made
-
-    def _fill(
-        self, found: dict[str, list[Any]], single: Collection[str] = ()
-    ) -> tuple[npt.NDArray[np.int64], list[int]]:
-        """Fills the cells of each path; gives the places, and the rows that have no `_source`.
+    def cells(
+        self, paths: Iterable[str], single: Collection[str] = (), known: Collection[str] = ()
+    ) -> tuple[dict[str, list[Any]], Outside]:
+        """What each document has at these paths, and what is outside them and outside `known`.
 
         Args:
             single: paths of columns that take no objects.
         """
+        found: dict[str, list[Any]] = {path: [None] * self.count for path in paths}
+        outside: Outside = {}
+        self._fill(found, Reader(found, single, known), outside)
+        return found, outside
+
+    def tokens(self, paths: Sequence[str]) -> set[str]:
+        """Names of all members of the objects at these paths: the tokens of sparse vectors."""
+        found, _ = self.cells(paths)
+        return {token for cells in found.values() for value in cells for token in members(value)}
+
+    def _fill(
+        self, found: dict[str, list[Any]], reader: Reader, outside: Outside | None = None
+    ) -> tuple[npt.NDArray[np.int64], list[int]]:
+        """Fills the cells of each path; gives the places, and the rows that have no `_source`."""
         above = {path: found[path] for path in METADATA if path in found}
-        inner = {path: cells for path, cells in found.items() if path not in above}
-        reader = Reader(inner, single)
-        inside = len(above) < len(found)
+        inside = len(above) < len(found) or outside is not None
         places = np.arange(self.count, dtype=np.int64)
         bare: list[int] = []
         for row, hit in enumerate(self._hits):
@@ -133,10 +142,15 @@ class Page:
                 elif name in above:
                     above[name][row] = hit[name]
             if source is not None:
-                reader.read(source, row)
+                reader.read(source, row, outside)
             elif inside:
                 bare.append(row)
         return places, bare
+
+
+def without_objects(columns: Iterable[Column]) -> set[str]:
+    """Paths of the columns that take no objects."""
+    return {column.path for column in columns if column.kind not in _OBJECTS}
 
 
 def _column(
@@ -149,9 +163,3 @@ def _column(
     if column.kind is Kind.SPARSE:
         return sparse(cells, tokens)
     return build(column, cells)
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(plain(value), ensure_ascii=False)
-    text = text.encode(errors="backslashreplace").decode()
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -11,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mmc.sources.elasticsearch.decoding.builders import NUMBER, Misfit, one_of
+from mmc.documents.arrays import Misfit, array_of
+from mmc.sources.elasticsearch.decoding.builders import NUMBER, one_of
 from mmc.sources.elasticsearch.decoding.documents import NUMBERS, plain
 from mmc.sources.elasticsearch.decoding.tokens import LARGEST, TokenTable, is_text
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
 """Of one form only: `7` and `07` are two tokens, and may not become one dimension."""
-_TYPE = pa.map_(pa.uint32(), pa.float32())
 
 
 def sparse(cells: list[Any], tokens: TokenTable | None) -> tuple[pa.Array, list[Misfit]]:
@@ -26,38 +27,49 @@ def sparse(cells: list[Any], tokens: TokenTable | None) -> tuple[pa.Array, list[
     Args:
         tokens: what numbers them; None: the tokens are numbers, in decimal digits.
     """
-    objects: list[dict[str, Any]] = []
-    absent = np.zeros(len(cells), np.bool_)
-    misfits: list[Misfit] = []
-    for row, value in enumerate(cells):
+    return array_of(cells, _Sparse(tokens))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sparse:
+    """Objects of token and weight."""
+
+    tokens: TokenTable | None
+    type = pa.map_(pa.uint32(), pa.float32())
+
+    def at_once(self, values: Sequence[Any]) -> pa.Array | None:
+        objects = list(map(plain, values))
+        if not set(map(type, objects)) <= {dict, type(None)}:
+            return None
+        absent = pa.array([members is None for members in objects])
+        objects = [members or {} for members in objects]
+        pairs = _pairs(objects, self.tokens)
+        if pairs is None:
+            return None
+        offsets = np.zeros(len(objects) + 1, np.int32)
+        np.cumsum([len(members) for members in objects], out=offsets[1:])
+        keys, weights = map(pa.array, pairs)
+        return pa.MapArray.from_arrays(
+            pa.array(offsets), keys, weights, type=self.type, mask=absent
+        )
+
+    def one(self, value: Any) -> list[tuple[int, float]] | None:
         try:
-            taken = one_of(plain(value))
+            members = one_of(plain(value))
         except ValueError:
-            taken, reason = None, "several sparse vectors in one document"
-            misfits.append(Misfit(row, reason, value))
-        if taken is not None and not isinstance(taken, dict):
-            misfits.append(Misfit(row, "no object of token and weight", value))
-            taken = None
-        absent[row] = taken is None
-        objects.append(taken or {})
-    pairs = _pairs(objects, tokens)
-    if pairs is None:
-        for row, members in enumerate(objects):
-            if _pairs([members], tokens) is not None:
-                continue
-            objects[row] = members = _as_indexed(members)
-            if _pairs([members], tokens) is None:
-                misfits.append(Misfit(row, _reason(members, tokens), cells[row]))
-                objects[row], absent[row] = {}, True
-        pairs = _pairs(objects, tokens)
-        assert pairs is not None
-    offsets = np.zeros(len(objects) + 1, np.int32)
-    np.cumsum([len(members) for members in objects], out=offsets[1:])
-    keys, weights = map(pa.array, pairs)
-    made = pa.MapArray.from_arrays(
-        pa.array(offsets), keys, weights, type=_TYPE, mask=pa.array(absent)
-    )
-    return made, sorted(misfits, key=lambda misfit: misfit.row)
+            raise ValueError("several sparse vectors in one document") from None
+        if members is None:
+            return None
+        if not isinstance(members, dict):
+            raise ValueError("no object of token and weight")
+        pairs = _pairs([members], self.tokens)
+        if pairs is None:
+            members = _as_indexed(members)
+            pairs = _pairs([members], self.tokens)
+        if pairs is None:
+            raise ValueError(_reason(members, self.tokens))
+        indices, weights = pairs
+        return list(zip(indices.tolist(), weights.tolist(), strict=True))
 
 
 def _as_indexed(members: dict[str, Any]) -> dict[str, Any]:
