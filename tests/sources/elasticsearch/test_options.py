@@ -15,7 +15,7 @@ PASSWORD = {"secret": "env:P"}
 def test_an_address_alone_has_the_defaults() -> None:
     options = options_of("http://a:9200")
     assert options.urls == ("http://a:9200",)
-    assert (options.indices, options.plans, options.query) == ((), (), {})
+    assert (options.indices, options.earlier_plans, options.query) == ((), (), {})
     assert (options.read.method, options.read.concurrency) == ("auto", 4)
     assert options.read.requests_per_second is None
     assert options.tls.verify
@@ -28,7 +28,7 @@ def test_an_address_alone_has_the_defaults() -> None:
 )
 def test_one_or_several(said: str | list[str], names: tuple[str, ...]) -> None:
     options = options_of(said, said, after=said)
-    assert options.urls == options.indices == options.plans == names
+    assert options.urls == options.indices == options.earlier_plans == names
 
 
 @pytest.mark.parametrize(
