@@ -18,7 +18,6 @@ class SplitResult:
     Attributes:
         bytes_read: size in the source, as planned.
         digest: of the rows written, in the form of `mmc.verify.digest`; "" while nothing was.
-        quarantine: path of the quarantine file, or "".
         reasons: why rows are in quarantine, the most frequent first.
     """
 
@@ -29,7 +28,6 @@ class SplitResult:
     bytes_read: int = 0
     digest: str = ""
     files: tuple[FileRecord, ...] = ()
-    quarantine: str = ""
     reasons: tuple[Rejection, ...] = ()
 
 

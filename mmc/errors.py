@@ -19,7 +19,8 @@ exception.
      |         +-- TargetThrottled  rate limit or quota: nothing of the call was done  sent again,
      slower
      |         +-- TargetAway  no server answers, or the connection broke
-     +-- RowsRejected           rows.on_error: fail, or more than max_errors       exit 1
+     +-- RowsRejected           rows.on_error: fail                                exit 1
+     |    +-- TooManyBadRows    more than max_errors                               exit 1
      +-- ExpressionFailed       SQL takes too much memory or time, or may not run  exit 1
      +-- PlanStale              facts differ from the plan's                       exit 4
      +-- StateError             the state store cannot be opened, or is of a newer mmc  exit 1
@@ -136,6 +137,27 @@ class TargetAway(TargetBusy):
 
 class RowsRejected(MmcError):
     pass
+
+
+class TooManyBadRows(RowsRejected):
+    """`split`: that had one too many, at `place`; "" where splits have too many only together."""
+
+    split = place = ""
+
+    @classmethod
+    def of_run(cls, detail: str) -> TooManyBadRows:
+        return cls(
+            f"more rows are bad than rows.max_errors allows; {detail}",
+            hint="the run's quarantine files name them; raise rows.max_errors only if that is"
+            " right",
+            code="MMC652",
+        )
+
+    @classmethod
+    def at(cls, split: str, place: str) -> TooManyBadRows:
+        error = cls.of_run(f"split {split} has such as {place}")
+        error.split, error.place = split, place
+        return error
 
 
 class ExpressionFailed(MmcError):

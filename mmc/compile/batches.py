@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mmc.compile.draft import CollectionDraft, Draft
-from mmc.plan.model import Executor
+from mmc.plan.model import ExecutorKind
 from mmc.types import FieldType, TypeKind
 
 BATCH_BYTES = 8 * 2**20
@@ -35,7 +35,7 @@ def size_batches(draft: Draft) -> Draft:
     return _with(draft, collections, executor).say(findings)
 
 
-def _with(draft: Draft, collections: tuple[CollectionDraft, ...], executor: Executor) -> Draft:
+def _with(draft: Draft, collections: tuple[CollectionDraft, ...], executor: ExecutorKind) -> Draft:
     return replace(
         draft, collections=collections, executor=executor, workers=_workers(draft, executor)
     )
@@ -73,19 +73,19 @@ def _width(type_: FieldType) -> int:
             return 8
 
 
-def _executor(draft: Draft) -> Executor:
+def _executor(draft: Draft) -> ExecutorKind:
     """Text is decoded by Python, which one process does on one core; all else is native code."""
     units = {e.unit for collection in draft.collections for e in collection.source.extents}
     formats = {c.layout.format for c in draft.collections if c.layout is not None}
-    return Executor.PROCESSES if "byte" in units or "json" in formats else Executor.THREADS
+    return ExecutorKind.PROCESSES if "byte" in units or "json" in formats else ExecutorKind.THREADS
 
 
-def _workers(draft: Draft, executor: Executor) -> int:
+def _workers(draft: Draft, executor: ExecutorKind) -> int:
     said = draft.spec.model.load.workers
     if draft.facts.target.capabilities.embedded:
         return 1
     if said is not None:
         return said
     total = sum(collection.source.bytes for collection in draft.collections)
-    small = executor is Executor.PROCESSES and total < _PARALLEL_BYTES
+    small = executor is ExecutorKind.PROCESSES and total < _PARALLEL_BYTES
     return 1 if small else 2

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Capabilities, Facts, SourceCollection, SourceField, TargetCollection
 from mmc.plan.ddl import Change
-from mmc.plan.model import Executor, Layout, Mapping, RestColumn, Split, Staging, Step
+from mmc.plan.model import ExecutorKind, Layout, Mapping, RestColumn, Split, Staging, Step
 from mmc.spec.load import Spec
 from mmc.spec.models import CollectionSpec, FieldSpec
 from mmc.types import Collection, Field, FieldType, Index, JsonValue
@@ -115,7 +115,7 @@ class Draft:
     collections: tuple[CollectionDraft, ...] = ()
     steps: tuple[Step, ...] = ()
     workers: int = 1
-    executor: Executor = Executor.THREADS
+    executor: ExecutorKind = ExecutorKind.THREADS
     diagnostics: tuple[Diagnostic, ...] = ()
 
     def able(self, collection: CollectionDraft) -> Capabilities:

@@ -43,7 +43,7 @@ class OnDrift(StrEnum):
     IGNORE = "ignore"
 
 
-class Executor(StrEnum):
+class ExecutorKind(StrEnum):
     """What copies splits side by side: threads where reading and casting happen in native code that
     lets other threads run, processes where they are Python's work.
     """
@@ -473,7 +473,7 @@ class Plan:
     rows: RowPolicy
     on_drift: OnDrift
     workers: int
-    executor: Executor
+    executor: ExecutorKind
     summary: Summary
     diagnostics: tuple[Diagnostic, ...] = ()
     format_version: int = FORMAT_VERSION

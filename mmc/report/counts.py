@@ -132,7 +132,7 @@ def _copy(step: CopySplits, done: list[SplitRecord]) -> CopyReport:
         rows_quarantined=sum(it.rows_quarantined for it in results),
         bytes_read=sum(it.bytes_read for it in results),
         reasons=tuple(Rejection(*key, rows) for key, rows in ordered),
-        quarantine=tuple(it.quarantine for it in results if it.quarantine),
+        quarantine=tuple(it.quarantine for it in done if it.quarantine),
         rows_left=rows_left(step, done),
     )
 

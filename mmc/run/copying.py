@@ -11,15 +11,16 @@ from dataclasses import replace
 
 from mmc.copied import CopiedSplit
 from mmc.diagnostics import Diagnostic, Severity
-from mmc.events import Diagnosed, SplitDone, SplitStarted
+from mmc.errors import TooManyBadRows
+from mmc.events import Diagnosed, Quarantined, SplitDone, SplitStarted
 from mmc.plan.model import CopySplits, Split
 from mmc.report.counts import rows_left
 from mmc.run.attempt import Attempt
-from mmc.run.executors.assignment import Assignment
-from mmc.run.executors.local import LocalExecutor
-from mmc.run.split import too_many_errors
+from mmc.run.executors.executor import Assignment, Executor
+from mmc.run.quarantine import Quarantine
 from mmc.state.records import splits_of, unaccounted, uncopied, unfinished_end
 from mmc.state.store import SplitRecord
+from mmc.text import many
 
 
 class Copying:
@@ -29,9 +30,9 @@ class Copying:
         quarantined: rows in quarantine, over the whole run.
     """
 
-    def __init__(self, attempt: Attempt, executor: LocalExecutor) -> None:
+    def __init__(self, attempt: Attempt, executor: Executor, quarantine: Quarantine) -> None:
         self._attempt = attempt
-        self._executor = executor
+        self._executor, self._quarantine = executor, quarantine
         self._plan, self._store, self._emit = attempt.plan, attempt.store, attempt.emit
         self._run = attempt.run.id
         self.quarantined = 0
@@ -47,17 +48,30 @@ class Copying:
         done = {record.split for record in records}
         pending = [split for split in step.splits if split.id not in done]
         self._judge_errors()
-        with closing(
-            self._executor.copy(step, self._assignments(step, pending), len(pending))
-        ) as results:
-            for copied in results:
-                record = self._record(step, copied)
-                done.add(record.split)
-                staged(record)
+        for copied in self._copied(step, pending):
+            record = self._record(step, copied)
+            done.add(record.split)
+            staged(record)
         self._attempt.go_on()
         unfinished_end(self._run, uncopied(step, len(done)))
         if left := rows_left(step, self._store.splits(self._run, step.id)):
             self._emit(Diagnosed(_moved(step, left)))
+
+    def _copied(self, step: CopySplits, pending: Sequence[Split]) -> Iterator[CopiedSplit]:
+        """Splits as they are copied. Raises what one failed with."""
+        assignments = self._assignments(step, pending)
+        try:
+            with closing(self._executor.copy(step, assignments, len(pending))) as results:
+                yield from results
+        except TooManyBadRows as error:
+            if not error.split:
+                raise
+            path = self._quarantine.path(step.id, error.split)
+            raise TooManyBadRows.of_run(
+                f"{path} has those of this split so far, such as {error.place}"
+            ) from error
+        finally:
+            self._quarantine.drop_rest()
 
     def _assignments(self, step: CopySplits, pending: Sequence[Split]) -> Iterator[Assignment]:
         """Splits to hand out, each recorded as begun just before; ends early when the run is to
@@ -79,11 +93,14 @@ class Copying:
             )
 
     def _record(self, step: CopySplits, copied: CopiedSplit) -> SplitRecord:
-        """One transaction a split, and only while the lease is ours."""
+        """One transaction a split, and only while the lease is ours. Its bad rows are on disk
+        before.
+        """
         result = copied.result
         self._attempt.lease.check()
         record = SplitRecord(step.id, copied.split.id, done=True, result=result)
         unfinished_end(self._run, unaccounted(record))
+        record = replace(record, quarantine=self._keep_bad_rows(record))
         self._attempt.keep(self._store.split_done(self._run, record, self._attempt.holder))
         self.quarantined += result.rows_quarantined
         self._emit(
@@ -101,13 +118,30 @@ class Copying:
         self._judge_errors()
         return record
 
+    def _keep_bad_rows(self, record: SplitRecord) -> str:
+        """Path of the quarantine file of a split, "" where it has none. Raises TargetError."""
+        result = record.result
+        file = self._quarantine.commit(record.step, record.split)
+        if file.rows != result.rows_quarantined:
+            bad = many(result.rows_quarantined, "row")
+            there = many(file.rows, "row")
+            what = f"split {record.split} has {bad} in quarantine, and its file has {there}"
+            unfinished_end(self._run, [what])
+        if not file.rows:
+            return ""
+        path = str(file.path)
+        self._emit(Quarantined(record.step, record.split, file.rows, path, reasons=result.reasons))
+        return path
+
     def _judge_errors(self) -> None:
         """`max_errors` counts over the whole run: splits that were copied side by side may exceed
         it together.
         """
         most = self._plan.rows.max_errors
         if most is not None and self.quarantined > most:
-            raise too_many_errors(f"{self.quarantined:,} are in quarantine, {most:,} are allowed")
+            raise TooManyBadRows.of_run(
+                f"{self.quarantined:,} are in quarantine, {most:,} are allowed"
+            )
 
     def written(self, copy: CopySplits) -> list[CopiedSplit]:
         """The splits of a copy that are done, with their files."""

@@ -49,7 +49,8 @@ from mmc.run.abilities import indexed, manifested
 from mmc.run.attempt import Attempt
 from mmc.run.claims import claim_of, release_all
 from mmc.run.copying import Copying
-from mmc.run.executors.local import LocalExecutor
+from mmc.run.executors.choose import executor_of
+from mmc.run.executors.executor import Driver
 from mmc.run.inspect import inspect_again, route_of
 from mmc.run.keys import check_keys
 from mmc.run.labels import label_of
@@ -67,6 +68,7 @@ from mmc.run.proof import (
     verify_copied,
 )
 from mmc.run.proof import verify_plan as verify_plan
+from mmc.run.quarantine import Quarantine
 from mmc.run.recorder import Recorder
 from mmc.run.staged import StagedCopies
 from mmc.run.stop import StopFlag, ending_of
@@ -223,17 +225,17 @@ class _Apply:
         self._targets = OpenTargets(
             attempt.plan, attempt.emit, attempt.stop, stack, attempt.lease.fence
         )
-        executor = stack.enter_context(
-            LocalExecutor(
-                attempt.plan,
-                open_target=self._targets.by_route,
-                run_dir=self._run_dir,
-                emit=attempt.emit,
-                should_stop=attempt.should_stop,
-                fenced_until=lambda: attempt.lease.fenced_until,
-            )
+        quarantine = Quarantine(self._run_dir / "quarantine")
+        driver = Driver(
+            plan=attempt.plan,
+            open_target=self._targets.by_route,
+            quarantine=quarantine.of,
+            emit=attempt.emit,
+            should_stop=attempt.should_stop,
+            fenced_until=lambda: attempt.lease.fenced_until,
         )
-        self._copying = Copying(attempt, executor)
+        executor = stack.enter_context(executor_of(driver))
+        self._copying = Copying(attempt, executor, quarantine)
         self._staged = StagedCopies(attempt, self._targets, self._copying)
 
     def carry_out(self) -> RunStatus:

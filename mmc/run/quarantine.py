@@ -1,67 +1,121 @@
-"""Bad rows, and the one file a split that they go to: JSON lines, written aside and renamed at
-commit.
+"""Bad rows, and the one file a split that they go to: JSON lines, written aside and renamed once
+the split is whole. Who copies a split gives its bad rows as data; only the driver has files.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from mmc.errors import TargetError
-from mmc.events import Rejection
 from mmc.saving import new_file
 from mmc.transform.badrow import BadRow
 
 
+class BadRows(Protocol):
+    """Takes the bad rows of one split, on the side of who copies it.
+
+    They are kept for good with the result of the split: its copy ends with that, or with one of
+    `drop` and `keep`.
+    """
+
+    def add(self, rows: Sequence[BadRow]) -> None:
+        """Raises TargetError: they cannot be kept."""
+
+    def drop(self) -> None:
+        """Forgets what was added: the split failed, and may begin again."""
+
+    def keep(self) -> None:
+        """Keeps what was added although the split failed: it says why. Raises TargetError."""
+
+
 class Quarantine:
+    """The quarantine files of a run, below a folder of the driver's machine."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._open: dict[tuple[str, str], QuarantineFile] = {}
+
+    def of(self, step: str, split: str) -> QuarantineFile:
+        """The file of a split that is being copied. For any thread, each with its own splits."""
+        new = QuarantineFile(self._directory, step, split)
+        return self._open.setdefault((step, split), new)
+
+    def commit(self, step: str, split: str) -> QuarantineFile:
+        """The file of a split that was copied, final. Raises TargetError."""
+        file = self._open.pop((step, split), None) or QuarantineFile(self._directory, step, split)
+        file.commit()
+        return file
+
+    def path(self, step: str, split: str) -> Path:
+        return QuarantineFile(self._directory, step, split).path
+
+    def drop_rest(self) -> None:
+        """Removes what was begun of splits that nobody copies any more."""
+        while self._open:
+            _, file = self._open.popitem()
+            file.drop()
+
+
+class QuarantineFile:
     """The quarantine file of one split, `<directory>/<step>-<split>.jsonl`.
 
     There is no file when no row was bad. A replay of the split replaces what an earlier attempt
     left.
+
+    Attributes:
+        rows: that are in it.
     """
 
     def __init__(self, directory: Path, step: str, split: str) -> None:
-        self._path = directory / f"{step}-{split}.jsonl"
-        self._partial = self._path.with_name(self._path.name + ".partial")
+        self.path = directory / f"{step}-{split}.jsonl"
+        self.rows = 0
+        self._partial = self.path.with_name(self.path.name + ".partial")
         self._file: TextIO | None = None
-        self._reasons: Counter[tuple[str, str, str]] = Counter()
+        self._error: TargetError | None = None
 
-    def add(self, bad: Sequence[BadRow]) -> None:
+    def add(self, rows: Sequence[BadRow]) -> None:
         """Writes rows. Raises TargetError."""
         with self._failures():
-            if bad and self._file is None:
+            if rows and self._file is None:
                 self._partial.parent.mkdir(0o700, parents=True, exist_ok=True)
                 self._file = os.fdopen(new_file(self._partial, 0o600), "w", encoding="utf-8")
-            for row in bad:
+            for row in rows:
                 assert self._file is not None
                 json.dump(asdict(row), self._file, ensure_ascii=False, allow_nan=False)
                 self._file.write("\n")
-                self._reasons[row.code, row.field, row.reason] += 1
+                self.rows += 1
 
-    def commit(self) -> Path | None:
-        """Makes the file final and gives its path; None, and no file, when no row was bad.
+    def commit(self) -> None:
+        """Makes the file final; removes it, when no row was bad.
 
         Raises:
-            TargetError: the disk is full, or the folder cannot be written.
+            TargetError: the disk is full, or the folder cannot be written; or some rows could not
+                be added.
         """
+        if self._error is not None:
+            raise self._error
         with self._failures():
             if self._file is None:
                 self._partial.unlink(missing_ok=True)
-                self._path.unlink(missing_ok=True)
-                return None
+                self.path.unlink(missing_ok=True)
+                return
             file, self._file = self._file, None
             file.close()
-            self._partial.replace(self._path)
-            return self._path
+            self._partial.replace(self.path)
 
-    def abort(self) -> None:
+    def keep(self) -> None:
+        """See `BadRows`."""
+        self.commit()
+
+    def drop(self) -> None:
         """Removes what was begun. What an earlier attempt committed stays."""
+        self.rows, self._error = 0, None
         if self._file is not None:
             file, self._file = self._file, None
             # Closing writes what is buffered; on a full disk that fails again, and is not needed.
@@ -74,11 +128,8 @@ class Quarantine:
         try:
             yield
         except OSError as error:
-            raise TargetError(
-                f"the quarantine file cannot be written: {self._path}: {error.strerror}",
+            self._error = TargetError(
+                f"the quarantine file cannot be written: {self.path}: {error.strerror}",
                 hint="make room, then apply again",
-            ) from error
-
-    def reasons(self) -> tuple[Rejection, ...]:
-        """Why rows are in it, the most frequent first."""
-        return tuple(Rejection(*key, count) for key, count in self._reasons.most_common())
+            )
+            raise self._error from error

@@ -1,27 +1,27 @@
 """Copies one split: read, transform, digest, write, commit. A function of plain data, the same in
 every executor.
 
-Touches no state: the driver records what is returned. Nothing counts before the writer's `commit`,
-    and the quarantine file is committed before it, so a split that counts as done has its bad rows
-    on disk.
+Touches no state and writes no file of the run: the driver keeps the bad rows, and then records
+what is returned.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from mmc import registry
 from mmc.copied import SplitResult
-from mmc.errors import RowsRejected, RunIncomplete, SourceChanged
-from mmc.events import Emit, Quarantined, SplitProgress
+from mmc.errors import RowsRejected, RunIncomplete, SourceChanged, TooManyBadRows
+from mmc.events import Emit, Rejection, SplitProgress
 from mmc.plan.model import CopySplits, Endpoint, OnError, RowPolicy, Split
-from mmc.run.pace import Rate, call
-from mmc.run.quarantine import Quarantine
+from mmc.run.pace import call
+from mmc.run.quarantine import BadRows
+from mmc.run.rate import Rate, write_paced
 from mmc.run.stop import SplitStopped
 from mmc.spi import Target, Writer
 from mmc.transform.badrow import BadRow
@@ -45,8 +45,8 @@ def copy_split(
     split: Split,
     *,
     replay: bool,
-    run_dir: Path,
     rows: RowPolicy,
+    bad_rows: BadRows,
     emit: Emit,
     should_stop: Callable[[], bool],
     rate: Rate,
@@ -55,12 +55,13 @@ def copy_split(
 
     Args:
         replay: an earlier attempt may have written some of it.
-        run_dir: quarantine files go below it.
         rows: what a bad row does; `max_errors` is what is left of it for this split.
+        bad_rows: takes the bad rows of this split.
         rate: of writing to this target, for all splits that go there.
 
     Raises:
-        RowsRejected: a bad row, or more of them than allowed.
+        RowsRejected: a bad row.
+        TooManyBadRows: more of them than allowed.
         SourceChanged: the source gives other rows than planned.
         SplitStopped: `should_stop` said so.
         SourceError, TargetError: from reading and writing.
@@ -69,15 +70,7 @@ def copy_split(
 
     def attempt() -> SplitResult:
         nonlocal again
-        copy = _Copy(
-            step,
-            split,
-            rows,
-            emit,
-            should_stop,
-            Quarantine(run_dir / "quarantine", step.id, split.id),
-            rate,
-        )
+        copy = _Copy(step, split, rows, emit, should_stop, bad_rows, rate)
         replaying, again = again, True
         return copy.run(source, target, replaying)
 
@@ -96,15 +89,6 @@ def read_split(
             yield from reader
     else:
         yield from reader
-
-
-def too_many_errors(detail: str) -> RowsRejected:
-    """More rows were bad than `max_errors` of the plan allows."""
-    return RowsRejected(
-        f"more rows are bad than rows.max_errors allows; {detail}",
-        hint="the run's quarantine files name them; raise rows.max_errors only if that is right",
-        code="MMC652",
-    )
 
 
 def read_again(
@@ -138,7 +122,7 @@ class _Copy:
     policy: RowPolicy
     emit: Emit
     should_stop: Callable[[], bool]
-    quarantine: Quarantine
+    bad_rows: BadRows
     rate: Rate
     read: int = 0
     written: int = 0
@@ -146,23 +130,20 @@ class _Copy:
     bad: int = 0
     seen_bytes: int = 0
     told: float = 0.0
+    reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def run(self, source: Endpoint, target: Target, replay: bool) -> SplitResult:
         transform = Transform(self.step)
         digest = Digest.of(self.step.collection)
         writer = target.writer(self.step, self.split, replay=replay)
-        with _undone_on_failure(writer.abort, self.quarantine.abort):
+        with _undone_on_failure(writer, self.bad_rows):
             for batch in read_split(source, self.step, self.split, self.step.columns):
                 self.read += batch.num_rows
                 for done in transform(batch):
                     self._write(done, writer, digest)
                 self._tell(batch)
             self._account()
-            path = self.quarantine.commit()
             files = writer.commit()
-        reasons = self.quarantine.reasons()
-        if path is not None:
-            self.emit(Quarantined(self.step.id, self.split.id, self.bad, str(path), reasons))
         return SplitResult(
             rows_read=self.read,
             rows_written=self.written,
@@ -171,8 +152,7 @@ class _Copy:
             bytes_read=self.split.bytes,
             digest=digest.hex(),
             files=files,
-            quarantine=str(path) if path is not None else "",
-            reasons=reasons,
+            reasons=tuple(Rejection(*why, rows) for why, rows in self.reasons.most_common()),
         )
 
     def _write(self, done: Transformed, writer: Writer, digest: Digest) -> None:
@@ -184,10 +164,11 @@ class _Copy:
         if not done.batch.num_rows:
             return
         digest.add(done.batch)
-        if not self.rate.write(
+        if not write_paced(
             f"write of split {self._name}",
             writer,
             done.batch,
+            rate=self.rate,
             emit=self.emit,
             should_stop=self.should_stop,
         ):
@@ -209,11 +190,10 @@ class _Copy:
                 code=first.code,
             )
         self.bad += len(bad)
-        self.quarantine.add(bad)
+        self.reasons.update((row.code, row.field, row.reason) for row in bad)
+        self.bad_rows.add(bad)
         if self.policy.max_errors is not None and self.bad > self.policy.max_errors:
-            # Kept although the split is undone: it says what there was too much of.
-            path = self.quarantine.commit()
-            raise too_many_errors(f"{path} has those of this split so far, such as {place}")
+            raise TooManyBadRows.at(self.split.id, place)
 
     def _account(self) -> None:
         """What was read is written, filtered or quarantined, and is as much as was planned."""
@@ -247,10 +227,13 @@ class _Copy:
 
 
 @contextmanager
-def _undone_on_failure(*aborts: Callable[[], None]) -> Iterator[None]:
+def _undone_on_failure(writer: Writer, bad_rows: BadRows) -> Iterator[None]:
     try:
         yield
-    except BaseException:
-        for abort in aborts:
-            abort()
+    except BaseException as error:
+        writer.abort()
+        if isinstance(error, TooManyBadRows):
+            bad_rows.keep()  # although the split is undone: they say what there was too much of
+        else:
+            bad_rows.drop()
         raise

@@ -89,13 +89,16 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class SplitRecord:
-    """A split that was begun. Its result counts nothing until it is done."""
+    """A split that was begun. Its result counts nothing until it is done. `quarantine`: path of
+    the file with its bad rows, or "".
+    """
 
     step: str
     split: str
     done: bool
     attempt: int = 1
     result: SplitResult = NOTHING
+    quarantine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,10 +291,10 @@ def split_of_row(row: Any) -> SplitRecord:
         result=SplitResult(
             digest=digest,
             files=files,
-            quarantine=of.text("quarantine"),
             reasons=tuple(starmap(Rejection, of.parsed("reasons", _REJECTIONS))),
             **{name: of.count(name) for name in COUNTS},
         ),
+        quarantine=of.text("quarantine"),
     )
 
 

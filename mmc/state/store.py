@@ -323,7 +323,7 @@ class Store:
                     status="done",
                     digest=result.digest,
                     files=json.dumps(codec.to_json(result.files)),
-                    quarantine=result.quarantine,
+                    quarantine=record.quarantine,
                     reasons=json.dumps(codec.to_json(result.reasons)),
                     finished_at=datetime.now(UTC),
                     **values,

@@ -114,13 +114,17 @@ def splits_text(splits: Sequence[SplitRecord], *, as_json: bool) -> str:
 
 
 def _split_data(split: SplitRecord) -> dict[str, Any]:
-    data = {
+    result: dict[str, Any] = to_json(split.result)  # type: ignore[assignment]
+    reasons = result.pop("reasons")
+    return {
         "step": split.step,
         "split": split.split,
         "done": split.done,
         "attempt": split.attempt,
+        **result,
+        "quarantine": split.quarantine,
+        "reasons": reasons,
     }
-    return {**data, **to_json(split.result)}  # type: ignore[dict-item]
 
 
 def events_text(said: Sequence[LoggedEvent], *, as_json: bool) -> str:

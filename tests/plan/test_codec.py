@@ -13,7 +13,7 @@ from mmc.plan.model import (
     CopySplits,
     CreateCollection,
     Endpoint,
-    Executor,
+    ExecutorKind,
     Layout,
     LoadCollection,
     ManifestCollection,
@@ -77,7 +77,7 @@ PLAN = Plan(
     RowPolicy(OnError.QUARANTINE, None),
     OnDrift.WARN,
     2,
-    Executor.THREADS,
+    ExecutorKind.THREADS,
     Summary(2, 0, 0, None, 4, 2, 6),
 )
 

@@ -90,4 +90,5 @@ def bench(make_bench: Callable[[], Bench]) -> Bench:
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries in this process wait no time: their waiting has its own tests."""
     monkeypatch.setattr("mmc.run.pace.SLICE_SECONDS", 0.001)
-    monkeypatch.setattr("mmc.run.pace._wait", lambda *_: True)
+    for room in ("pace", "rate"):
+        monkeypatch.setattr(f"mmc.run.{room}.wait", lambda *_: True)

@@ -8,7 +8,7 @@ import pytest
 
 from mmc.errors import StateBusy
 from mmc.events import Retrying
-from mmc.plan.model import Executor
+from mmc.plan.model import ExecutorKind
 from mmc.report.counts import RunStatus
 from mmc.state import lease as lease_module
 from mmc.state.lease import Lease, fenced, running_time
@@ -18,10 +18,10 @@ from tests.run.test_executor import ALL
 
 @pytest.mark.parametrize(
     ("workers", "executor"),
-    [(1, Executor.THREADS), (2, Executor.THREADS)],
+    [(1, ExecutorKind.THREADS), (2, ExecutorKind.THREADS)],
 )
 def test_a_writer_asks_before_each_call(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, workers: int, executor: Executor
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, workers: int, executor: ExecutorKind
 ) -> None:
     asked = 0
 
@@ -48,7 +48,7 @@ def test_a_worker_process_is_told_of_each_renewal(
         return running_time() + (30 if bench.told(Retrying) else -1)
 
     monkeypatch.setattr(Lease, "fenced_until", property(until))
-    report = bench.apply(bench.plan(workers=2, executor=Executor.PROCESSES))
+    report = bench.apply(bench.plan(workers=2, executor=ExecutorKind.PROCESSES))
     assert report.outcome is RunStatus.APPLIED and bench.keys() == ALL
     assert any("could not be renewed" in event.error for event in bench.told(Retrying))
 

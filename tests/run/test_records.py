@@ -17,7 +17,7 @@ from mmc.errors import MmcError, RunIncomplete, StateDamaged
 from mmc.events import Rejection, RunFinished
 from mmc.plan import codec
 from mmc.plan.model import ImportFiles, OnError
-from mmc.run.executors.local import LocalExecutor
+from mmc.run.executors.inprocess import InProcess
 from mmc.state.ledger import ImportRecord, ImportStatus
 from mmc.state.records import checked_splits, unimported
 from mmc.state.store import RunStatus, SplitRecord, Store
@@ -29,9 +29,9 @@ ALL = list(range(40))
 
 def _results(change: Callable[[list[CopiedSplit]], list[CopiedSplit]]) -> Callable[..., Any]:
     """The executor, with something done to all that it gives."""
-    real = LocalExecutor.copy
+    real = InProcess.copy
 
-    def copy(self: LocalExecutor, *args: Any) -> Iterator[CopiedSplit]:
+    def copy(self: InProcess, *args: Any) -> Iterator[CopiedSplit]:
         yield from change(list(real(self, *args)))
 
     return copy
@@ -64,7 +64,7 @@ def test_splits_that_are_lost_end_the_run(
 ) -> None:
     plan = bench.plan()
     with monkeypatch.context() as patch:
-        patch.setattr(LocalExecutor, "copy", _results(change))
+        patch.setattr(InProcess, "copy", _results(change))
         with pytest.raises(RunIncomplete) as caught:
             bench.apply(plan)
     assert said in str(caught.value) and caught.value.code == "MMC587"

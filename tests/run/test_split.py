@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from mmc.copied import SplitResult
-from mmc.errors import RowsRejected, RunIncomplete, SourceChanged, TargetError
+from mmc.errors import RunIncomplete, SourceChanged, TargetError, TooManyBadRows
 from mmc.events import Paced, Retrying, SplitProgress
 from mmc.plan.model import CopySplits, OnError, Plan, RowPolicy
 from mmc.run import split as split_module
-from mmc.run.pace import Rate
+from mmc.run.quarantine import QuarantineFile
+from mmc.run.rate import LocalRate
 from mmc.run.split import columns_for, copy_split
 from mmc.run.stop import SplitStopped
 from mmc.transform.transform import Transform, Transformed
@@ -34,17 +35,18 @@ def _copy(bench: Bench, plan: Plan, number: int = 1, **options: Any) -> SplitRes
             step,
             step.splits[number],
             replay=options.pop("replay", False),
-            run_dir=bench.folder / "run",
             rows=plan.rows,
+            bad_rows=options.pop("bad_rows", QuarantineFile(bench.folder / "run", "s", "0")),
             emit=bench.events.append,
             should_stop=options.pop("should_stop", lambda: False),
-            rate=options.pop("rate", None) or Rate(sleep=lambda seconds: None),
+            rate=LocalRate(),
         )
 
 
 def test_counts_and_digest_are_those_of_the_rows(bench: Bench) -> None:
     plan = bench.plan(on_error=OnError.QUARANTINE, bad=[12], where="id <> 15")
-    result = _copy(bench, plan)
+    quarantine = QuarantineFile(bench.folder / "run", "copy", "1")
+    result = _copy(bench, plan, bad_rows=quarantine)
     assert (result.rows_read, result.rows_written) == (10, 8)
     assert (result.rows_filtered, result.rows_quarantined) == (1, 1)
     assert bench.keys() == [10, 11, 13, 14, 16, 17, 18, 19]
@@ -54,7 +56,9 @@ def test_counts_and_digest_are_those_of_the_rows(bench: Bench) -> None:
         for batch in target.read_back(collection, ["id", "vector", "text"], None, 100):
             digest.add(batch)
     assert result.digest == digest.hex()
-    assert Path(result.quarantine).read_text().count("\n") == 1
+    quarantine.commit()
+    assert quarantine.path.read_text().count("\n") == 1
+    assert [why.rows for why in result.reasons] == [1]
     assert result.bytes_read == plan.copies[0].splits[1].bytes
     (file,) = result.files
     assert file.rows == 8
@@ -116,8 +120,9 @@ def test_fewer_rows_than_planned_are_not_committed(bench: Bench) -> None:
 
 def test_max_errors_is_what_the_run_has_left(bench: Bench) -> None:
     plan = bench.plan(on_error=OnError.QUARANTINE, max_errors=1, bad=[12, 13])
-    with pytest.raises(RowsRejected, match="such as fake, row 12: vector"):
+    with pytest.raises(TooManyBadRows, match="such as fake, row 12: vector") as caught:
         _copy(bench, replace(plan, rows=RowPolicy(OnError.QUARANTINE, 1)))
+    assert pickle.loads(pickle.dumps(caught.value)).split == "00001"
     (kept,) = (bench.folder / "run").rglob("*.jsonl*")
     assert len(kept.read_text().splitlines()) == 2
 

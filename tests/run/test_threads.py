@@ -8,7 +8,7 @@ import pytest
 
 from mmc.errors import Stopped, TargetError
 from mmc.events import Quarantined, SplitDone, SplitStarted
-from mmc.plan.model import Executor, OnError
+from mmc.plan.model import ExecutorKind, OnError
 from mmc.run.stop import StopFlag
 from mmc.state.store import RunStatus
 from tests.run.conftest import Bench
@@ -23,7 +23,7 @@ def _threads() -> list[str]:
 def test_two_threads_copy_everything_once(bench: Bench) -> None:
     plan = bench.plan(
         workers=2,
-        executor=Executor.THREADS,
+        executor=ExecutorKind.THREADS,
         rows=80,
         splits=8,
         on_error=OnError.QUARANTINE,
@@ -39,7 +39,7 @@ def test_two_threads_copy_everything_once(bench: Bench) -> None:
 
 
 def test_a_failed_split_stops_the_others_and_the_next_apply_finishes(bench: Bench) -> None:
-    plan = bench.plan(workers=2, executor=Executor.THREADS, rows=40, splits=4)
+    plan = bench.plan(workers=2, executor=ExecutorKind.THREADS, rows=40, splits=4)
     bench.fault("commit.00001", "error")
     with pytest.raises(TargetError):
         bench.apply(plan)
@@ -50,7 +50,7 @@ def test_a_failed_split_stops_the_others_and_the_next_apply_finishes(bench: Benc
 
 
 def test_a_stop_ends_the_threads_at_their_next_batch(bench: Bench) -> None:
-    plan = bench.plan(workers=2, executor=Executor.THREADS, rows=40, splits=4, batch_rows=2)
+    plan = bench.plan(workers=2, executor=ExecutorKind.THREADS, rows=40, splits=4, batch_rows=2)
     stop = StopFlag()
     seen = 0
 

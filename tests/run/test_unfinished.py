@@ -14,7 +14,7 @@ from mmc.plan.model import (
     BuildIndex,
     CopySplits,
     CreateCollection,
-    Executor,
+    ExecutorKind,
     ImportFiles,
     Layout,
     LoadCollection,
@@ -95,7 +95,7 @@ STATES: list[tuple[str, dict[str, Any], tuple[str, ...], bool]] = [
 
 
 def _quick(bench: Bench) -> Plan:
-    return bench.plan(name="second", rows=4, splits=1, executor=Executor.THREADS)
+    return bench.plan(name="second", rows=4, splits=1, executor=ExecutorKind.THREADS)
 
 
 def _record(store: Store, plan: Plan, recorded: tuple[str, ...]) -> str:
@@ -187,9 +187,9 @@ def test_a_create_that_an_earlier_attempt_began_stays_begun(bench: Bench) -> Non
 
 def test_what_wrote_nothing_checks_again(bench: Bench) -> None:
     """Another plan may append the same keys between two attempts: none may be there twice."""
-    bench.apply(bench.plan(rows=12, splits=1, executor=Executor.THREADS))
+    bench.apply(bench.plan(rows=12, splits=1, executor=ExecutorKind.THREADS))
     said: dict[str, Any] = {
-        "executor": Executor.THREADS,
+        "executor": ExecutorKind.THREADS,
         "mode": Mode.APPEND,
         "where": "id > 30",
         "on_drift": OnDrift.IGNORE,

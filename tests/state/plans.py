@@ -10,7 +10,7 @@ from mmc.plan.model import (
     CopySplits,
     CreateCollection,
     Endpoint,
-    Executor,
+    ExecutorKind,
     OnDrift,
     OnError,
     Plan,
@@ -38,7 +38,7 @@ def plan(name: str = "one", uri: str = "http://milvus:19530") -> Plan:
         rows=RowPolicy(OnError.FAIL, None),
         on_drift=OnDrift.FAIL,
         workers=1,
-        executor=Executor.THREADS,
+        executor=ExecutorKind.THREADS,
         summary=Summary(0, 0, 0, 0, 0, 0, 0),
     )
 

@@ -70,9 +70,9 @@ def test_a_split_counts_its_attempts_and_keeps_its_result(store: Store) -> None:
             bytes_read=2**50,
             digest=f"ab:{7:032x}",
             files=(FileRecord("a/b.parquet", 10, "00" * 32, 7), FileRecord("ü", 1, "", 0)),
-            quarantine="q/1.jsonl",
             reasons=(Rejection("MMC651", "f", 'too "long"', 1),),
         ),
+        quarantine="q/1.jsonl",
     )
     assert store.split_done(run, record)
     assert store.splits(run) == [SplitRecord("copy", "00000", False, 1), record]

@@ -40,7 +40,7 @@ from mmc.plan.model import (
     CopySplits,
     CreateCollection,
     Endpoint,
-    Executor,
+    ExecutorKind,
     Layout,
     LoadCollection,
     Mapping,
@@ -170,7 +170,7 @@ def articles() -> Plan:
         RowPolicy(OnError.QUARANTINE, 100),
         OnDrift.FAIL,
         1,
-        Executor.THREADS,
+        ExecutorKind.THREADS,
         Summary(2, 0, 0, 1_204_331, 3_865_470_566, 24, 1),
         diagnostics=(WARNING,),
     )

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeAlias
+from types import TracebackType
 
 from mmc.copied import CopiedSplit
-from mmc.events import Emit, Event
+from mmc.events import Event
 from mmc.plan.model import CopySplits
-from mmc.run.executors.assignment import Assignment
+from mmc.run.executors.executor import Assignment, Driver
+from mmc.run.executors.inprocess import InProcess, copy_here
+from mmc.run.rate import LocalRate
 from mmc.run.stop import SplitStopped
 from mmc.spi import Target
-
-CopyAssigned: TypeAlias = Callable[
-    [CopySplits, Target, Assignment, Emit, Callable[[], bool]],
-    CopiedSplit,
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,40 +30,56 @@ class _Failed:
     error: BaseException
 
 
-class SplitThreads:
-    """Copies splits of one step side by side.
+class Threads:
+    """An executor of as many splits side by side as the plan has workers."""
 
-    Args:
-        copy_assigned: copies one split; called in a thread.
-        emit: called in the driver's thread only.
-        should_stop: looked at by every thread at every batch.
-    """
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._rate = LocalRate()
 
-    def __init__(
-        self, copy_assigned: CopyAssigned, emit: Emit, should_stop: Callable[[], bool]
+    def __enter__(self) -> Threads:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
-        self._copy_assigned = copy_assigned
-        self._emit = emit
-        self._should_stop = should_stop
+        """No thread outlives `copy`."""
+
+    def copy(
+        self, step: CopySplits, assignments: Iterator[Assignment], pending: int
+    ) -> Generator[CopiedSplit, None, None]:
+        workers = min(self._driver.plan.workers, pending)
+        if workers <= 1:
+            yield from InProcess(self._driver, self._rate).copy(step, assignments, pending)
+            return
+        target = self._driver.open_target(step.route)
+        yield from _SideBySide(self._driver, self._rate, step, target).copy(assignments, workers)
+
+
+class _SideBySide:
+    """The threads of one step."""
+
+    def __init__(self, driver: Driver, rate: LocalRate, step: CopySplits, target: Target) -> None:
+        self._driver, self._rate, self._step, self._target = driver, rate, step, target
         self._messages: queue.SimpleQueue[Event | CopiedSplit | _Failed] = queue.SimpleQueue()
         self._give_up = threading.Event()
 
     def copy(
-        self, step: CopySplits, target: Target, assignments: Iterator[Assignment], wanted: int
+        self, assignments: Iterator[Assignment], workers: int
     ) -> Generator[CopiedSplit, None, None]:
-        """Yields each split that was copied; after a failure the others stop at their next batch,
-        and the first error is raised. No thread outlives the call.
-        """
         failure: BaseException | None = None
         busy = 0
-        with ThreadPoolExecutor(wanted, thread_name_prefix="mmc-split") as pool:
+        with ThreadPoolExecutor(workers, thread_name_prefix="mmc-split") as pool:
             try:
                 while True:
-                    while busy < wanted and failure is None:
+                    while busy < workers and failure is None:
                         assignment = next(assignments, None)
                         if assignment is None:
                             break
-                        pool.submit(self._work, step, target, assignment)
+                        pool.submit(self._work, assignment)
                         busy += 1
                     if not busy:
                         break
@@ -80,19 +93,27 @@ class SplitThreads:
                                 failure = error
                                 self._give_up.set()
                         case event:
-                            self._emit(event)
+                            self._driver.emit(event)
             finally:
                 self._give_up.set()
         if failure is not None:
             raise failure
 
-    def _work(self, step: CopySplits, target: Target, assignment: Assignment) -> None:
+    def _work(self, assignment: Assignment) -> None:
         try:
-            copied = self._copy_assigned(step, target, assignment, self._messages.put, self._asked)
+            copied = copy_here(
+                self._driver,
+                self._target,
+                self._step,
+                assignment,
+                rate=self._rate,
+                emit=self._messages.put,
+                should_stop=self._asked,
+            )
         except BaseException as error:  # noqa: BLE001 - raised again in the driver's thread
             self._messages.put(_Failed(error))
         else:
             self._messages.put(copied)
 
     def _asked(self) -> bool:
-        return self._give_up.is_set() or self._should_stop()
+        return self._give_up.is_set() or self._driver.should_stop()

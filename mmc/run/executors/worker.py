@@ -15,22 +15,24 @@ import signal
 import subprocess
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from types import TracebackType
+from typing import TypeAlias
 
 from mmc import child, registry
 from mmc.copied import SplitResult
 from mmc.errors import WorkerLost
 from mmc.events import Event
 from mmc.plan.model import CopySplits, Endpoint
-from mmc.run.executors.assignment import Assignment
-from mmc.run.pace import Rate
+from mmc.run.executors.executor import Assignment
+from mmc.run.rate import LocalRate
 from mmc.run.split import copy_split
 from mmc.spi import Target
 from mmc.state.lease import fenced, running_time
+from mmc.transform.badrow import BadRow
 
 END_SECONDS = 30.0
 """How long a worker may take to end by itself before it is killed."""
@@ -43,7 +45,6 @@ class Setup:
 
     source: Endpoint
     target: Endpoint
-    run_dir: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,27 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Rejected:
+    """Bad rows of the split that is being copied."""
+
+    rows: Sequence[BadRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """The split failed, though it may begin again. `kept`: its bad rows say why."""
+
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """The worker ended with this error."""
 
     error: BaseException
+
+
+FromWorker: TypeAlias = Event | Rejected | Undone | SplitResult | Failure
 
 
 class Worker:
@@ -117,10 +135,10 @@ class Worker:
             self._asked = True
             self._post(Stop())
 
-    def receive(self) -> Event | SplitResult | Failure:
+    def receive(self) -> FromWorker:
         """The next message; a Failure with WorkerLost when the process is dead."""
         try:
-            message: Event | SplitResult | Failure = self.pipe.recv()
+            message: FromWorker = self.pipe.recv()
         except (EOFError, OSError):
             return Failure(self._lost())
         return message
@@ -171,7 +189,7 @@ def main() -> None:
         targets: dict[str, Target] = {}
         driver = _Driver(pipe)
         step: CopySplits | None = None
-        rate = Rate()
+        rate = LocalRate()
         while True:
             try:
                 order = pipe.recv()
@@ -194,8 +212,8 @@ def main() -> None:
                 step,
                 order.assignment.split,
                 replay=order.assignment.replay,
-                run_dir=setup.run_dir,
                 rows=order.assignment.rows,
+                bad_rows=_SentRows(pipe),
                 emit=lambda event: _tell(pipe, event),
                 should_stop=driver.said_stop,
                 rate=rate,
@@ -235,11 +253,27 @@ def _portable(error: BaseException) -> BaseException:
     return error
 
 
-def _tell(pipe: Connection, message: Event | SplitResult | Failure) -> None:
+def _tell(pipe: Connection, message: FromWorker) -> None:
     try:
         pipe.send(message)
     except OSError:
         os._exit(1)
+
+
+class _SentRows:
+    """Bad rows on their way to the driver, which alone has files."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+
+    def add(self, rows: Sequence[BadRow]) -> None:
+        _tell(self._pipe, Rejected(rows))
+
+    def drop(self) -> None:
+        _tell(self._pipe, Undone(kept=False))
+
+    def keep(self) -> None:
+        _tell(self._pipe, Undone(kept=True))
 
 
 class _Driver:

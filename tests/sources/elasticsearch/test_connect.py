@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import base64
 import socket
-import threading
-import time
 from typing import Any
 
 import pytest
@@ -11,7 +9,6 @@ import pytest
 from mmc.errors import SecretError, SourceBusy, SourceError
 from mmc.secrets import REDACTOR
 from mmc.sources.elasticsearch.client.connect import Connection, connect, path_of
-from mmc.sources.elasticsearch.client.limits import Limit, limit
 from mmc.sources.elasticsearch.client.server import look
 from mmc.sources.elasticsearch.errors import refusal
 from tests.servers.elasticsearch.fixtures import Starts
@@ -123,40 +120,6 @@ def test_a_proxy_that_answers_in_html_is_shown() -> None:
 
 def test_names_cannot_leave_their_part_of_the_path() -> None:
     assert path_of("a/../b?c", "_search") == "/a%2F..%2Fb%3Fc/_search"
-
-
-def test_no_more_requests_at_once_than_allowed() -> None:
-    turns, inside, most = Limit(2, None), [0], [0]
-    lock = threading.Lock()
-
-    def work() -> None:
-        with turns.turn():
-            with lock:
-                inside[0] += 1
-                most[0] = max(most[0], inside[0])
-            time.sleep(0.02)
-            with lock:
-                inside[0] -= 1
-
-    threads = [threading.Thread(target=work) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert most == [2]
-
-
-def test_requests_keep_their_distance() -> None:
-    turns, start = Limit(4, 50.0), time.monotonic()
-    for _ in range(4):
-        with turns.turn():
-            pass
-    assert time.monotonic() - start >= 3 / 50
-
-
-def test_hosts_share_a_limit_in_any_order() -> None:
-    assert limit(("a", "b"), 3, None) is limit(("b", "a"), 3, None)
-    assert limit(("a", "b"), 3, None) is not limit(("a", "c"), 3, None)
 
 
 def test_a_secret_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

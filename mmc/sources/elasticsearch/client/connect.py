@@ -14,9 +14,9 @@ from urllib.parse import quote, urlencode, urlsplit
 import orjson
 
 from mmc.errors import PluginMissing, SourceBusy, SourceError
+from mmc.limits import Limit, limit
 from mmc.secrets import REDACTOR
 from mmc.sources.elasticsearch.client.credentials import credentials
-from mmc.sources.elasticsearch.client.limits import Limit, limit
 from mmc.sources.elasticsearch.errors import garbled, refusal
 from mmc.sources.elasticsearch.options import ElasticsearchOptions, Tls
 
