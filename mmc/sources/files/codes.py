@@ -16,4 +16,5 @@ CODES = {
     "MMC442": "arrays of different lengths",
     "MMC446": "no such collection in the files",
     "MMC447": "column names",
+    "MMC448": "first line looks like a row",
 }

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from mmc.arrow.column import Column
 from mmc.documents.arrays import SHOWN, Misfit
+from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import SourceError
 from mmc.facts import Extent
 from mmc.sources.files.csvtypes import convert, infer
@@ -32,6 +34,9 @@ from mmc.sources.files.sample import choose
 from mmc.sources.files.textrows import LEAST_SAMPLE, in_batches, misfit, planned, typed_look
 from mmc.storage.blobs import Blob
 from mmc.text import cut
+
+_MARK = b"\xef\xbb\xbf"
+"""What some programs begin a UTF-8 file with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,29 @@ def look(files: Sequence[str], options: Reading) -> Look:
         windows += spread
         number += rows
     columns = _infer(names, windows, options)
-    return typed_look(columns, extents, windows, number)
+    looked = typed_look(columns, extents, windows, number)
+    return replace(looked, problems=tuple(_strange_names(files[0], names)))
+
+
+def _strange_names(file: str, names: Sequence[str]) -> Iterator[Diagnostic]:
+    """A first line of values is taken for names where a file was written without a header."""
+    values = [name for name in names if _is_value(name)]
+    if values:
+        shown = ", ".join(f"`{cut(name, 40)}`" for name in values[:3])
+        yield Diagnostic(
+            "MMC448",
+            f"{file}: the first line names the columns, and looks like a row: {shown}",
+            Severity.WARNING,
+            hint="if it is a row, say csv: {header: false}; the columns are then f0, f1, ...",
+        )
+
+
+def _is_value(name: str) -> bool:
+    """Whether a name of a column reads like a number, a list or an object."""
+    text = name.strip()
+    if text[:1] in ("[", "{"):
+        return True
+    return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text) is not None
 
 
 def _other_columns(first: str, names: list[str], other: str, found: list[str]) -> SourceError:
@@ -97,7 +124,7 @@ def _head(blob: Blob, dialect: _Dialect) -> tuple[list[str], int, int]:
     mark = blob.read_at(0, min(3, blob.size))
     if mark[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise SourceError(f"{blob.url}: is UTF-16", hint="convert it to UTF-8", code="MMC437")
-    start = 3 if mark == b"\xef\xbb\xbf" else 0
+    start = len(_MARK) if mark == _MARK else 0
     scan = quoted_lines(dialect.delimiter, dialect.quote)
     for block in blocks(blob, start, blob.size, 1, scan, 1 << 16):
         if not len(block.starts):
@@ -118,10 +145,21 @@ def _head(blob: Blob, dialect: _Dialect) -> tuple[list[str], int, int]:
             ) from None
         if not dialect.header:
             return [f"f{place}" for place in range(len(record))], start, 1
-        only_one(record, blob.url)
+        _check_names(record, blob.url)
         end = min(int(block.ends[0]) + 1, len(block.data))
         return record, block.start + end, block.line_of(end)
     raise SourceError(f"{blob.url}: is empty; not even a header is there", code="MMC437")
+
+
+def _check_names(names: Sequence[str], file: str) -> None:
+    try:
+        only_one(names, file)
+    except SourceError as error:
+        raise SourceError(
+            str(error),
+            hint=f"{error.hint}; if the first line is a row, say csv: {{header: false}}",
+            code=error.code,
+        ) from None
 
 
 def _infer(names: Sequence[str], windows: Sequence[Extent], options: Reading) -> list[Column]:
@@ -160,6 +198,9 @@ def _parsed(block: Block, names: Sequence[str], dialect: _Dialect, file: str) ->
         return "error"
 
     data = pa.py_buffer(block.data).slice(0, block.used)
+    if block.data.startswith(_MARK):
+        # Arrow takes the mark off whatever it parses; in a value it is a character like others.
+        data = pa.py_buffer(_MARK + block.data[: block.used])
     if not _is_utf8(data):
         # Before it is parsed: a row of the wrong length is handed over as text.
         line = next(

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from mmc.arrow.column import Column
 from mmc.arrow.schema import Origin
+from mmc.diagnostics import Diagnostic
 from mmc.errors import SourceChanged, SourceError
 from mmc.facts import Extent, Locator
 from mmc.sources.files.options import Csv
@@ -38,6 +39,7 @@ class Look:
     Attributes:
         extents: pieces to migrate, in order; locators name files in `path` or `path:<column>`.
         windows: smaller pieces, spread over all rows, that a sample may be taken from.
+        problems: what a person should know of the files; none is an error.
     """
 
     columns: tuple[Column, ...]
@@ -45,6 +47,7 @@ class Look:
     windows: tuple[Extent, ...]
     rows: int
     notes: tuple[str, ...] = ()
+    problems: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

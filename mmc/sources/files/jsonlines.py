@@ -31,10 +31,10 @@ from mmc.types import nearest
 _MANY_DIGITS = 19
 """Integers of so many digits may lie beyond 64 bits: orjson would make floats of them."""
 _FRACTION = np.frombuffer(b".", np.uint8)
-_ROWS = re.compile(rb'\s*\{\s*"rows"\s*:\s*\[')
-_ROWS_END = re.compile(rb"\]\s*\}\s*\Z")
-_ARRAY = re.compile(rb"\s*\[")
-_ARRAY_END = re.compile(rb"\]\s*\Z")
+_ROWS = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"rows"[ \t\r\n]*:[ \t\r\n]*\[')
+_ROWS_END = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
+_ARRAY = re.compile(rb"[ \t\r\n]*\[")
+_ARRAY_END = re.compile(rb"\][ \t\r\n]*\Z")
 _EDGE = 1 << 16
 
 

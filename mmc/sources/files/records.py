@@ -156,7 +156,10 @@ def _kept(data: bytes, codes: npt.NDArray[np.uint8], ends: Places) -> Found:
 
 
 def quoted_lines(delimiter: str, quote: str) -> Scan:
-    """A scan for CSV: a newline ends a record when the number of quotes before it is even."""
+    """A scan for CSV: a newline ends a record when the number of quotes before it is even. What
+    stands before an opening quote or behind a closing one, other than a delimiter or the end of a
+    line, is refused, and so is a carriage return without a newline.
+    """
     mark = ord(quote)
     before = np.frombuffer((delimiter + "\r\n" + quote).encode("latin1"), np.uint8)
 
@@ -173,6 +176,25 @@ def quoted_lines(delimiter: str, quote: str) -> Scan:
                 int(stray[0]),
                 'quote the whole field and double the quote: "5"" disk"; or set csv.quote',
             )
+        closing = quotes[1::2]
+        closing = closing[closing < len(data) - 1]
+        trailing = closing[~np.isin(codes[closing + 1], before)]
+        if trailing.size:
+            raise Unreadable(
+                "text behind the quote that ends a field",
+                int(trailing[0]),
+                'a quoted field ends at its second quote; double a quote inside: "5"" disk"',
+            )
+        returns = np.flatnonzero(codes == 0x0D)
+        returns = returns[returns < len(data) - 1]
+        returns = returns[codes[returns + 1] != 0x0A]
+        alone = returns[np.searchsorted(quotes, returns) % 2 == 0]
+        if alone.size:
+            raise Unreadable(
+                "a line ends in a carriage return alone",
+                int(alone[0]),
+                "lines end in LF or CRLF: convert the file, for one with  tr '\\r' '\\n'",
+            )
         ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
         if last and len(quotes) % 2:
             raise Unreadable("this quote is never closed", int(quotes[-1]), "close the quote")
@@ -188,8 +210,16 @@ _DEPTH[[0x7B, 0x5B]] = 1
 _DEPTH[[0x7D, 0x5D]] = -1
 
 
+_SPACE = b" \t\r\n"
+"""What JSON takes for white space."""
+_BETWEEN = np.frombuffer(_SPACE + b",", np.uint8)
+
+
 def elements(data: bytes, last: bool) -> Found:
-    """Objects that are elements of a JSON array; the bytes begin between two of them."""
+    """Objects that are elements of a JSON array; the bytes begin at an element, or before the
+    first. Between two of them is one comma, and white space; what stands there is seen before
+    the first of the two is given.
+    """
     codes = np.frombuffer(data, np.uint8)
     quotes = np.flatnonzero(codes == 0x22)
     quotes = quotes[~_escaped(codes, quotes)]
@@ -205,13 +235,46 @@ def elements(data: bytes, last: bool) -> Found:
         )
     starts = brackets[(depth == 1) & (steps > 0)]
     ends = brackets[(depth == 0) & (steps < 0)] + 1
-    if last:
-        rest = data[int(ends[-1]) if ends.size else 0 :]
-        if len(starts) > len(ends) or rest.strip():
-            at = len(data) - len(rest.lstrip(b" \t\r\n,"))
-            raise Unreadable("what begins here is no whole row", at, "the file may be cut short")
-        return starts, ends, len(data)
-    return starts[: len(ends)], ends, int(ends[-1]) if ends.size else 0
+    head = data[: int(starts[0])] if starts.size else data
+    if head.strip(_SPACE) and (starts.size or last):
+        raise _stray(len(head) - len(head.lstrip(_SPACE)))
+    _check_between(codes, ends[: max(0, len(starts) - 1)], starts[1:])
+    if not last:
+        whole = max(0, len(starts) - 1)
+        return starts[:whole], ends[:whole], int(starts[whole]) if whole else 0
+    rest = data[int(ends[-1]) if ends.size else 0 :]
+    if len(starts) > len(ends):
+        raise Unreadable(
+            "what begins here is no whole row", int(starts[-1]), "the file may be cut short"
+        )
+    if more := rest.lstrip(_SPACE):
+        raise _stray(len(data) - len(more.removeprefix(b",").lstrip(_SPACE) or more))
+    return starts, ends, len(data)
+
+
+def _check_between(codes: npt.NDArray[np.uint8], ends: Places, starts: Places) -> None:
+    """Refuses what is more, or less, than one comma between an element's end and the next start."""
+    lengths = starts - ends
+    if not lengths.size:
+        return
+    firsts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
+    places = np.repeat(ends - firsts, lengths) + np.arange(int(lengths.sum()))
+    found = codes[places]
+    strange = places[~np.isin(found, _BETWEEN)]
+    if strange.size:
+        raise _stray(int(strange[0]))
+    commas = np.concatenate(([0], np.cumsum(found == 0x2C)))
+    wrong = np.flatnonzero(commas[firsts + lengths] - commas[firsts] != 1)
+    if wrong.size:
+        raise _stray(int(ends[wrong[0]]))
+
+
+def _stray(offset: int) -> Unreadable:
+    return Unreadable(
+        "this is no row, and not the one comma that stands between two rows of an array",
+        offset,
+        "a row is a JSON object; between two of them is one comma, and nothing else",
+    )
 
 
 def _escaped(codes: npt.NDArray[np.uint8], quotes: Places) -> npt.NDArray[np.bool_]:

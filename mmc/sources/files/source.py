@@ -153,6 +153,7 @@ def _collection(
         sum(extent.bytes for extent in extents),
         tuple(sorted(seen.items())),
         notes=look.notes,
+        problems=look.problems,
     )
 
 

@@ -80,6 +80,46 @@ def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
     assert look(config(tmp_path / "x.csv")).rows == 3
 
 
+@pytest.mark.parametrize("quoted", ['"\ufeffa"', "\ufeffa"])
+def test_a_mark_inside_a_value_stays(tmp_path: Path, quoted: str) -> None:
+    """As `cat a.csv b.csv` leaves one; Arrow's parser takes it off what it is given."""
+    (tmp_path / "x.csv").write_text(f"\ufeffid,t\n{quoted},b\n\ufeffc,d\n", encoding="utf-8")
+    assert [row["id"] for row in rows_of(tmp_path / "x.csv")] == ["\ufeffa", "\ufeffc"]
+
+
+@pytest.mark.parametrize(
+    ("text", "header", "shown"),
+    [
+        ('1,"[0.1,0.2]"\n2,"[0.3,0.4]"\n', True, "`1`, `[0.1,0.2]`"),
+        ("a, -1.5e3 ,b\nc,d,e\n", True, "` -1.5e3 `"),
+        ('"{""a"": 1}",x\n', True, '`{"a": 1}`'),
+        ("id,v1,2d,nan,-,e5\n", True, ""),
+        ('1,"[0.1,0.2]"\n', False, ""),
+    ],
+)
+def test_a_first_line_that_looks_like_a_row(
+    tmp_path: Path, text: str, header: bool, shown: str
+) -> None:
+    """What PostgreSQL's COPY writes has no header unless one is asked for."""
+    (tmp_path / "x.csv").write_text(text)
+    problems = look(config(tmp_path / "x.csv", csv={"header": header})).problems
+    assert [found.code for found in problems] == (["MMC448"] if shown else [])
+    assert all(found.message.endswith(f"looks like a row: {shown}") for found in problems)
+    assert not any(found.is_error for found in problems)
+
+
+@pytest.mark.parametrize("end", ["\r", "\n"])
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv"])
+def test_lines_that_end_in_a_carriage_return_alone(tmp_path: Path, name: str, end: str) -> None:
+    text = f'id,t\r1,"a"{end}2,"b"{end}'
+    (tmp_path / name).write_bytes(text.replace(",", "\t" if name == "x.tsv" else ",").encode())
+    with pytest.raises(SourceError, match=r"x\..sv:1: a line ends in a carriage return") as caught:
+        look(config(tmp_path / name))
+    assert caught.value.code == "MMC437"
+    (tmp_path / name).write_bytes(b"id\n1\r")
+    assert look(config(tmp_path / name)).rows == 1
+
+
 TEXTS = st.text(st.sampled_from('ab",\n\r 01.-é𝄞'), max_size=6)
 
 
@@ -168,7 +208,8 @@ def test_extents_join_to_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("1,1e999", "column `price`: `1e999` does not fit double", "MMC438"),
         ("1,9007199254740993", "column `price`: `9007199254740993`", "MMC438"),
         ("\xff,1", "does not fit|UTF-8|UTF8", ""),
-        ("1,2\r3,4", "records by their quotes|fields where", ""),
+        ("1,2\r3,4", "a carriage return alone", "MMC437"),
+        ('"1"x,4', "text behind the quote", "MMC437"),
     ],
 )
 def test_bad_records_are_named(tmp_path: Path, line: str, message: str, code: str) -> None:
@@ -196,6 +237,10 @@ def test_files_that_disagree_and_headers(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("id,id\n1,2\n")
     with pytest.raises(SourceError, match="two columns are named `id`"):
         look(config(tmp_path / "b.csv"))
+    (tmp_path / "b.csv").write_text("1,1\n2,2\n")
+    with pytest.raises(SourceError, match="two columns are named `1`") as caught:
+        look(config(tmp_path / "b.csv"))
+    assert "csv: {header: false}" in caught.value.hint
     (tmp_path / "b.csv").write_text("id\n1\n", encoding="utf-16")
     with pytest.raises(SourceError, match="is UTF-16"):
         look(config(tmp_path / "b.csv"))

@@ -111,11 +111,34 @@ def test_elements(
         (elements, '{"a": 1},\n{"b": [2}\n', 2, "no whole row"),
         (elements, '{"a": 1},\n}', 2, "closes what was not opened"),
         (elements, '{"a": 1},\n{"b": "x', 2, "no whole row"),
-        (elements, '{"a": 1},\n5', 2, "no whole row"),
+        (elements, '{"a": 1},\n5', 2, "not the one comma"),
+        (elements, '{"a": 1},\n5, {"a": 2}', 2, "not the one comma"),
+        (elements, '{"a": 1}, null,\n{"a": 2}', 1, "not the one comma"),
+        (elements, '{"a": 1}\n{"a": 2}', 1, "not the one comma"),
+        (elements, '{"a": 1}{"a": 2}', 1, "not the one comma"),
+        (elements, '{"a": 1},\n,{"a": 2}', 1, "not the one comma"),
+        (elements, '{"a": 1}, "x",\n{"a": 2}', 1, "not the one comma"),
+        (elements, '{"a": 1},\n"{" , {"a": 2}', 2, "not the one comma"),
+        (elements, '{"a": 1},\n " {"a": 2}', 2, "not the one comma"),
+        (elements, ',{"a": 1}', 1, "not the one comma"),
+        (elements, '5, {"a": 1}', 1, "not the one comma"),
+        (elements, '{"a": 1},', 1, "not the one comma"),
+        (elements, '{"a": 1}\n\x0b', 2, "not the one comma"),
+        (elements, "true", 1, "not the one comma"),
+        (elements, ",", 1, "not the one comma"),
+        (quoted_lines(",", '"'), 'a,b\nc,"d"e\n', 2, "behind the quote"),
+        (quoted_lines(",", '"'), 'a,b\nc,"d" ,e\n', 2, "behind the quote"),
+        (quoted_lines(",", '"'), 'a,b\nc,"d"" "e\n', 2, "behind the quote"),
+        (quoted_lines(",", '"'), "a,b\rc,d\ne,f\n", 1, "carriage return alone"),
+        (quoted_lines(",", '"'), "a,b\nc,d\re,f\n", 2, "carriage return alone"),
+        (quoted_lines(",", '"'), "a,b\rc,d\r", 1, "carriage return alone"),
+        (quoted_lines(",", '"'), 'a,b\r\nc,"d"\re,f\r\n', 2, "carriage return alone"),
+        (quoted_lines(",", '"'), "a,b\nc,d\r\r\ne,f\n", 2, "carriage return alone"),
     ],
 )
 def test_what_cannot_be_is_named(
     tmp_path: Path, scan: Scan, text: str, line: int, message: str
 ) -> None:
-    with pytest.raises(SourceError, match=rf"x:{line}: .*{message}"):
-        records(tmp_path / "x", text.encode(), scan, 1 << 16)
+    for size in (1 << 16, 3):
+        with pytest.raises(SourceError, match=rf"x:{line}: .*{message}"):
+            records(tmp_path / "x", text.encode(), scan, size)
