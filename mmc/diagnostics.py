@@ -131,6 +131,7 @@ CODES: dict[str, str] = {
     "MMC247": "unknown index type",
     "MMC248": "not a folder of a store",
     # 3xx: fields, types, casts, collections
+    "MMC300": "changes that may go unseen",
     "MMC311": "varchar shorter than the sample",
     "MMC312": "nulls for a field that cannot be null",
     "MMC313": "vectors not finite",

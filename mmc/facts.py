@@ -105,6 +105,12 @@ class Locator(dict[str, JsonValue]):
         return value
 
 
+SAMPLED = "sampled-"
+"""Stands in a fingerprint that rests on a size and some bytes: the server of the file tells neither
+a version nor a time.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Extent:
     """A re-readable piece of a source: a file's rows, a row group, a run of inverted lists, a byte

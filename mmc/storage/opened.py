@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mmc.storage.blobs import Blob, open_blob, open_remote
 from mmc.storage.filesystems import NO_STORAGE, is_local
-from mmc.storage.urls import fingerprint, fingerprint_of
+from mmc.storage.fingerprints import fingerprint, remote_fingerprint
 from mmc.types import JsonValue
 
 _BLOCK = 1 << 20
@@ -30,7 +30,7 @@ class Opened:
         self._blocks = _Blocks()
 
     def fingerprint(self, url: str) -> str:
-        """As `mmc.storage.urls.fingerprint`: asks each time."""
+        """As `mmc.storage.fingerprints.fingerprint`: asks each time."""
         if is_local(url):
             return fingerprint(url, self._storage)
         return self._look_at(url).fingerprint
@@ -44,7 +44,7 @@ class Opened:
 
     def _look_at(self, url: str) -> _Seen:
         blob, info = open_remote(url, self._storage)
-        seen = self._remote[url] = _Seen(blob, fingerprint_of(info))
+        seen = self._remote[url] = _Seen(blob, remote_fingerprint(blob, info))
         return seen
 
 

@@ -1,7 +1,7 @@
 """Everything about URLs: find, list, identify, read, write, delete; local or any fsspec URL.
 
 Local paths never touch fsspec. Knows no file format.
-The parts live in `filesystems`, `blobs` and `atomic`.
+The parts live in `filesystems`, `blobs`, `fingerprints` and `atomic`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import glob
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from mmc.errors import SourceError
 from mmc.saving import sync_folder
@@ -19,13 +18,13 @@ from mmc.storage.blobs import Blob, open_blob
 from mmc.storage.failures import world_errors
 from mmc.storage.filesystems import (
     NO_STORAGE,
-    file_info,
     filesystem,
     is_local,
     join_url,
     local_path,
     reading_failed,
 )
+from mmc.storage.fingerprints import fingerprint
 from mmc.storage.names import as_text, is_text
 from mmc.types import JsonValue
 
@@ -37,7 +36,6 @@ __all__ = [
     "expand",
     "filesystem",
     "fingerprint",
-    "fingerprint_of",
     "is_local",
     "join_url",
     "list_files",
@@ -50,33 +48,6 @@ __all__ = [
 ]
 
 Storage = Mapping[str, JsonValue]
-
-_VERSIONS = ("ETag", "etag", "version_id", "generation", "md5", "content_md5", "LastModified")
-_TIMES = ("last_modified", "mtime", "updated", "created")
-
-
-def fingerprint(url: str, storage: Storage = NO_STORAGE) -> str:
-    """A text that changes when the content may have.
-
-    Local: `size:mtime_ns`; remote: size and etag, version or time, whichever the server tells.
-
-    Raises:
-        SourceError: there is no such file.
-    """
-    if is_local(url):
-        try:
-            seen = local_path(url).stat()
-        except OSError as error:
-            raise reading_failed(url, error) from None
-        return f"{seen.st_size}:{seen.st_mtime_ns}"
-    system, path = filesystem(url, storage)
-    return fingerprint_of(file_info(system, path, url))
-
-
-def fingerprint_of(info: Mapping[str, Any]) -> str:
-    """The fingerprint of a remote file, by what its server tells of it."""
-    version = next((info[key] for key in _VERSIONS + _TIMES if info.get(key)), "")
-    return f"{info.get('size')}:{str(version).strip(chr(34))}"
 
 
 def expand(paths: str | Sequence[str], storage: Storage = NO_STORAGE) -> list[str]:

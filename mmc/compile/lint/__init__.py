@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from mmc.compile.draft import Draft
-from mmc.compile.lint.source import lossy_vectors, lost_rows, source_notes
+from mmc.compile.lint.source import lossy_vectors, lost_rows, source_notes, weak_fingerprints
 from mmc.compile.lint.values import (
     long_json,
     narrow_integers,
@@ -24,6 +24,7 @@ RULES: Final = (
     long_json,
     lossy_vectors,
     lost_rows,
+    weak_fingerprints,
     source_notes,
 )
 

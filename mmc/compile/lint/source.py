@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mmc.compile.draft import Draft
 from mmc.diagnostics import Diagnostic, Severity
+from mmc.facts import SAMPLED
 
 
 def lossy_vectors(draft: Draft) -> Iterator[Diagnostic]:
@@ -32,6 +33,22 @@ def lost_rows(draft: Draft) -> Iterator[Diagnostic]:
                 "not hold; they were lost before this migration",
                 ("source",),
                 severity=Severity.WARNING,
+            )
+
+
+def weak_fingerprints(draft: Draft) -> Iterator[Diagnostic]:
+    """MMC300: a change of a file may go unseen."""
+    for collection in draft.collections:
+        files = [file for file, mark in collection.source.fingerprint if SAMPLED in mark]
+        if files:
+            more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+            yield draft.finding(
+                "MMC300",
+                f"the server tells neither a version nor a date of {', '.join(files[:3])}{more}: a"
+                " change is seen by the size and by sampled bytes only",
+                ("source",),
+                severity=Severity.WARNING,
+                hint="let nobody write there until the migration is done, or copy the files first",
             )
 
 

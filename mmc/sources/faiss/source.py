@@ -82,7 +82,12 @@ class FaissSource:
         """See `mmc.spi.Source.read`."""
         for piece in split.pieces:
             opened = open_files(options, piece.place)
-            yield from read_piece(opened, piece, columns, batch_rows)
+            try:
+                yield from read_piece(opened, piece, columns, batch_rows)
+            except SourceError:
+                # A file that is replaced while it is read may look like a damaged one.
+                open_files(options, piece.place)
+                raise
             # Again at the end: what was read while the file was replaced is a mixture.
             open_files(options, piece.place)
 

@@ -83,8 +83,7 @@ def read_manifest(
         part = parts.get(path)
         if part is None or _identity(part) != locator["sha256"]:
             raise _changed(_beside(url, path), "the manifest records another one now")
-        if _stamp(url, storage, part) != locator["stamp"]:
-            raise _changed(_beside(url, path), "its size or time is another one now")
+        _check_stamp(url, storage, part, locator)
         if piece.start == 0:
             _check_content(url, storage, part)
         done = 0
@@ -98,9 +97,16 @@ def read_manifest(
             piece.stop,
             batch_rows,
         )
-        for batch in batches:
-            yield with_origin(batch, Origin(path, piece.start + done))
-            done += len(batch)
+        try:
+            for batch in batches:
+                yield with_origin(batch, Origin(path, piece.start + done))
+                done += len(batch)
+        except SourceError:
+            # A file that is replaced while it is read may look like a damaged one.
+            _check_stamp(url, storage, part, locator)
+            raise
+        # Again at the end: what was read while the file was replaced is a mixture.
+        _check_stamp(url, storage, part, locator)
         if done != (planned := piece.stop - piece.start):
             raise SourceError(
                 f"{_beside(url, path)}: {done:,} rows where {planned:,} were planned",
@@ -213,6 +219,13 @@ def _stamp(url: str, storage: Mapping[str, JsonValue], part: ManifestPart) -> st
     if len(found) == 1:
         return found[0]
     return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16]
+
+
+def _check_stamp(
+    url: str, storage: Mapping[str, JsonValue], part: ManifestPart, locator: Mapping[str, JsonValue]
+) -> None:
+    if _stamp(url, storage, part) != locator["stamp"]:
+        raise _changed(_beside(url, part.path), "its size or time is another one now")
 
 
 def _check_sizes(url: str, storage: Mapping[str, JsonValue], part: ManifestPart) -> None:

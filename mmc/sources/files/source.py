@@ -85,11 +85,22 @@ class FilesSource:
             yield from read_manifest(options, collection, split, columns, batch_rows)
             return
         opened = Opened(options.files)
+        checked: Mapping[str, str] = {}
         for piece in split.pieces:
             locator = piece.place
-            _check_unchanged(locator, opened)
+            marks = _marks(locator)
+            if marks != checked:
+                _check_unchanged(marks, opened)
             reading = Reading(text_of(locator, "format"), opened, options.csv, Sample())
-            yield from _batches(piece, locator, columns, batch_rows, reading)
+            try:
+                yield from _batches(piece, locator, columns, batch_rows, reading)
+            except SourceError:
+                # A file that is replaced while it is read may look like a damaged one.
+                _check_unchanged(marks, opened)
+                raise
+            # Again at the end: what was read while the file was replaced is a mixture.
+            _check_unchanged(marks, opened)
+            checked = marks
 
 
 def _collection_name(files: Sequence[str]) -> str:
@@ -218,22 +229,29 @@ def _row_number_name(taken: Iterable[str]) -> str:
     return f"row_number_{number}"
 
 
-def _check_unchanged(locator: Locator, opened: Opened) -> None:
-    for key, value in locator.items():
-        if key == "path" or key.startswith("path:"):
-            planned = locator[key.replace("path", "fingerprint", 1)]
-            try:
-                found = opened.fingerprint(str(value))
-            except SourceError as error:
-                if error.code != "MMC430":
-                    raise
-                found = "not there"
-            if found != planned:
-                raise SourceChanged(
-                    f"{value} changed since the plan was made ({planned} then, {found} now)",
-                    hint="make a new plan",
-                    code="MMC436",
-                )
+def _marks(locator: Locator) -> dict[str, str]:
+    """The files of a piece, with their fingerprints in the plan."""
+    return {
+        str(value): str(locator[key.replace("path", "fingerprint", 1)])
+        for key, value in locator.items()
+        if key == "path" or key.startswith("path:")
+    }
+
+
+def _check_unchanged(marks: Mapping[str, str], opened: Opened) -> None:
+    for file, planned in marks.items():
+        try:
+            found = opened.fingerprint(file)
+        except SourceError as error:
+            if error.code != "MMC430":
+                raise
+            found = "not there"
+        if found != planned:
+            raise SourceChanged(
+                f"{file} changed since the plan was made ({planned} then, {found} now)",
+                hint="make a new plan",
+                code="MMC436",
+            )
 
 
 def _batches(

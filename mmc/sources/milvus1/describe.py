@@ -26,7 +26,6 @@ from mmc.sources.milvus1.read import live_ids, live_places
 from mmc.sources.milvus1.segment import Segment, look
 from mmc.sources.milvus1.wal.log import Log, Pending, count_pending, read_pending
 from mmc.spi import Sample
-from mmc.storage.urls import fingerprint
 from mmc.text import many
 from mmc.types import JsonValue
 
@@ -93,7 +92,8 @@ def build_collection(
         gone = [_union(one, two) for one, two in zip(gone, repeats.superseded, strict=True)]
     places = _places(live, options)
     marks = {piece.segment.name: piece.segment.seen for piece in pieces if piece.segment}
-    marks |= {file: fingerprint(file, options.files) for file in {one.file for one in pending}}
+    if log is not None:
+        marks |= {one.file: log.seen[one.file] for one in pending}
     extents = tuple(_extents(places, pieces, gone, marks))
     findings.notes += _partition_notes(live, places, options)
     kept = options.duplicates == "keep_all" and repeats.ids > 0

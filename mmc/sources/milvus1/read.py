@@ -62,11 +62,16 @@ def read_piece(
     else:
         path, unit = piece.log, "byte"
         blocks = _log(piece, vectors, batch_rows, storage)
-    for block in blocks:
-        yield with_origin(
-            _batch(piece, block, columns, partition_field),
-            Origin(path, block.first, unit, block.places),
-        )
+    try:
+        for block in blocks:
+            yield with_origin(
+                _batch(piece, block, columns, partition_field),
+                Origin(path, block.first, unit, block.places),
+            )
+    except SourceError:
+        # A file that is replaced while it is read may look like a damaged one.
+        check(piece, storage)
+        raise
     # Again at the end: what was read while the files were replaced is a mixture.
     check(piece, storage)
 

@@ -240,6 +240,21 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
         list(batches)
 
 
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_side_file_that_changes_while_it_is_read(tmp_path: Path, cut: bool) -> None:
+    path = save(factory("Flat", vectors(N, D)), tmp_path / "a.index")
+    side = tmp_path / "a.csv"
+    side.write_text("id,n\n" + "".join(f"{row},1\n" for row in range(N)))
+    options = config(path, join={"path": str(side), "key": "id"})
+    (seen,) = FaissSource().inspect(options, [], Sample(1, 1)).collections
+    batches = FaissSource().read(options, "a", split_of(seen), ["id", "n"], 100)
+    next(batches)
+    side.write_text("id" if cut else side.read_text().replace(",1", ",2"))
+    os.utime(side, ns=(1, 1))
+    with pytest.raises(SourceChanged, match=r"a\.csv: changed since the plan"):
+        list(batches)
+
+
 def test_a_file_that_shrinks_while_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,7 +264,7 @@ def test_a_file_that_shrinks_while_it_is_read(
     batches = FaissSource().read(config(path), "a", split, ["id", "vector"], 10)
     next(batches)
     os.truncate(path, 500)
-    with pytest.raises(SourceError, match="are needed"):
+    with pytest.raises(SourceChanged, match=r"a\.index: changed since the plan"):
         list(batches)
 
 

@@ -176,6 +176,18 @@ def test_a_file_touched_since_the_plan_is_refused(format_: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("format_", FORMATS)
+def test_a_file_touched_while_it_is_read_is_refused(format_: str, tmp_path: Path) -> None:
+    fill(target(tmp_path, format_))
+    found = look(tmp_path)
+    whole = Split("00000", found.extents, found.rows, found.bytes)
+    batches = read_manifest(config(tmp_path), found.name, whole, ["id"], 16)
+    next(batches)
+    os.utime(first_file(tmp_path), ns=(1, 1))
+    with pytest.raises(SourceChanged, match="its size or time is another one now"):
+        list(batches)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
 def test_a_byte_changed_behind_the_manifest_is_found_by_the_first_split(
     format_: str, tmp_path: Path
 ) -> None:

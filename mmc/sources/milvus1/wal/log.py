@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mmc.diagnostics import Diagnostic, Severity
@@ -22,7 +22,7 @@ from mmc.sources.milvus1.wal.records import (
     read_applied,
     read_records,
 )
-from mmc.storage.urls import open_blob
+from mmc.storage.urls import fingerprint, open_blob
 from mmc.types import JsonValue
 
 if TYPE_CHECKING:
@@ -67,10 +67,12 @@ class Log:
     Attributes:
         pending: in order of lsn, by collection name; none for a collection without any.
         problems: by collection name; what could not be read ("" when it concerns them all).
+        seen: fingerprint of each log file, from before it was read.
     """
 
     pending: dict[str, tuple[Pending, ...]]
     problems: dict[str, tuple[Diagnostic, ...]]
+    seen: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def read_log(
@@ -89,6 +91,7 @@ def read_log(
     logs = {live.name: _CollectionLog(live, global_lsn) for live in collections}
     problems: defaultdict[str, list[Diagnostic]] = defaultdict(list)
     found = find_logs(folder, storage)
+    seen = {file: fingerprint(file, storage) for file in map(found.file, found.sizes)}
     applied = read_applied(found)
     if isinstance(applied, Diagnostic):
         problems[""].append(applied)
@@ -108,6 +111,7 @@ def read_log(
     return Log(
         {name: tuple(log.pending) for name, log in logs.items() if log.pending},
         {name: tuple(found) for name, found in problems.items() if found},
+        seen,
     )
 
 
