@@ -137,8 +137,7 @@ def init_spec(
     from mmc.init.minimal import checked, minimal
     from mmc.init.write import write_spec
     from mmc.registry import types
-    from mmc.storage.names import is_text
-    from mmc.storage.urls import refuse_bytes
+    from mmc.storage.names import is_text, refuse_bytes
 
     refuse_bytes(location)
     type_, options = locate(location, type)

@@ -29,6 +29,7 @@ from mmc.spec.options import Kind, Models, Options
 from mmc.spec.schema import strict
 from mmc.spec.structure import Finding
 from mmc.spec.template import Rendered, render
+from mmc.storage.names import as_text
 from mmc.types import JsonValue
 
 MAX_SHOWN = 1_000
@@ -88,10 +89,11 @@ def load_spec(
         env: values for `{{ env.NAME }}`; the process's environment when None.
         models: the options of the plug-ins that are installed.
     """
-    file = os.fspath(path)
+    # Findings name the file, and a plan keeps them.
+    file = as_text(os.fspath(path))
     top = Span(file, 1, 1, 2)
     try:
-        with FilePath(file).open("rb") as stream:
+        with FilePath(path).open("rb") as stream:
             raw = stream.read(MAX_BYTES + 4)
     except OSError as error:
         return Loaded(

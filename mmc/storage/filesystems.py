@@ -98,6 +98,7 @@ def filesystem(url: str, storage: Mapping[str, JsonValue]) -> tuple[AbstractFile
             return _chained(url, options)
         kind = _kind(protocol)
         if protocol in _EXTRAS:
+            _check_bucket(url)
             _check_names(url, kind, protocol, options)
         options.setdefault("use_listings_cache", False)
         if _EXTRAS.get(protocol) == "gcs":
@@ -133,6 +134,16 @@ def _kind(protocol: str) -> type[AbstractFileSystem]:
     import fsspec
 
     return cast("type[AbstractFileSystem]", fsspec.get_filesystem_class(protocol))
+
+
+def _check_bucket(url: str) -> None:
+    """Refuses `s3://`, as an empty variable in the URL leaves it: it would be every bucket. Raises
+    SourceError.
+    """
+    if not bucket_of(url):
+        raise SourceError(
+            f"{url}: names no bucket", hint="write it as scheme://bucket/path", code="MMC431"
+        )
 
 
 def _check_names(

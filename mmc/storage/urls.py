@@ -1,14 +1,13 @@
-"""Everything about URLs: find, list, identify, read, write, delete; local or any fsspec URL.
+"""Everything about URLs: list, identify, read, write, delete; local or any fsspec URL.
 
 Local paths never touch fsspec. Knows no file format.
-The parts live in `filesystems`, `blobs`, `fingerprints` and `atomic`.
+The parts live in `filesystems`, `blobs`, `fingerprints`, `atomic`; `listing` finds files.
 """
 
 from __future__ import annotations
 
-import glob
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mmc.errors import SourceError
@@ -25,7 +24,6 @@ from mmc.storage.filesystems import (
     reading_failed,
 )
 from mmc.storage.fingerprints import fingerprint
-from mmc.storage.names import as_text, is_text
 from mmc.types import JsonValue
 
 __all__ = [
@@ -33,7 +31,6 @@ __all__ = [
     "Blob",
     "delete",
     "exists",
-    "expand",
     "filesystem",
     "fingerprint",
     "is_local",
@@ -43,94 +40,10 @@ __all__ = [
     "open_atomic",
     "open_blob",
     "read_text",
-    "refuse_bytes",
     "write_text",
 ]
 
 Storage = Mapping[str, JsonValue]
-
-
-def expand(paths: str | Sequence[str], storage: Storage = NO_STORAGE) -> list[str]:
-    """The files that paths, folders and globs name: sorted, each once.
-
-    A folder, also one that a glob finds, stands for all files below it; names that begin with `.`
-    or `_` (as in `_SUCCESS`) are left out there, and so are `*.partial`. A path that
-    exists is taken literally, even with `[` in its name.
-
-    Raises:
-        SourceError: one of the patterns finds nothing, or a name that is not UTF-8.
-    """
-    found: set[str] = set()
-    for pattern in [paths] if isinstance(paths, str) else paths:
-        some = _local_matches(pattern) if is_local(pattern) else _remote_matches(pattern, storage)
-        if not some:
-            raise SourceError(
-                f"{pattern}: no file found",
-                hint="give a file, a folder, or a glob such as 'data/*.parquet' or 'data/**/*.npy'",
-                code="MMC430",
-            )
-        found.update(some)
-    for name in sorted(found):
-        refuse_bytes(name)
-    return sorted(found)
-
-
-def refuse_bytes(name: str) -> None:
-    """Raises SourceError where the name of a file, or of a folder above it, is not UTF-8."""
-    if not is_text(name):
-        raise SourceError(
-            f"{as_text(name)}: this name is not UTF-8",
-            hint="rename the file, or the folder that it is in: plans and reports are UTF-8 text",
-            code="MMC431",
-        )
-
-
-def _local_matches(pattern: str) -> list[str]:
-    path = local_path(pattern)
-    if path.exists():
-        return _below(path)
-    return [
-        name
-        for match in glob.glob(str(path), recursive=True)  # noqa: PTH207
-        for name in _below(Path(match))
-    ]
-
-
-def _below(path: Path) -> list[str]:
-    if not path.is_dir():
-        return [str(path)]
-    found = (Path(folder) / name for folder, _, names in os.walk(path) for name in names)
-    return [str(file) for file in found if not _hidden(str(file.relative_to(path)))]
-
-
-def _hidden(relative: str) -> bool:
-    """Whether part of a path below a folder is hidden, or it is a half-written file of ours."""
-    begins = any(part.startswith((".", "_")) for part in Path(relative).parts)
-    return begins or relative.endswith(".partial")
-
-
-def _remote_matches(pattern: str, storage: Storage) -> list[str]:
-    if "::" in pattern:
-        return [pattern]
-    system, path = filesystem(pattern, storage)
-    try:
-        if system.isfile(path):
-            return [system.unstrip_protocol(path)]
-        names: list[str] = []
-        folders = [path]
-        if glob.has_magic(path):
-            infos = system.glob(path, detail=True).items()
-            dotted = path.rpartition("/")[2].startswith(".")
-            shown = [(name, info["type"]) for name, info in infos if dotted or "/." not in name]
-            names = [name for name, kind in shown if kind == "file"]
-            folders = [name for name, kind in shown if kind != "file"]
-        for folder in folders:
-            names += [name for name in system.find(folder) if not _hidden(_relative(name, folder))]
-    except FileNotFoundError:
-        return []
-    except world_errors() as error:
-        raise reading_failed(pattern, error) from None
-    return [system.unstrip_protocol(name) for name in names]
 
 
 def _relative(name: str, folder: str) -> str:

@@ -14,8 +14,8 @@ import pytest
 
 from mmc.errors import SourceError, StateError
 from mmc.state.store import Store
+from mmc.storage.listing import find_files
 from mmc.storage.names import as_text, is_text
-from mmc.storage.urls import expand
 from tests.e2e.mmc_command import mmc
 
 BYTES = os.fsdecode(b"caf\xe9")
@@ -41,7 +41,7 @@ def test_a_source_of_such_files_is_refused(tmp_path: Path, pattern: str) -> None
     (tmp_path / BYTES).mkdir()
     (tmp_path / BYTES / "a.parquet").touch()
     with pytest.raises(SourceError, match=r"caf\\xe9/a\.parquet: this name is not UTF-8") as caught:
-        expand(str(tmp_path / pattern) if pattern else str(tmp_path))
+        find_files(str(tmp_path / pattern) if pattern else str(tmp_path), {})
     assert caught.value.code == "MMC431" and "rename" in caught.value.hint
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from mmc.errors import SourceError, TargetError
 from mmc.storage import urls
+from mmc.storage.listing import find_files
 from tests.servers.s3 import Bucket
 from tests.storage.stores import folder, store
 
@@ -59,7 +60,7 @@ def test_put_read_overwrite_list_delete(store: Bucket, folder: str) -> None:
     put(f"{folder}/a b/é+%41.parquet2", b"", store)
     assert whole(f"{folder}/a b/é+%41.parquet2", store) == b""
     assert names(folder, store) == ["a b/é+%41.parquet", "a b/é+%41.parquet2"]
-    assert urls.expand(f"{folder}/a b/*.parquet", store.storage) == [url]
+    assert find_files(f"{folder}/a b/*.parquet", store.storage).files == (url,)
     assert urls.delete([f"{folder}/a b", url, f"{folder}/never"], store.storage) == [url]
     assert names(folder, store) == ["a b/é+%41.parquet2"]
 
@@ -106,7 +107,7 @@ def test_missing_key_and_missing_bucket_are_named(store: Bucket, folder: str) ->
     assert f"no-{bucket}" in f"{info.value} {info.value.hint}"
     assert not info.value.retryable
     with pytest.raises(SourceError, match="no file found"):
-        urls.expand(f"{absent}/*", store.storage)
+        find_files(f"{absent}/*", store.storage)
     with pytest.raises(TargetError, match=f"no bucket 'no-{bucket}'") as failed:
         put(f"{absent}/x", b"1", store)
     assert (failed.value.code, failed.value.retryable) == ("MMC444", False)

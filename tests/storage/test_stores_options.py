@@ -21,6 +21,7 @@ import pytest
 from mmc.errors import PluginMissing, SourceError, TargetError
 from mmc.storage import urls
 from mmc.storage.failures import Trouble, cleaned, failure, world_errors
+from mmc.storage.listing import find_files
 from mmc.types import JsonValue
 from tests.servers.azurite import ACCOUNT, KEY, NO_KEY, azure_container
 from tests.servers.gcs import QuietServer, gcs_bucket, missing
@@ -223,7 +224,7 @@ def test_gcs_denied() -> None:
     message = "mmc@p.iam.example.com does not have storage.objects.get access"
     with refusing(403, message) as endpoint:
         bucket = Bucket("gs://bucket", {"token": "anon", "endpoint_url": endpoint})
-        for call in (urls.open_blob, urls.fingerprint, urls.expand, urls.list_files):
+        for call in (urls.open_blob, urls.fingerprint, find_files, urls.list_files):
             with pytest.raises(SourceError, match="gs://bucket/a: permission denied") as info:
                 call("gs://bucket/a", bucket.storage)
             assert not info.value.retryable
@@ -248,7 +249,7 @@ def without_key(container: Bucket, credential: str) -> dict[str, JsonValue]:
 def test_azure_wrong_key_is_denied_and_not_told(container: Bucket) -> None:
     bad = Bucket(container.url, without_key(container, f"AccountKey={NO_KEY}"))
     url = f"{container.url}/x"
-    for call in (urls.open_blob, urls.fingerprint, urls.expand, urls.list_files, urls.exists):
+    for call in (urls.open_blob, urls.fingerprint, find_files, urls.list_files, urls.exists):
         with pytest.raises(SourceError, match="/x: permission denied") as info:
             call(url, bad.storage)
         assert not info.value.retryable

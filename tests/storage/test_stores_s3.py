@@ -15,6 +15,7 @@ import pytest
 
 from mmc.errors import SourceError, TargetBusy, TargetError
 from mmc.storage import urls
+from mmc.storage.listing import find_files
 from mmc.types import JsonValue
 from tests.servers.milvus_server import held
 from tests.servers.s3 import Bucket, bucket_at, make_bucket, s3_bucket, start_s3, strict_s3_bucket
@@ -105,7 +106,7 @@ def test_wrong_keys_are_denied_and_not_told(strict: tuple[Bucket, Bucket], wrong
         lambda: urls.open_blob(url, bad.storage),
         lambda: urls.fingerprint(url, bad.storage),
         lambda: urls.list_files(good.url, bad.storage),
-        lambda: urls.expand(f"{good.url}/*", bad.storage),
+        lambda: find_files(f"{good.url}/*", bad.storage),
         lambda: put(url, b"2", bad),
         lambda: urls.delete([url], bad.storage),
     ]
@@ -127,7 +128,7 @@ def test_keys_that_may_only_get(strict: tuple[Bucket, Bucket]) -> None:
     with pytest.raises(TargetError, match="/x: permission denied"):
         urls.delete([f"{reader.url}/x"], reader.storage)
     with pytest.raises(SourceError, match="permission denied"):
-        urls.expand(f"{reader.url}/*.npy", reader.storage)
+        find_files(f"{reader.url}/*.npy", reader.storage)
 
 
 def test_keys_of_a_profile_and_of_the_environment(

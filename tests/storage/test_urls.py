@@ -16,6 +16,7 @@ import pytest
 from mmc.errors import PluginMissing, SecretError, SourceBusy, SourceError, TargetError
 from mmc.storage import urls
 from mmc.storage.blobs import BlobFile
+from mmc.storage.listing import find_files
 from mmc.types import JsonValue
 from tests.servers.s3 import Bucket, s3_bucket
 
@@ -58,7 +59,7 @@ def test_fingerprint_changes_with_the_content(place: tuple[str, dict[str, JsonVa
     assert before != urls.fingerprint(url, storage)
 
 
-def test_expand_finds_folders_globs_and_lists(place: tuple[str, dict[str, JsonValue]]) -> None:
+def test_listing_finds_folders_globs_and_lists(place: tuple[str, dict[str, JsonValue]]) -> None:
     base, storage = place
     for name in (
         "b.npy",
@@ -72,7 +73,7 @@ def test_expand_finds_folders_globs_and_lists(place: tuple[str, dict[str, JsonVa
         urls.write_text(urls.join_url(base, name), name, storage)
 
     def names(paths: str | list[str]) -> list[str]:
-        return [found.rpartition("/")[2] for found in urls.expand(paths, storage)]
+        return [found.rpartition("/")[2] for found in find_files(paths, storage).files]
 
     assert names(base) == ["a.npy", "b.npy", "c.npy"]
     assert names(urls.join_url(base, "*.npy")) == ["a.npy", "b.npy"]
@@ -80,24 +81,24 @@ def test_expand_finds_folders_globs_and_lists(place: tuple[str, dict[str, JsonVa
     assert names(urls.join_url(base, "**/*.npy"))[-1] == "c.npy"
     both = [urls.join_url(base, "b.npy"), urls.join_url(base, "*.npy")]
     assert names(both) == ["a.npy", "b.npy"]
-    for found in urls.expand(base, storage):
+    for found in find_files(base, storage).files:
         assert urls.read_text(found, storage)
 
 
-def test_expand_takes_an_existing_name_literally(tmp_path: Path) -> None:
+def test_listing_takes_an_existing_name_literally(tmp_path: Path) -> None:
     (tmp_path / "a[1].npy").write_text("x")
     (tmp_path / "a1.npy").write_text("x")
-    assert urls.expand(str(tmp_path / "a[1].npy")) == [str(tmp_path / "a[1].npy")]
+    assert find_files(str(tmp_path / "a[1].npy"), {}).files == (str(tmp_path / "a[1].npy"),)
 
 
-def test_expand_names_the_pattern_that_finds_nothing(
+def test_listing_names_the_pattern_that_finds_nothing(
     place: tuple[str, dict[str, JsonValue]],
 ) -> None:
     base, storage = place
     urls.write_text(urls.join_url(base, "a.npy"), "x", storage)
     missing = urls.join_url(base, "*.parquet")
     with pytest.raises(SourceError, match=r"\*\.parquet: no file found"):
-        urls.expand([urls.join_url(base, "*.npy"), missing], storage)
+        find_files([urls.join_url(base, "*.npy"), missing], storage)
 
 
 def test_list_and_delete(place: tuple[str, dict[str, JsonValue]]) -> None:
@@ -299,7 +300,8 @@ def test_local_paths_do_not_import_fsspec(tmp_path: Path) -> None:
         "import sys\n"
         "from mmc.storage import urls\n"
         "urls.write_text(sys.argv[1], 'x')\n"
-        "urls.expand(sys.argv[1]), urls.fingerprint(sys.argv[1])\n"
+        "from mmc.storage.listing import find_files\n"
+        "find_files(sys.argv[1], {}), urls.fingerprint(sys.argv[1])\n"
         "urls.open_blob('file://' + sys.argv[1]).read_at(0, 1)\n"
         "assert 'fsspec' not in sys.modules\n"
     )

@@ -17,4 +17,7 @@ CODES = {
     "MMC446": "no such collection in the files",
     "MMC447": "column names",
     "MMC448": "first line looks like a row",
+    "MMC449": "columns in the names of folders",
+    "MMC480": "table with a log of its own",
+    "MMC481": "one file under two names",
 }

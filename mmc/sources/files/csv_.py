@@ -16,8 +16,8 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from mmc.arrow.column import Column
-from mmc.documents.arrays import SHOWN, Misfit
 from mmc.diagnostics import Diagnostic, Severity
+from mmc.documents.arrays import SHOWN, Misfit
 from mmc.errors import SourceError
 from mmc.facts import Extent
 from mmc.sources.files.csvtypes import convert, infer

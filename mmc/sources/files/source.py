@@ -31,10 +31,13 @@ from mmc.sources.files.formats import (
 )
 from mmc.sources.files.location import locate
 from mmc.sources.files.options import FilesOptions
+from mmc.sources.files.partitions import clashes, partitions, refuse_two_meanings, values_of
 from mmc.sources.files.sample import observe
+from mmc.sources.files.tables import look_for_tables
 from mmc.spi import Sample
+from mmc.storage.listing import find_files
 from mmc.storage.opened import Opened
-from mmc.storage.urls import expand, is_local, local_path
+from mmc.storage.urls import is_local, local_path
 from mmc.types import FieldType, JsonValue, nearest
 
 _KEYS = ("id", "_id", "pk", "key")
@@ -58,7 +61,10 @@ class FilesSource:
             from mmc.sources.files.manifest import inspect_manifest
 
             return inspect_manifest(options, collections, sample)
-        files = expand(options.path or (), options.files)
+        listing = find_files(options.path or (), options.files)
+        refuse_two_meanings(listing)
+        tables = tuple(look_for_tables(listing, options.files))
+        files = listing.files
         name = _collection_name(files)
         for wanted in collections:
             if wanted != name:
@@ -67,7 +73,10 @@ class FilesSource:
         seen = {file: opened.fingerprint(file) for file in files}
         kind = format_of(files, options.format)
         reading = Reading(kind, opened, options.csv, sample)
-        collection = _collection(name, format_module(kind), files, seen, reading)
+        found = _collection(name, format_module(kind), files, seen, reading)
+        collection = replace(
+            found, notes=(listing.text, *found.notes), problems=(*tables, *found.problems)
+        )
         return SourceFacts("files", kind, (collection,), sample.rows, sample.seed)
 
     def read(
@@ -136,15 +145,20 @@ def _collection(
 ) -> SourceCollection:
     look = module.look(files, options)
     only_one([column.name for column in look.columns], files[0])
+    parts = partitions(files)
+    problems = clashes(parts, look, files[0])
+    parts = parts.without([column.name for column in look.columns])
     marked = replace(
         look,
-        extents=tuple(_marked(extent, options.format, seen) for extent in look.extents),
+        extents=tuple(parts.mark(_marked(one, options.format, seen)) for one in look.extents),
         windows=tuple(_marked(extent, options.format, seen) for extent in look.windows),
     )
     observed = observe(module, marked, options)
     fields = _vectors_told_from_lists(
         [_field(column, observed.get(column.name)) for column in look.columns]
     )
+    rows = max((seen.rows for seen in observed.values()), default=0)
+    fields += [_field(column, seen) for column, seen in parts.columns(rows).values()]
     key = _key(fields)
     extents = marked.extents
     if key is not None:
@@ -164,7 +178,7 @@ def _collection(
         sum(extent.bytes for extent in extents),
         tuple(sorted(seen.items())),
         notes=look.notes,
-        problems=look.problems,
+        problems=(*look.problems, *problems),
     )
 
 
@@ -262,12 +276,12 @@ def _batches(
     options: Reading,
 ) -> Iterator[pa.RecordBatch]:
     module = format_module(options.format)
-    number = locator.get("row_number")
-    stored = [name for name in columns if name != number]
+    number, constant = locator.get("row_number"), values_of(locator)
+    stored = [name for name in columns if name != number and name not in constant]
     done = 0
     for rows in module.read(piece, stored, batch_rows, options):
         done += rows.count
-        yield _batch(rows, stored, columns, number)
+        yield _batch(rows, stored, columns, number, constant)
     if piece.rows is not None and done != piece.rows:
         raise SourceError(
             f"{_place(locator)}: {done:,} rows read where the plan says {piece.rows:,}",
@@ -277,9 +291,15 @@ def _batches(
 
 
 def _batch(
-    rows: Rows, stored: Sequence[str], columns: Sequence[str], number: JsonValue
+    rows: Rows,
+    stored: Sequence[str],
+    columns: Sequence[str],
+    number: JsonValue,
+    constant: Mapping[str, str | None],
 ) -> pa.RecordBatch:
     by_name = dict(zip(stored, rows.arrays, strict=True))
+    for name in constant.keys() & set(columns):
+        by_name[name] = pa.array([constant[name]] * rows.count, pa.string())
     if number in columns:
         import numpy as np
 

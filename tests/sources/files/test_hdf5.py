@@ -47,8 +47,8 @@ def test_ann_benchmarks_layout(tmp_path: Path) -> None:
     collection = look(config(tmp_path / "glove.hdf5"))
     assert [field.name for field in collection.fields] == ["id", "train"]
     assert collection.rows == 50
-    assert "test (5, 4)" in collection.notes[0] and "neighbors (5, 10)" in collection.notes[0]
-    assert "angular" in collection.notes[1]
+    assert "test (5, 4)" in collection.notes[1] and "neighbors (5, 10)" in collection.notes[1]
+    assert "angular" in collection.notes[2]
 
 
 def test_damaged_and_empty(tmp_path: Path) -> None:
