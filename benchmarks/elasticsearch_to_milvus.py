@@ -109,7 +109,9 @@ def read(path: Path) -> int:
     (copy,) = plan.copies
 
     def rows_of(split: Split) -> int:
-        return sum(batch.num_rows for batch in read_split(plan.source, copy, split, copy.columns))
+        return sum(
+            batch.num_rows for batch in read_split(plan.source, copy, split, copy.read.columns)
+        )
 
     with ThreadPoolExecutor(plan.workers) as threads:
         return sum(threads.map(rows_of, copy.splits))

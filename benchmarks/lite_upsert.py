@@ -22,7 +22,15 @@ import pyarrow.parquet as pq
 
 from mmc.arrow.schema import canonical_schema
 from mmc.milvus.schema import to_schema
-from mmc.plan.model import CopySplits, CreateCollection, Mode, Split
+from mmc.plan.model import (
+    Batches,
+    CopySplits,
+    CreateCollection,
+    Mode,
+    Reading,
+    Split,
+    Write,
+)
 from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from mmc.spi import Config
 from mmc.types import Collection, Field, FieldType
@@ -63,16 +71,14 @@ def with_mmc(uri: Path, collection: Collection, parquet: Path, batch: int) -> fl
     """Seconds from the first batch read until all rows are acknowledged."""
     step = CopySplits(
         id="copy",
-        source="",
+        read=Reading(collection="", columns=()),
         collection=collection,
         mappings=(),
-        columns=(),
         splits=(),
         route="milvus.insert",
         reason="",
-        write="upsert",
-        batch_rows=batch,
-        batch_bytes=8 * 2**20,
+        write=Write.UPSERT,
+        batches=Batches(batch, 8 * 2**20),
     )
     config: Config = {"type": "milvus", "uri": str(uri), "timeout": 60.0}
     with MilvusInsertSink().open(config) as target:

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from mmc.arrow.schema import arrow_type
 from mmc.casts import Refused, choose
-from mmc.plan.model import CopySplits, Mapping, RestColumn
+from mmc.plan.mapping import Column, Mapping, RestColumn
+from mmc.plan.model import Batches, CopySplits, Reading, Write
 from mmc.transform.transform import Transform
 from mmc.types import Collection, Field, FieldType
 
@@ -27,11 +28,21 @@ def step(batch: pa.RecordBatch, types: dict[str, str], **more: object) -> CopySp
         arrow = arrow_type(batch.schema.field(name).type)
         cast = choose(arrow, type_)
         assert not isinstance(cast, Refused), cast
-        mappings.append(Mapping(Field(name, type_), name, arrow=str(arrow), cast=cast.name))
+        mappings.append(Mapping(Field(name, type_), Column(name, str(arrow), cast.name)))
     collection = Collection("c", tuple(m.field for m in mappings), dynamic="rest" in more)
     names = tuple(batch.schema.names)
-    base = ("copy", "s", collection, tuple(mappings), names, (), "x", "", "insert", 1, 1)
-    return CopySplits(*base, **more)  # type: ignore[arg-type]
+    return CopySplits(
+        id="copy",
+        read=Reading(collection="s", columns=names),
+        collection=collection,
+        mappings=tuple(mappings),
+        splits=(),
+        route="x",
+        reason="",
+        write=Write.INSERT,
+        batches=Batches(1, 1),
+        **more,  # type: ignore[arg-type]
+    )
 
 
 def speed(label: str, nbytes: int, rows: int, call: Callable[[], object]) -> None:
@@ -92,7 +103,7 @@ def main() -> None:
     batch = pa.record_batch({"x": array})
     plan = step(batch, {"x": f"float_vector({DIM})"})
     (mapping,) = plan.mappings
-    normal = Mapping(mapping.field, "x", arrow=mapping.arrow, cast=mapping.cast, normalize=True)
+    normal = replace(mapping, normalize=True)
     transform = Transform(replace(plan, mappings=(normal,)))
     speed("float vector, normalised", batch.nbytes, rows, lambda: transform(batch))
     count = 200_000

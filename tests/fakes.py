@@ -48,23 +48,29 @@ from mmc.facts import (
 from mmc.layouts.files import FileRecord
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.drift import seen_source, seen_target
+from mmc.plan.mapping import Column
 from mmc.plan.model import (
     AwaitIndexes,
+    Batches,
     BuildIndex,
     CheckKeys,
     CopySplits,
+    CountCheck,
     CreateCollection,
+    DigestCheck,
     ExecutorKind,
     LoadCollection,
     Mode,
     OnDrift,
     OnError,
     Plan,
+    Reading,
     RowPolicy,
     Split,
     Step,
     Summary,
     Verify,
+    Write,
     WriteManifest,
 )
 from mmc.plan.model import (
@@ -442,7 +448,7 @@ _ARROW = {"id": "int64", "vector": f"fixed_size_list<float>[{DIM}]", "text": "st
 def _mapping(field: Field) -> FieldMapping:
     cast = choose(ArrowType.parse(_ARROW[field.name]), field.type)
     assert isinstance(cast, Cast)
-    return FieldMapping(field, source=field.name, arrow=_ARROW[field.name], cast=cast.name)
+    return FieldMapping(field, Column(field.name, _ARROW[field.name], cast.name))
 
 
 def make_plan(
@@ -497,19 +503,20 @@ def make_plan(
             rows_before=there.rows if there else 0,
         ),
         CopySplits(
-            "copy.articles",
-            "rows",
-            collection,
-            mappings,
-            ("id", "vector", "text"),
-            tuple(cut),
-            "fake.insert",
-            "the only one",
-            write,
-            batch_rows,
-            1 << 20,
-            where=where,
-            fingerprint=facts.collections[0].fingerprint,
+            id="copy.articles",
+            read=Reading(
+                collection="rows",
+                columns=("id", "vector", "text"),
+                where=where,
+                fingerprint=facts.collections[0].fingerprint,
+            ),
+            collection=collection,
+            mappings=mappings,
+            splits=tuple(cut),
+            route="fake.insert",
+            reason="the only one",
+            write=Write(write),
+            batches=Batches(batch_rows, 1 << 20),
             rows=rows,
             bytes=rows * 32,
         ),
@@ -517,7 +524,9 @@ def make_plan(
         LoadCollection("load.articles", "articles"),
         AwaitIndexes("built.articles", "articles"),
         WriteManifest("manifest", "manifest.json"),
-        Verify("verify.articles", "copy.articles", "articles", mode, "exact", "full"),
+        Verify(
+            "verify.articles", "copy.articles", "articles", mode, CountCheck.EXACT, DigestCheck.FULL
+        ),
     )
     return Plan(
         name=name,

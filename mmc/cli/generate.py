@@ -19,8 +19,9 @@ def main(root: Path = Path()) -> None:
     """Rewrites them below `root`."""
     folder = root / "schemas"
     folder.mkdir(exist_ok=True)
-    for name, text in (("mmc", api.spec_schema(built_in=True)), ("plan", api.plan_schema())):
-        (folder / f"{name}-v1.schema.json").write_text(text, encoding="utf-8")
+    schemas = (("mmc-v1", api.spec_schema(built_in=True)), ("plan-v2", api.plan_schema()))
+    for name, text in schemas:
+        (folder / f"{name}.schema.json").write_text(text, encoding="utf-8")
     for page in sorted((root / "docs").rglob("*.md")):
         page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
 

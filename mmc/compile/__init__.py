@@ -28,7 +28,13 @@ from mmc.facts import Facts
 from mmc.plan import codec
 from mmc.plan.ddl import AlterCollection
 from mmc.plan.drift import seen_source, seen_target
-from mmc.plan.model import CopySplits, Plan, RowPolicy, Summary
+from mmc.plan.model import (
+    CopySplits,
+    Plan,
+    RowPolicy,
+    Summary,
+    Write,
+)
 from mmc.spec.load import Spec
 
 PASSES: Final = (
@@ -141,7 +147,9 @@ def _with_keys(plan: Plan) -> Plan:
     key = codec.digest(plan)[:16]
     steps = tuple(
         replace(step, staging=replace(step.staging, key=key))
-        if isinstance(step, CopySplits) and step.staging is not None and step.write != "in_place"
+        if isinstance(step, CopySplits)
+        and step.staging is not None
+        and step.write is not Write.IN_PLACE
         else step
         for step in plan.steps
     )

@@ -54,7 +54,7 @@ def _repeated_key(collection: CollectionDraft) -> str:
     """The source column of the primary key, if its values repeat; else ""."""
     repeated = {field.name for field in collection.source.fields if field.repeated}
     return next(
-        (m.source for m in collection.mappings if m.field.primary_key and m.source in repeated), ""
+        (m.column for m in collection.mappings if m.field.primary_key and m.column in repeated), ""
     )
 
 

@@ -14,7 +14,8 @@ from mmc.compile.draft import CollectionDraft, Draft
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import TargetCollection
 from mmc.plan.ddl import Loss
-from mmc.plan.model import Mapping, Mode
+from mmc.plan.mapping import Mapping
+from mmc.plan.model import Mode
 from mmc.types import Collection, Field, TypeKind
 
 _KEYS = frozenset({TypeKind.INT64, TypeKind.VARCHAR})

@@ -38,8 +38,8 @@ def _assign(
     wanted = _wanted_type(draft, collection, field)
     if field.auto_id:
         return replace(field, type=wanted or FieldType(TypeKind.INT64))
-    if field.is_constant:
-        return replace(field, type=wanted or _type_of_constant(field.constant))
+    if field.constant is not None:
+        return replace(field, type=wanted or _type_of_constant(field.constant.value))
     source = ArrowType.parse(field.arrow)
     json_text = bool(field.source and field.source.json_text)
     if wanted is None:

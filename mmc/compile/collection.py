@@ -21,7 +21,8 @@ from mmc.compile.takes import (
 )
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Capabilities
-from mmc.plan.model import Mapping, Mode
+from mmc.plan.mapping import Mapping
+from mmc.plan.model import Mode
 from mmc.types import Collection, Field, TypeKind
 
 _KEY_TYPES = frozenset({TypeKind.INT64, TypeKind.VARCHAR})
@@ -128,15 +129,9 @@ def _mapping(
     findings += refuse_type(draft, collection, field)
     return Mapping(
         field=made,
-        source=field.source.name if field.source else "",
-        expr=field.expr,
-        is_constant=field.is_constant,
-        constant=field.constant,
-        arrow=field.arrow,
-        cast=field.cast,
+        origin=field.made_of,
         default=default,
         normalize=bool(spec and spec.normalize),
-        auto=field.auto_id,
         note=field.note,
     )
 

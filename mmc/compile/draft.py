@@ -11,10 +11,26 @@ from typing import TypeAlias
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Capabilities, Facts, SourceCollection, SourceField, TargetCollection
 from mmc.plan.ddl import Change
-from mmc.plan.model import ExecutorKind, Layout, Mapping, RestColumn, Split, Staging, Step
+from mmc.plan.mapping import (
+    Column,
+    Constant,
+    Expression,
+    Generated,
+    Mapping,
+    Origin,
+    RestColumn,
+)
+from mmc.plan.model import (
+    ExecutorKind,
+    Layout,
+    Split,
+    Staging,
+    Step,
+    Write,
+)
 from mmc.spec.load import Spec
 from mmc.spec.models import CollectionSpec, FieldSpec
-from mmc.types import Collection, Field, FieldType, Index, JsonValue
+from mmc.types import Collection, Field, FieldType, Index
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -41,8 +57,7 @@ class FieldDraft:
     cast: str = ""
     nullable: bool = False
     primary_key: bool = False
-    is_constant: bool = False
-    constant: JsonValue = None
+    constant: Constant | None = None
     note: str = ""
 
     @property
@@ -61,6 +76,17 @@ class FieldDraft:
     def place(self, key: str) -> Path:
         """Where the spec says `key` of this field, or may say it."""
         return (*self.at, key) if self.spec is not None else self.at
+
+    @property
+    def made_of(self) -> Origin:
+        """What the mapping of this field says."""
+        if self.auto_id:
+            return Generated()
+        if self.constant is not None:
+            return self.constant
+        if self.source is not None:
+            return Column(self.source.name, self.arrow, self.cast)
+        return Expression(self.expr, self.arrow, self.cast)
 
     @property
     def origin(self) -> str:
@@ -92,7 +118,7 @@ class CollectionDraft:
     indexes: tuple[tuple[str, Index, str], ...] = ()
     route: str = ""
     reason: str = ""
-    write: str = ""
+    write: Write = Write.INSERT
     batch_rows: int = 0
     batch_bytes: int = 0
     layout: Layout | None = None

@@ -9,7 +9,8 @@ from mmc.compile.adapt import not_only_objects
 from mmc.compile.draft import CollectionDraft, Draft
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import TargetCollection
-from mmc.plan.model import Mapping, Mode
+from mmc.plan.mapping import Constant, Generated, Mapping
+from mmc.plan.model import Mode
 from mmc.types import Collection, Field, TypeKind
 
 
@@ -91,7 +92,7 @@ def _made_there(
 ) -> Diagnostic:
     name = mapping.field.name
     field = next((one for one in collection.fields if one.to == name), None)
-    source = mapping.source or "..."
+    source = mapping.column or "..."
     return draft.finding(
         "MMC387",
         f"`{name}` of the existing collection is filled by its function `{function}`: rows come"
@@ -191,9 +192,9 @@ def _filled(
     finding.
     """
     if field.auto_id:
-        return Mapping(field, auto=True)
+        return Mapping(field, Generated())
     if field.nullable or field.default is not None:
-        return Mapping(field, is_constant=True, constant=field.default)
+        return Mapping(field, Constant(field.default))
     findings.append(
         draft.finding(
             "MMC362",

@@ -14,7 +14,7 @@ from mmc.compile.expressions import Expressions, Problem
 from mmc.compile.resolve import milvus_name
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import SourceField
-from mmc.plan.model import RestColumn
+from mmc.plan.mapping import Constant, RestColumn
 from mmc.spec.models import FieldSpec
 from mmc.types import DYNAMIC_FIELD, nearest
 
@@ -129,7 +129,7 @@ def _made(
         return FieldDraft(to, at, entry)
     if entry.expr is None:
         null = entry.constant is None
-        return FieldDraft(to, at, entry, is_constant=True, constant=entry.constant, nullable=null)
+        return FieldDraft(to, at, entry, constant=Constant(entry.constant), nullable=null)
     found = sql.type(entry.expr, types)
     if isinstance(found, Problem):
         findings.append(_problem(draft, (*at, "expr"), found, "MMC335"))

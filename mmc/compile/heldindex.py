@@ -10,7 +10,8 @@ from mmc.compile.draft import CollectionDraft, Draft, Path
 from mmc.compile.indexfit import misfit
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.plan.ddl import Loss
-from mmc.plan.model import Mapping, Mode
+from mmc.plan.mapping import Mapping
+from mmc.plan.model import Mode
 from mmc.spec.models import IndexSpec
 from mmc.types import Field, Index, JsonValue
 

@@ -12,7 +12,7 @@ from mmc.compile.heldindex import contradicts, handed_on, lost_indexes, staying
 from mmc.compile.indexfit import Misfit, misfit, of_gpu, with_defaults
 from mmc.compile.indexparams import fitted, plain, wrong_params
 from mmc.diagnostics import Diagnostic, Severity
-from mmc.plan.model import Mapping
+from mmc.plan.mapping import Mapping
 from mmc.spec.checks import INDEX_TYPES
 from mmc.spec.models import NO_INDEX, IndexSpec
 from mmc.types import FieldType, Index, Metric, TypeKind, freeze

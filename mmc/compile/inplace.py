@@ -10,7 +10,12 @@ from itertools import groupby
 
 from mmc.compile.draft import CollectionDraft, Draft
 from mmc.facts import Extent
-from mmc.plan.model import Mapping, OnError, Split
+from mmc.plan.mapping import Mapping
+from mmc.plan.model import (
+    OnError,
+    Split,
+    Write,
+)
 from mmc.spec.options import Options
 from mmc.types import DYNAMIC_FIELD, Field
 
@@ -43,12 +48,12 @@ def _misfit(draft: Draft, collection: CollectionDraft) -> str:
     if formats != {collection.layout.format}:
         return f"they are not {collection.layout.format}"
     declared = {field.name: field.declared for field in collection.source.fields}
-    made = [mapping for mapping in collection.mappings if not mapping.auto]
+    made = [mapping for mapping in collection.mappings if not mapping.generated]
     for mapping in made:
         if not _unchanged(mapping, declared):
             return f"`{mapping.field.name}` is not as they have it"
     names = [field.name for field in collection.source.fields if field.name != DYNAMIC_FIELD]
-    if sorted(names) != sorted(mapping.source for mapping in made):
+    if sorted(names) != sorted(mapping.column for mapping in made):
         return "they have other fields"
     dynamic = any(field.name == DYNAMIC_FIELD for field in collection.source.fields)
     if dynamic != collection.collection.dynamic:
@@ -58,12 +63,11 @@ def _misfit(draft: Draft, collection: CollectionDraft) -> str:
 
 def _unchanged(mapping: Mapping, declared: dict[str, Field | None]) -> bool:
     """Whether the values go as the file has them: of the type that the manifest declares."""
-    of_file = declared.get(mapping.source)
-    plain = not (mapping.expr or mapping.is_constant or mapping.normalize)
+    of_file = declared.get(mapping.column)
     return (
-        plain
+        not mapping.normalize
         and mapping.default is None
-        and mapping.source == mapping.field.name
+        and mapping.column == mapping.field.name
         and of_file is not None
         and of_file.type == mapping.field.type
     )
@@ -82,7 +86,7 @@ def _in_place(collection: CollectionDraft) -> CollectionDraft:
     return replace(
         collection,
         splits=splits,
-        write="in_place",
+        write=Write.IN_PLACE,
         reason=f"{collection.reason}; the files lie there already",
         staging=replace(collection.staging, key="", keep=True),
     )

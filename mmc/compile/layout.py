@@ -7,7 +7,7 @@ from dataclasses import replace
 from mmc.compile.draft import CollectionDraft, Draft
 from mmc.compile.takes import formats_for, may_be_null
 from mmc.diagnostics import Diagnostic
-from mmc.plan.model import Layout, Mode, Staging
+from mmc.plan.model import FileFormat, Layout, Mode, Staging
 from mmc.types import freeze
 
 
@@ -22,7 +22,7 @@ def _lay_out(
 ) -> CollectionDraft:
     able = draft.able(collection)
     if able.whole_files:
-        return replace(collection, layout=Layout(able.formats[0], collection.to))
+        return replace(collection, layout=Layout(FileFormat(able.formats[0]), collection.to))
     said = draft.spec.model.load.staging
     if not able.imports or said is None:
         return collection
@@ -40,7 +40,7 @@ def _lay_out(
         format_ = able.formats[0]
     storage = freeze(said.model_dump(mode="json", by_alias=True)["storage"])
     staging = Staging(said.url.rstrip("/") or "/", storage, "", said.keep)
-    return replace(collection, layout=Layout(format_, collection.to), staging=staging)
+    return replace(collection, layout=Layout(FileFormat(format_), collection.to), staging=staging)
 
 
 def _format_for(draft: Draft, collection: CollectionDraft) -> str:

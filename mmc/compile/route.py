@@ -10,7 +10,10 @@ from dataclasses import replace
 from mmc.compile.draft import CollectionDraft, Draft
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import TargetFacts
-from mmc.plan.model import Mode
+from mmc.plan.model import (
+    Mode,
+    Write,
+)
 from mmc.text import rows_text
 
 FEW_ROWS = 200_000
@@ -143,18 +146,18 @@ def _makes_keys(collection: CollectionDraft) -> bool:
 def _route(draft: Draft, collection: CollectionDraft) -> CollectionDraft:
     target = draft.facts.target
     if target.capabilities.whole_files:
-        return _by(collection, target, "files: the target is a folder", "file")
+        return _by(collection, target, "files: the target is a folder", Write.FILE)
     mode = draft.spec.model.load.mode
     bulk = draft.facts.bulk
     why = _why_bulk(draft, collection)
     if bulk is not None and why:
-        return _by(collection, bulk, f"bulk: {why}", "file")
-    write = "upsert" if mode is Mode.UPSERT else "insert"
+        return _by(collection, bulk, f"bulk: {why}", Write.FILE)
+    write = Write.UPSERT if mode is Mode.UPSERT else Write.INSERT
     return _by(collection, target, f"insert: {_why_insert(draft, collection)}", write)
 
 
 def _by(
-    collection: CollectionDraft, target: TargetFacts, reason: str, write: str
+    collection: CollectionDraft, target: TargetFacts, reason: str, write: Write
 ) -> CollectionDraft:
     route = f"{target.type}.{target.route}"
     return replace(collection, route=route, reason=reason, write=write)

@@ -13,15 +13,20 @@ from mmc.facts import SourceField
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
+    Batches,
     BuildIndex,
     CheckKeys,
+    CheckStaging,
     CopySplits,
+    CountCheck,
     CreateCollection,
+    DigestCheck,
     ImportFiles,
     LoadCollection,
     ManifestCollection,
     Mode,
     OnDrift,
+    Reading,
     RemoveStaged,
     Step,
     Verify,
@@ -36,8 +41,10 @@ def make_steps(draft: Draft) -> Draft:
     if any(finding.is_error for finding in draft.diagnostics):
         return draft
     groups = [_steps_of(draft, collection) for collection in draft.collections]
-    checks = [step for group in groups for step in group if isinstance(step, CheckKeys)]
-    rest = [step for group in groups for step in group if not isinstance(step, CheckKeys)]
+    steps = [step for group in groups for step in group]
+    checks: list[Step] = [step for step in steps if isinstance(step, CheckKeys)]
+    checks += [step for step in steps if isinstance(step, CheckStaging)]
+    rest = [step for step in steps if not isinstance(step, (CheckKeys, CheckStaging))]
     seen = [step for collection in draft.collections for step in _open(draft, collection)]
     if draft.facts.target.capabilities.whole_files:
         verifies = [step for step in rest if isinstance(step, Verify)]
@@ -74,26 +81,26 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
     mode = model.load.mode
     copy = CopySplits(
         id=f"copy.{name}",
-        source=drafted.source.name,
+        read=Reading(
+            collection=drafted.source.name,
+            columns=drafted.columns,
+            where=drafted.spec.where or "",
+            fingerprint=drafted.source.fingerprint,
+            lossy=drafted.source.lossy,
+            moving=drafted.source.moving and model.on_drift is not OnDrift.FAIL,
+        ),
         collection=collection,
         mappings=drafted.mappings,
-        columns=drafted.columns,
         splits=drafted.splits,
         route=drafted.route,
         reason=drafted.reason,
         write=drafted.write,
-        batch_rows=drafted.batch_rows,
-        batch_bytes=drafted.batch_bytes,
+        batches=Batches(drafted.batch_rows, drafted.batch_bytes, draft.able(drafted).json_bytes),
         rest=drafted.rest,
-        where=drafted.spec.where or "",
         layout=drafted.layout,
         staging=drafted.staging,
-        fingerprint=drafted.source.fingerprint,
         rows=drafted.source.rows,
         bytes=drafted.source.bytes,
-        lossy=drafted.source.lossy,
-        json_bytes=draft.able(drafted).json_bytes,
-        moving=drafted.source.moving and model.on_drift is not OnDrift.FAIL,
     )
     steps: list[Step] = []
     there = drafted.existing if mode is not Mode.FAIL else None
@@ -102,8 +109,10 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
     counted = joins and mode is Mode.UPSERT and model.verify.count != "off"
     if appends or counted or not _key_is_unique(drafted):
         steps.append(CheckKeys(f"keys.{name}", copy.id, existing=appends, counted=counted))
-    steps += _create(drafted, mode)
     able = draft.able(drafted)
+    if able.imports:
+        steps.append(CheckStaging(f"stage.{name}", copy.id))
+    steps += _create(drafted, mode)
     indexes: list[Step] = []
     if not able.whole_files:
         indexes += [
@@ -129,10 +138,9 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
         steps += built
     if not able.whole_files:
         steps.append(LoadCollection(f"load.{name}", name))
-    if model.verify.count != "off" or model.verify.digest != "off":
-        steps.append(
-            Verify(f"verify.{name}", copy.id, name, mode, model.verify.count, model.verify.digest)
-        )
+    count, digest = CountCheck(model.verify.count), DigestCheck(model.verify.digest)
+    if count is not CountCheck.OFF or digest is not DigestCheck.OFF:
+        steps.append(Verify(f"verify.{name}", copy.id, name, mode, count, digest))
     if able.load_first:
         steps += built
     if drafted.staging is not None and not drafted.staging.keep:
@@ -184,7 +192,7 @@ def _key_is_unique(drafted: CollectionDraft) -> bool:
     """
     for mapping in drafted.mappings:
         if mapping.field.primary_key:
-            return mapping.auto or (bool(mapping.source) and _vouched(drafted, mapping.source))
+            return mapping.generated or _vouched(drafted, mapping.column)
     return True
 
 

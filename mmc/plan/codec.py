@@ -99,7 +99,7 @@ def _open(text: str, file: str, format_: str, key: str, cls: type[T]) -> T:
             "MMC122",
             f"format version {body.get('version')!r}; this mmc reads version {FORMAT_VERSION}",
             start,
-            "make the file again with this mmc, or use the mmc that wrote it",
+            "make the file again; a run that an older mmc began is finished by that mmc",
         )
     try:
         value = from_json(cls, body[key])

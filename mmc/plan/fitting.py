@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
+from mmc.plan.ddl import DropAlias, DropCollection
 from mmc.plan.model import (
     CheckKeys,
+    CheckStaging,
     CopySplits,
     CreateCollection,
     ImportFiles,
@@ -15,10 +17,11 @@ from mmc.plan.model import (
     Plan,
     RemoveStaged,
     Verify,
+    Write,
     WriteManifest,
 )
 
-_OfCopy: TypeAlias = CheckKeys | ImportFiles | Verify | RemoveStaged
+_OfCopy: TypeAlias = CheckKeys | CheckStaging | ImportFiles | Verify | RemoveStaged
 """Steps that name a copy."""
 
 
@@ -35,8 +38,13 @@ def unfitting(plan: Plan) -> Iterator[tuple[str, str]]:
     places = {step.id: place for place, step in enumerate(plan.steps)}
     naming: dict[str, list[_OfCopy]] = {}
     for step in plan.steps:
-        if isinstance(step, (CheckKeys, ImportFiles, Verify, RemoveStaged)):
+        if isinstance(step, (CheckKeys, CheckStaging, ImportFiles, Verify, RemoveStaged)):
             naming.setdefault(step.copy, []).append(step)
+    changing = [
+        place
+        for place, step in enumerate(plan.steps)
+        if isinstance(step, (DropAlias, DropCollection, CreateCollection))
+    ]
     for copy in plan.copies:
         create_ = creates.get(copy.collection.name)
         if create_ is None:
@@ -48,7 +56,7 @@ def unfitting(plan: Plan) -> Iterator[tuple[str, str]]:
                 yield copy.id, f"{create_.id} comes after it"
         if filled[copy.collection.name] > 1:
             yield copy.id, f"two steps copy into {copy.collection.name!r}"
-        yield from _around(naming.get(copy.id, ()), copy, create_, places)
+        yield from _around(naming.get(copy.id, ()), copy, create_, places, changing)
     yield from _manifest(plan, places)
 
 
@@ -57,16 +65,24 @@ def _around(
     copy: CopySplits,
     create: CreateCollection | None,
     places: dict[str, int],
+    changing: Sequence[int],
 ) -> Iterator[tuple[str, str]]:
     """Steps that name a copy: those that it does not have, or that come at the wrong time."""
     at = places[copy.id]
     last = at
-    imports = 0
+    first = min([at, *changing])
+    imports = checks = 0
     for step in steps:
         if isinstance(step, CheckKeys):
             yield from _keys(step, copy, create)
             if places[step.id] > at:
                 yield step.id, f"it comes after {copy.id}"
+        if isinstance(step, CheckStaging):
+            checks += 1
+            if copy.staging is None:
+                yield step.id, f"{copy.id} stages no files"
+            if places[step.id] > first:
+                yield step.id, "it comes after a collection is made or dropped"
         if isinstance(step, ImportFiles):
             imports += 1
             if copy.staging is None:
@@ -77,13 +93,15 @@ def _around(
                 yield step.id, f"it comes before {copy.id}"
     if copy.staging is not None and imports != 1:
         yield copy.id, f"it stages files, and {imports or 'no'} steps import them"
+    if copy.staging is not None and checks != 1:
+        yield copy.id, f"it stages files, and {checks or 'no'} steps try the place"
     for step in steps:
         if isinstance(step, RemoveStaged):
-            if copy.staging is None or copy.write == "in_place" or copy.staging.keep:
+            if copy.staging is None or copy.write is Write.IN_PLACE or copy.staging.keep:
                 yield step.id, f"there are no staged files of {copy.id} to remove"
             if places[step.id] < last:
                 yield step.id, f"it comes before the end of {copy.id}"
-    if copy.write == "in_place" and copy.staging is None:
+    if copy.write is Write.IN_PLACE and copy.staging is None:
         yield copy.id, "it writes nothing, and nothing is imported"
 
 

@@ -1,4 +1,4 @@
-"""Plan, Step, Split, Mapping: frozen values that say all that `run` will do.
+"""Plan, Step, Split: frozen values that say all that `run` will do.
 
 `run` takes no decision: what it needs and does not find here is a missing field. Steps are run,
 explained and drawn from this one list, in order. JSON form and digest: `mmc.plan.codec`.
@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Discriminator
 
 from mmc.diagnostics import Diagnostic
 from mmc.facts import Extent
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
-from mmc.types import ArrowType, Collection, Field, Index, JsonValue
+from mmc.plan.mapping import Mapping, RestColumn
+from mmc.types import Collection, Index, JsonValue
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Version of the plan file. A reader refuses a newer one."""
 
 
@@ -43,6 +46,39 @@ class OnDrift(StrEnum):
     IGNORE = "ignore"
 
 
+class Write(StrEnum):
+    """How rows get in."""
+
+    INSERT = "insert"
+    """The first attempt of a split inserts, any later one upserts."""
+    UPSERT = "upsert"
+    FILE = "file"
+    IN_PLACE = "in_place"
+    """The source's own files are what will be imported: they are read, not written."""
+
+
+class FileFormat(StrEnum):
+    """Milvus's import layouts."""
+
+    PARQUET = "parquet"
+    NUMPY = "numpy"
+    JSON = "json"
+
+
+class CountCheck(StrEnum):
+    """Whether rows are counted after the copy."""
+
+    EXACT = "exact"
+    OFF = "off"
+
+
+class DigestCheck(StrEnum):
+    """Whether everything is read back and compared."""
+
+    FULL = "full"
+    OFF = "off"
+
+
 class ExecutorKind(StrEnum):
     """What copies splits side by side: threads where reading and casting happen in native code that
     lets other threads run, processes where they are Python's work.
@@ -67,53 +103,6 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
-    """How one target field is made. Exactly one of `source`, `expr`, `constant`, or `auto` says
-    from what.
-
-    Attributes:
-        field: the target field, with its type.
-        source: source column.
-        expr: SQL over the source columns.
-        constant: one JSON value for all rows (None with `is_constant` means null).
-        arrow: type that comes out of source or expr, before the cast (`ArrowType` text); "" for
-            constants.
-        cast: name of a row of `mmc.casts.CASTS`.
-        default: JSON value put in the place of a null or missing value; None means none.
-        normalize: divide each vector by its Euclidean length; a zero vector is a bad row.
-        auto: the target makes the value (auto-id); the field is not in the batch.
-        note: one line for the plan ("date -> epoch milliseconds").
-    """
-
-    field: Field
-    source: str = ""
-    expr: str = ""
-    is_constant: bool = False
-    constant: JsonValue = None
-    arrow: str = ""
-    cast: str = ""
-    default: JsonValue = None
-    normalize: bool = False
-    auto: bool = False
-    note: str = ""
-
-    @property
-    def arrow_type(self) -> ArrowType:
-        return ArrowType.parse(self.arrow)
-
-
-@dataclass(frozen=True, slots=True)
-class RestColumn:
-    """A source column that goes into the dynamic field, under its own name. `json_text`: parse
-    it as JSON first.
-    """
-
-    source: str
-    arrow: str
-    json_text: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Split:
     """A bounded, re-readable part of a source: the unit of work, checkpoint, retry and
     verification.
@@ -135,14 +124,13 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Files of a `files` route. `format`: parquet | numpy | json. One split makes one file (NumPy:
-    one folder).
+    """Files of a `files` route. One split makes one file (NumPy: one folder).
 
     `directory` is relative to the target's URL; the name of part 00007 is
     `<directory>/part-00007.<ext>`.
     """
 
-    format: str
+    format: FileFormat
     directory: str
 
 
@@ -226,61 +214,95 @@ class CheckKeys:
     kind: Literal["check_keys"] = "check_keys"
 
 
-@dataclass(frozen=True, slots=True)
-class CopySplits:
-    """Reads every split, transforms, writes, records one State row a split.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a copy reads.
 
     Attributes:
-        source: source collection.
+        collection: of the source.
+        columns: source columns that must be read, in order.
+        where: SQL over source columns; rows where it is not true are filtered. "" means all.
+        fingerprint: of the source collection, checked when a split is opened.
+        lossy: name of the quantiser when the source's vectors are approximations, else "".
+        moving: a split may give another number of rows than planned, since rows that were changed
+            after the plan are somewhere else by now. They are counted and reported, but left to a
+            later plan.
+    """
+
+    collection: str
+    columns: tuple[str, ...]
+    where: str = ""
+    fingerprint: tuple[tuple[str, str], ...] = ()
+    lossy: str = ""
+    moving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Sizes of what a copy writes.
+
+    Attributes:
+        rows: most rows of a batch.
+        bytes: most bytes a write call gets.
+        json_bytes: most bytes of a JSON document, also of the dynamic field; a row with a longer
+            one is bad. 0 means no limit.
+    """
+
+    rows: int
+    bytes: int
+    json_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopySplits:
+    """Reads every split, transforms, writes, records one State row a split. Where its files are to
+    be imported, the staging place is tried once more before the first of them is written.
+
+    Attributes:
+        read: what of the source.
         collection: target schema (with the dynamic flag); fields in column order of a batch.
         mappings: one a field, in the same order.
         rest: source columns that go into the dynamic field.
-        where: SQL over source columns; rows where it is not true are filtered. "" means all.
-        columns: source columns that must be read, in order.
         route: name of the sink: "milvus.insert", "files.files".
         reason: why this route, for people.
-        write: "insert" (first attempt inserts, any later one upserts) | "upsert" | "file" |
-            "in_place" (the source's own files are what will be imported: read, not written).
-        batch_rows: most rows of a batch.
-        batch_bytes: most bytes a write call gets.
         layout: where files are written.
         staging: bulk route only.
-        fingerprint: of the source collection, checked when a split is opened.
-        lossy: name of the quantiser when the source's vectors are approximations, else "".
-        json_bytes: most bytes of a JSON document, also of the dynamic field; a row with a longer
-            one is bad. 0 means no limit.
-        moving: a split may give another number of rows than planned, since rows that were changed
-            after the plan are somewhere else by now. They are counted, told, and left to another
-            plan.
+        rows, bytes: of the source collection; None where only reading tells.
     """
 
     id: str
-    source: str
+    read: Reading
     collection: Collection
     mappings: tuple[Mapping, ...]
-    columns: tuple[str, ...]
     splits: tuple[Split, ...]
     route: str
     reason: str
-    write: str
-    batch_rows: int
-    batch_bytes: int
+    write: Write
+    batches: Batches
     rest: tuple[RestColumn, ...] = ()
-    where: str = ""
     layout: Layout | None = None
     staging: Staging | None = None
-    fingerprint: tuple[tuple[str, str], ...] = ()
     rows: int | None = None
     bytes: int = 0
-    lossy: str = ""
-    json_bytes: int = 0
-    moving: bool = False
     kind: Literal["copy_splits"] = "copy_splits"
 
     @property
     def partitions(self) -> tuple[str, ...]:
         """Those that rows are written to by name, sorted."""
         return tuple(sorted({split.partition for split in self.splits} - {""}))
+
+
+@dataclass(frozen=True, slots=True)
+class CheckStaging:
+    """Writes, reads and removes a small file in the staging place of a copy, and has the server
+    look for it where the collection is there already. Before anything is made or dropped: the rows
+    of a collection that is replaced cannot be had back. Each attempt does it again, until the copy
+    is done.
+    """
+
+    id: str
+    copy: str
+    kind: Literal["check_staging"] = "check_staging"
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,27 +406,27 @@ class WriteManifest:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """Counts at strong consistency, and reads everything back into an order-free digest, as asked.
-
-    `count`: "exact" | "off"; `digest`: "full" | "off".
+    """Counts at strong consistency, and reads everything back into an order-free digest, as
+    asked.
     """
 
     id: str
     copy: str
     collection: str
     mode: Mode
-    count: str
-    digest: str
+    count: CountCheck
+    digest: DigestCheck
     kind: Literal["verify"] = "verify"
 
 
-Step: TypeAlias = (
+Step: TypeAlias = Annotated[
     DropAlias
     | DropCollection
     | CreateCollection
     | CreateAlias
     | AlterCollection
     | CheckKeys
+    | CheckStaging
     | CopySplits
     | ImportFiles
     | BuildIndex
@@ -412,8 +434,9 @@ Step: TypeAlias = (
     | AwaitIndexes
     | WriteManifest
     | Verify
-    | RemoveStaged
-)
+    | RemoveStaged,
+    Discriminator("kind"),
+]
 
 
 @dataclass(frozen=True, slots=True)

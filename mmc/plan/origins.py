@@ -21,13 +21,14 @@ def strayed(plan: Plan) -> Iterator[tuple[str, str]]:
         if seen.schema != digest(seen.details):
             yield end, "its digest is not that of its details"
     for copy in plan.copies:
-        if dict(copy.fingerprint) != dict(fingerprint_of(plan.source_seen, copy.source)):
-            yield copy.id, f"its fingerprint is not the one that was seen of {copy.source!r}"
+        name = copy.read.collection
+        if dict(copy.read.fingerprint) != dict(fingerprint_of(plan.source_seen, name)):
+            yield copy.id, f"its fingerprint is not the one that was seen of {name!r}"
         yield from _pieces(copy)
 
 
 def _pieces(copy: CopySplits) -> Iterator[tuple[str, str]]:
-    marks = dict(copy.fingerprint)
+    marks = dict(copy.read.fingerprint)
     if not marks:
         return
     folders = {name[:at] for name in marks for at, sign in enumerate(name) if sign == "/"}

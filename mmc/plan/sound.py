@@ -14,16 +14,18 @@ from collections.abc import Iterator
 from mmc.casts.table import CASTS
 from mmc.paths import stays_below
 from mmc.plan.fitting import unfitting
+from mmc.plan.mapping import Column, Expression, Mapping
 from mmc.plan.model import (
     CheckKeys,
+    CheckStaging,
     CopySplits,
     ImportFiles,
     Layout,
-    Mapping,
     Plan,
     RemoveStaged,
     Split,
     Verify,
+    Write,
     WriteManifest,
 )
 from mmc.plan.origins import strayed
@@ -32,8 +34,6 @@ from mmc.types import ArrowType, TypeSyntaxError
 
 MOST_WORKERS = 256
 """As `load.workers` of a spec admits."""
-FORMATS = frozenset({"parquet", "numpy", "json"})
-WRITES = frozenset({"insert", "upsert", "file", "in_place"})
 MANIFEST = "manifest.json"
 LONGEST_PATH = 255
 """Bytes of the name of a folder that a file system takes."""
@@ -54,7 +54,7 @@ def unsound(plan: Plan) -> Iterator[tuple[str, str]]:
         match step:
             case CopySplits():
                 yield from _copy(step)
-            case CheckKeys() | RemoveStaged():
+            case CheckKeys() | CheckStaging() | RemoveStaged():
                 if step.copy not in copies:
                     yield step.id, f"there is no copy step {step.copy!r}"
             case ImportFiles() | Verify():
@@ -85,7 +85,7 @@ def _folders(plan: Plan) -> Iterator[tuple[str, str]]:
     """Folders of copies that lie in each other: one would remove what the other wrote."""
     kept: dict[tuple[str, ...], str] = {}
     for copy in plan.copies:
-        if copy.layout is not None and copy.write != "in_place":
+        if copy.layout is not None and copy.write is not Write.IN_PLACE:
             staged = (copy.staging.url, copy.staging.key) if copy.staging is not None else ("", "")
             folder = (*staged, *copy.layout.directory.split("/"))
             for other, id_ in kept.items():
@@ -96,15 +96,14 @@ def _folders(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _copy(step: CopySplits) -> Iterator[tuple[str, str]]:
-    if step.batch_rows < 1 or step.batch_bytes < 1:
-        yield step.id, f"batches of {step.batch_rows} rows or {step.batch_bytes} bytes"
-    if step.write not in WRITES:
-        yield step.id, f"there is no way to write {step.write!r}"
+    if step.batches.rows < 1 or step.batches.bytes < 1:
+        yield step.id, f"batches of {step.batches.rows} rows or {step.batches.bytes} bytes"
     if step.layout is not None:
         yield from _layout(step.id, step.layout)
     if step.staging is not None and not _KEY.fullmatch(step.staging.key):
         yield step.id, f"staging key {step.staging.key!r} is no digest"
-    if (step.write in ("file", "in_place") or step.staging is not None) and step.layout is None:
+    files = step.write in (Write.FILE, Write.IN_PLACE) or step.staging is not None
+    if files and step.layout is None:
         yield step.id, "it writes files, and nothing says where"
     ids = set()
     for split in step.splits:
@@ -131,21 +130,19 @@ def _copy(step: CopySplits) -> Iterator[tuple[str, str]]:
         yield from _mapping(step, mapping)
     for column in step.rest:
         yield from _arrow(step.id, column.arrow)
-        if column.source not in step.columns:
+        if column.source not in step.read.columns:
             yield step.id, f"column {column.source!r} is used and not read"
 
 
 def _mapping(step: CopySplits, mapping: Mapping) -> Iterator[tuple[str, str]]:
     place = f"{step.id}.{mapping.field.name}"
-    origins = [bool(mapping.source), bool(mapping.expr), mapping.is_constant, mapping.auto]
-    if sum(origins) != 1:
-        yield place, "exactly one of source, expr, constant and auto says where it comes from"
-    if mapping.source or mapping.expr:
-        if mapping.cast not in CASTS:
-            yield place, f"there is no cast {mapping.cast!r}"
-        yield from _arrow(place, mapping.arrow)
-    if mapping.source and mapping.source not in step.columns:
-        yield place, f"column {mapping.source!r} is used and not read"
+    origin = mapping.origin
+    if isinstance(origin, (Column, Expression)):
+        if origin.cast not in CASTS:
+            yield place, f"there is no cast {origin.cast!r}"
+        yield from _arrow(place, origin.arrow)
+    if isinstance(origin, Column) and origin.name not in step.read.columns:
+        yield place, f"column {origin.name!r} is used and not read"
 
 
 def _arrow(place: str, text: str) -> Iterator[tuple[str, str]]:
@@ -165,8 +162,6 @@ def _split(place: str, split: Split) -> Iterator[tuple[str, str]]:
 
 
 def _layout(place: str, layout: Layout) -> Iterator[tuple[str, str]]:
-    if layout.format not in FORMATS:
-        yield place, f"there is no file format {layout.format!r}"
     yield from _path(place, layout.directory)
     if layout.directory.partition("/")[0] == MANIFEST:
         yield place, f"{layout.directory!r} is where the manifest goes"

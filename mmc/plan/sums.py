@@ -26,12 +26,12 @@ def uneven(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "source_seen", "a collection has two counts of its rows"
     for copy in plan.copies:
         yield from _splits(copy)
-        if copy.source not in seen:
-            yield copy.id, f"nothing says how many rows {copy.source!r} has"
-        elif seen[copy.source] != copy.rows:
-            has = _rows(seen[copy.source])
-            yield copy.id, f"it copies {_rows(copy.rows)}, and {copy.source!r} has {has}"
-    copied = {copy.source for copy in plan.copies}
+        if copy.read.collection not in seen:
+            yield copy.id, f"nothing says how many rows {copy.read.collection!r} has"
+        elif seen[copy.read.collection] != copy.rows:
+            has = _rows(seen[copy.read.collection])
+            yield copy.id, f"it copies {_rows(copy.rows)}, and {copy.read.collection!r} has {has}"
+    copied = {copy.read.collection for copy in plan.copies}
     if plan.steps:
         for name, rows in seen.items():
             if name not in copied and rows != 0:

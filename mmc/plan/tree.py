@@ -14,21 +14,25 @@ from typing import assert_never
 
 from mmc.casts import CASTS
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
+from mmc.plan.mapping import Column, Constant, Expression, Generated, Mapping, Origin
 from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
     CheckKeys,
+    CheckStaging,
     CopySplits,
+    CountCheck,
     CreateCollection,
+    DigestCheck,
     ImportFiles,
     LoadCollection,
-    Mapping,
     Mode,
     OnError,
     Plan,
     RemoveStaged,
     Step,
     Verify,
+    Write,
     WriteManifest,
 )
 from mmc.text import bytes_text, many, rows_text
@@ -131,6 +135,11 @@ def _step(
             counts = "; counts the rows that will be replaced" if step.counted else ""
             note = f"{what}, before anything is written{counts}"
             yield Line(Symbol.CHECK, (f"keys {name}",), note)
+        case CheckStaging():
+            copy = copies[step.copy]
+            place = copy.staging.url if copy.staging else ""
+            note = f"{place} can be written, and the target sees it"
+            yield Line(Symbol.CHECK, (f"staging {copy.collection.name}",), note)
         case CopySplits():
             yield _copy(step, plan, folder, verbose)
         case ImportFiles():
@@ -164,7 +173,10 @@ def _step(
         case Verify():
             asked = [
                 text
-                for text, on in (("count", step.count != "off"), ("digest", step.digest != "off"))
+                for text, on in (
+                    ("count", step.count is not CountCheck.OFF),
+                    ("digest", step.digest is not DigestCheck.OFF),
+                )
                 if on
             ]
             yield Line(Symbol.CHECK, (f"verify {step.collection}",), ", ".join(asked))
@@ -222,33 +234,43 @@ def _shape(step: CreateCollection) -> str:
 
 def _field(mapping: Mapping, verbose: bool) -> Line:
     made = mapping.field
-    changed = bool(mapping.expr) or mapping.normalize or mapping.cast in CHANGING
-    if mapping.auto:
-        origin = "<- made by the target"
-    elif mapping.is_constant:
-        origin = f"<- constant {_text(mapping.constant)}"
-    else:
-        origin = f"<- {mapping.expr or mapping.source}"
-    cast_note = CASTS[mapping.cast].note if mapping.cast in CASTS else ""
+    origin, name = _origin(mapping.origin)
+    changed = isinstance(mapping.origin, Expression) or mapping.normalize or name in CHANGING
+    cast_note = CASTS[name].note if name in CASTS else ""
     own_note = mapping.note.removesuffix(cast_note).rstrip("; ") if cast_note else mapping.note
     said = cast_note if verbose else cast_note.partition(";")[0]
-    cast = f"{mapping.cast}: {said}" if mapping.cast in CHANGING or verbose else ""
+    cast = f"{name}: {said}" if name in CHANGING or verbose else ""
     notes = [
         "primary key" if made.primary_key else "",
         "partition key" if made.partition_key else "",
         "nullable" if made.nullable else "",
         f"null becomes {_text(mapping.default)}" if mapping.default is not None else "",
         own_note,
-        cast if mapping.cast else "",
+        cast if name else "",
         "divided by its length" if mapping.normalize else "",
     ]
     symbol = Symbol.CHANGE if changed else Symbol.ADD
     return Line(symbol, (made.name, str(made.type), origin), "; ".join(filter(None, notes)))
 
 
+def _origin(origin: Origin) -> tuple[str, str]:
+    """What a field is made of, and the name of the cast that it goes through, if any."""
+    match origin:
+        case Column(name, _, cast):
+            return f"<- {name}", cast
+        case Expression(sql, _, cast):
+            return f"<- {sql}", cast
+        case Constant(value):
+            return f"<- constant {_text(value)}", ""
+        case Generated():
+            return "<- made by the target", ""
+        case _:
+            assert_never(origin)
+
+
 def _folder(step: CopySplits, folder: str) -> str:
     """Where the files of a copy are written; "" where they are imported from where they lie."""
-    if step.layout is None or step.write == "in_place":
+    if step.layout is None or step.write is Write.IN_PLACE:
         return ""
     if step.staging is not None:
         root = (step.staging.url.rstrip("/"), step.staging.key)
@@ -267,24 +289,25 @@ def _copy(step: CopySplits, plan: Plan, folder: str, verbose: bool) -> Line:
         f" {many(len(step.splits), 'split')}; {step.reason}{files}"
     )
     children = []
-    if step.where:
-        children.append(Line(Symbol.CHECK, ("where",), step.where))
-    if step.lossy:
-        children.append(Line(Symbol.CHANGE, ("lossy",), f"vectors are decoded from {step.lossy}"))
-    if step.moving:
+    if step.read.where:
+        children.append(Line(Symbol.CHECK, ("where",), step.read.where))
+    if step.read.lossy:
+        decoded = f"vectors are decoded from {step.read.lossy}"
+        children.append(Line(Symbol.CHANGE, ("lossy",), decoded))
+    if step.read.moving:
         later = "after this plan are counted, told, and left to another plan"
         children.append(Line(Symbol.CHECK, ("changes",), later))
     if plan.rows.on_error is OnError.QUARANTINE:
         limit = "no limit" if plan.rows.max_errors is None else f"at most {plan.rows.max_errors:,}"
         children.append(Line(Symbol.CHECK, ("bad rows",), f"go to a quarantine file, {limit}"))
     if verbose:
-        batch = f"at most {many(step.batch_rows, 'row')} or {bytes_text(step.batch_bytes)}"
+        batch = f"at most {many(step.batches.rows, 'row')} or {bytes_text(step.batches.bytes)}"
         children.append(Line(Symbol.COPY, ("batches",), f"{batch}, by {step.write}"))
         for split in step.splits:
             size = f"{rows_text(split.rows)}, about {bytes_text(split.bytes)}"
             part = f" into partition {split.partition}" if split.partition else ""
             children.append(Line(Symbol.COPY, (f"split {split.id}",), size + part))
-    return Line(Symbol.COPY, (f"copy {step.source}",), note, tuple(children))
+    return Line(Symbol.COPY, (f"copy {step.read.collection}",), note, tuple(children))
 
 
 def _text(value: JsonValue) -> str:

@@ -122,7 +122,7 @@ def _copy(step: CopySplits, done: list[SplitRecord]) -> CopyReport:
     ordered = sorted(rejected.items(), key=lambda item: (-item[1], item[0]))
     return CopyReport(
         step=step.id,
-        source=step.source,
+        source=step.read.collection,
         collection=step.collection.name,
         splits_done=len(done),
         splits_total=len(step.splits),
@@ -139,7 +139,7 @@ def _copy(step: CopySplits, done: list[SplitRecord]) -> CopyReport:
 
 def rows_left(step: CopySplits, done: Iterable[SplitRecord]) -> int:
     """Rows of these splits that were planned and not found, where that is no error."""
-    if not step.moving:
+    if not step.read.moving:
         return 0
     planned = {split.id: split.rows or 0 for split in step.splits}
     return sum(max(0, planned[record.split] - record.result.rows_read) for record in done)

@@ -159,7 +159,7 @@ def make_report(plan: Plan, run: RunReport, diagnostics: Sequence[Diagnostic] = 
         mode = str(create.mode) if create else ""
         verdict = verdicts.get(check.id) if check else None
         made = _collection(copy, mode, check, counts.get(copy.id), verdict)
-        pinned = fingerprint_of(plan.source_seen, copy.source)
+        pinned = fingerprint_of(plan.source_seen, copy.read.collection)
         collections.append(replace(made, fingerprint=pinned))
     finished = run.finished_at
     return Report(
@@ -187,7 +187,7 @@ def _collection(
 ) -> CollectionReport:
     counted = found is not None and found.rows_found >= 0
     made = CollectionReport(
-        source=copy.source,
+        source=copy.read.collection,
         target=copy.collection.name,
         mode=mode,
         route=copy.route,
@@ -200,13 +200,13 @@ def _collection(
         written=done.rows_written if done else 0,
         expected=found.rows_expected if found and counted else None,
         found=found.rows_found if found and counted else None,
-        count=check.count if check else "off",
-        digest=check.digest if check else "off",
+        count=str(check.count) if check else "off",
+        digest=str(check.digest) if check else "off",
         digest_expected=found.digest_expected if found else "",
         digest_found=found.digest_found if found else "",
         verdict=Verdict.VERIFIED,
         problems=found.problems if found else (),
-        lossy=copy.lossy,
+        lossy=copy.read.lossy,
         reasons=tuple(done.reasons) if done else (),
         quarantine=tuple(done.quarantine) if done else (),
         left=done.rows_left if done else 0,

@@ -156,8 +156,8 @@ class Copying:
 def _moved(step: CopySplits, left: int) -> Diagnostic:
     return Diagnostic(
         "MMC655",
-        f"{step.source}: {left:,} of {step.rows:,} rows were changed or deleted after the plan,"
-        " and are not copied",
+        f"{step.read.collection}: {left:,} of {step.rows:,} rows were changed or deleted after the"
+        " plan, and are not copied",
         severity=Severity.WARNING,
         hint="bring what changed with a plan of its own: name this one in source.after, and set"
         " load.mode: upsert",

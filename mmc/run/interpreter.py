@@ -8,7 +8,7 @@ There is no resume: applying a plan that was begun skips what is recorded as don
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import chain, repeat
@@ -33,6 +33,7 @@ from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
     CheckKeys,
+    CheckStaging,
     CopySplits,
     CreateCollection,
     ImportFiles,
@@ -84,10 +85,6 @@ from mmc.types import JsonValue
 from mmc.verify.partitions import counted_alone
 
 T = TypeVar("T")
-
-_CHANGING = (DropAlias, DropCollection, CreateCollection)
-"""Steps that change a target's collections, the first of which asks for staging places that work.
-"""
 
 
 def apply_plan(
@@ -255,8 +252,9 @@ class _Apply:
         )
         before = self._store.steps(self._run.id)
         ended = {id_ for id_, record in before.items() if record.done}
-        changing = (step.id for step in self._plan.steps if isinstance(step, _CHANGING))
-        first_change = next((id_ for id_ in changing if id_ not in ended), None)
+        checks = [step for step in self._plan.steps if isinstance(step, CheckStaging)]
+        # A place that could be used an hour ago says nothing of now.
+        ended -= {check.id for check in checks if check.copy not in ended}
         left = [step for step in self._plan.steps if step.id not in ended]
         first_effect = next((step.id for step in left if not isinstance(step, CheckKeys)), None)
         good = True
@@ -271,12 +269,10 @@ class _Apply:
                 continue
             if step.id == first_effect:
                 self._check_access(left)
-            if step.id == first_change:
-                self._staged.check(ended)
             began = time.monotonic()
             first = self._store.step_begun(self._run.id, step.id, step.kind)
             try:
-                outcome = self._carry_out(step, begun=step.id in before)
+                outcome = self._carry_out(step, ended, begun=step.id in before)
             except TargetUntouched:
                 if first:
                     take_back(self._store, self._run.id, step.id)
@@ -310,8 +306,8 @@ class _Apply:
             splits_done=len(mine),
         )
 
-    def _carry_out(self, step: Step, *, begun: bool) -> _Outcome:
-        """`begun`: an earlier attempt began this step."""
+    def _carry_out(self, step: Step, ended: Collection[str], *, begun: bool) -> _Outcome:
+        """`ended`: steps that are done; `begun`: an earlier attempt began this one."""
         match step:
             case DropAlias():
                 database = indexed(self._targets.of(step.collection), step)
@@ -329,6 +325,8 @@ class _Apply:
                 return _Outcome(self._create(step, begun))
             case CheckKeys():
                 return _Outcome(self._check_keys(step))
+            case CheckStaging():
+                self._staged.check(step, ended)
             case CopySplits():
                 self._staged.copy(step)
             case ImportFiles():

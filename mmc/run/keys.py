@@ -238,7 +238,7 @@ def _error(step: CopySplits, found: list[tuple[object, list[int]]]) -> Duplicate
         lines.append(f"{json.dumps(value, ensure_ascii=False)} {len(numbers)} times ({where})")
     many = f"at least {NAMED}" if len(found) >= NAMED else str(len(found))
     return DuplicateKeys(
-        f"{step.source}: {many} values of the primary key {step.collection.primary.name}"
+        f"{step.read.collection}: {many} values of the primary key {step.collection.primary.name}"
         " occur more than once: " + "; ".join(lines),
         hint="nothing was written: filter rows with `where`, choose another key or mend the source",
         code="MMC650",
@@ -249,7 +249,7 @@ def _already_there(step: CopySplits, found: list[object]) -> DuplicateKeys:
     many = f"at least {NAMED}" if len(found) >= NAMED else str(len(found))
     named = ", ".join(json.dumps(value, ensure_ascii=False) for value in found)
     return DuplicateKeys(
-        f"{step.source}: {many} values of the primary key {step.collection.primary.name}"
+        f"{step.read.collection}: {many} values of the primary key {step.collection.primary.name}"
         f" are in {step.collection.name} already: {named}",
         hint="nothing was written: append adds rows only. Say load.mode: upsert to replace those"
         " rows, or filter with `where`",

@@ -9,6 +9,7 @@ from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
     CheckKeys,
+    CheckStaging,
     CopySplits,
     CreateCollection,
     ImportFiles,
@@ -35,9 +36,11 @@ def label_of(step: Step) -> str:
             return f"{'create' if step.makes else 'check'} {step.collection.name}"
         case CheckKeys():
             return f"check keys of {step.copy.removeprefix('copy.')}"
+        case CheckStaging():
+            return f"check staging of {step.copy.removeprefix('copy.')}"
         case CopySplits():
-            to = f" to {step.collection.name}" if step.collection.name != step.source else ""
-            return f"copy {step.source}{to}"
+            source, name = step.read.collection, step.collection.name
+            return f"copy {source}" + (f" to {name}" if name != source else "")
         case ImportFiles():
             return f"import {step.collection}"
         case RemoveStaged():

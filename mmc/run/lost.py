@@ -12,7 +12,13 @@ from mmc.diagnostics import Diagnostic, Severity
 from mmc.events import Diagnosed
 from mmc.layouts.files import FileRecord
 from mmc.layouts.staging import StagingPlace
-from mmc.plan.model import CopySplits, ImportFiles, Verify, WriteManifest
+from mmc.plan.model import (
+    CopySplits,
+    ImportFiles,
+    Verify,
+    Write,
+    WriteManifest,
+)
 from mmc.run.attempt import Attempt
 from mmc.run.claims import claim_of
 from mmc.run.inspect import route_of
@@ -75,7 +81,7 @@ def _lost(
             for record in attempt.store.splits(attempt.run.id, copy.id)
             if record.done and record.result.files
         ]
-        if copy.layout is None or copy.write == "in_place":
+        if copy.layout is None or copy.write is Write.IN_PLACE:
             continue
         if copy.staging is not None:
             records = _not_imported(attempt, copy, records, done)

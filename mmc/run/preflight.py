@@ -62,7 +62,7 @@ def refuse_overlap(plan: Plan) -> None:
 def _source_files(plan: Plan) -> Iterator[str]:
     options = options_of("source", plan.source)
     for copy in plan.copies:
-        for file, _ in copy.fingerprint:
+        for file, _ in copy.read.fingerprint:
             yield options.url_of(file)
 
 

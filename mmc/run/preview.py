@@ -30,7 +30,8 @@ def _first(plan: Plan, copy: CopySplits, rows: int) -> pa.Table:
     found: list[pa.RecordBatch] = []
     have = 0
     for split in copy.splits:
-        batches = reader.read(options, copy.source, split, copy.columns, min(copy.batch_rows, 1024))
+        rows_each, read = min(copy.batches.rows, 1024), copy.read
+        batches = reader.read(options, read.collection, split, read.columns, rows_each)
         for batch in batches:
             for part in transform(batch):
                 good = part.batch.slice(0, rows - have)

@@ -18,6 +18,7 @@ from mmc import registry
 from mmc.copied import SplitResult
 from mmc.errors import RowsRejected, RunIncomplete, SourceChanged, TooManyBadRows
 from mmc.events import Emit, Rejection, SplitProgress
+from mmc.plan.mapping import Expression
 from mmc.plan.model import CopySplits, Endpoint, OnError, RowPolicy, Split
 from mmc.run.pace import call
 from mmc.run.quarantine import BadRows
@@ -81,8 +82,9 @@ def read_split(
     source: Endpoint, step: CopySplits, split: Split, columns: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
     """The split in source batches of these columns; the reader ends when the caller does."""
+    options = registry.options_of("source", source)
     reader = registry.source(source.type).read(
-        registry.options_of("source", source), step.source, split, columns, step.batch_rows
+        options, step.read.collection, split, columns, step.batches.rows
     )
     if hasattr(reader, "close"):
         with closing(cast("Generator[pa.RecordBatch, None, None]", reader)):
@@ -107,10 +109,14 @@ def read_again(
 def columns_for(step: CopySplits, fields: Sequence[str]) -> Sequence[str]:
     """Source columns that these target fields need: theirs alone, or all where SQL may name any."""
     wanted = [mapping for mapping in step.mappings if mapping.field.name in fields]
-    if step.where or len(wanted) < len(fields) or any(mapping.expr for mapping in wanted):
-        return step.columns
-    needed = {mapping.source for mapping in wanted}
-    return [column for column in step.columns if column in needed] or step.columns
+    if (
+        step.read.where
+        or len(wanted) < len(fields)
+        or any(isinstance(mapping.origin, Expression) for mapping in wanted)
+    ):
+        return step.read.columns
+    needed = {mapping.column for mapping in wanted}
+    return [column for column in step.read.columns if column in needed] or step.read.columns
 
 
 @dataclass(slots=True)
@@ -137,7 +143,7 @@ class _Copy:
         digest = Digest.of(self.step.collection)
         writer = target.writer(self.step, self.split, replay=replay)
         with _undone_on_failure(writer, self.bad_rows):
-            for batch in read_split(source, self.step, self.split, self.step.columns):
+            for batch in read_split(source, self.step, self.split, self.step.read.columns):
                 self.read += batch.num_rows
                 for done in transform(batch):
                     self._write(done, writer, digest)
@@ -206,7 +212,7 @@ class _Copy:
                 hint="nothing of it counts as done; report it",
                 code="MMC587",
             )
-        if self.step.moving or self.split.rows in (None, self.read):
+        if self.step.read.moving or self.split.rows in (None, self.read):
             return
         raise SourceChanged(
             f"split {self._name}: {self.split.rows:,} rows were planned,"

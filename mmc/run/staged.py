@@ -9,7 +9,7 @@ from typing import cast
 
 from mmc.layouts.staging import StagingPlace
 from mmc.plan.ddl import DropCollection
-from mmc.plan.model import CopySplits, ImportFiles, RemoveStaged
+from mmc.plan.model import CheckStaging, CopySplits, ImportFiles, RemoveStaged
 from mmc.registry import options_of
 from mmc.run.attempt import Attempt
 from mmc.run.copying import Copying
@@ -33,22 +33,23 @@ class StagedCopies:
             step.copy: step for step in self._plan.steps if isinstance(step, ImportFiles)
         }
 
-    def check(self, done: Collection[str]) -> None:
-        """Tries the staging place of every copy that is not done. Before a collection is made: one
-        that is replaced is dropped then, and its rows cannot be had back.
+    def check(self, step: CheckStaging, done: Collection[str]) -> None:
+        """Tries the staging place of a copy.
+
+        Args:
+            done: ids of the steps that are done.
 
         Raises:
             TargetBusy: the server does not say whether it sees the place of one to be replaced.
             TargetError: a place cannot be used, or files of a copy cannot carry its fields.
         """
+        copy = copy_of(self._plan, step.copy)
         dropped = {
-            step.collection
-            for step in self._plan.steps
-            if isinstance(step, DropCollection) and step.id not in done
+            drop.collection
+            for drop in self._plan.steps
+            if isinstance(drop, DropCollection) and drop.id not in done
         }
-        for copy in self._plan.copies:
-            if copy.id in self._following and copy.id not in done:
-                self._check(copy, dropping=copy.collection.name in dropped)
+        self._check(copy, dropping=copy.collection.name in dropped)
 
     def _check(self, copy: CopySplits, *, dropping: bool) -> None:
         target = self._importer(copy)

@@ -9,7 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mmc.errors import RunIncomplete
 from mmc.layouts import layout
-from mmc.plan.model import CopySplits, ImportFiles, Plan, Split
+from mmc.plan.model import (
+    CopySplits,
+    ImportFiles,
+    Plan,
+    Split,
+    Write,
+)
 from mmc.state.ledger import ImportRecord, ImportStatus, Ledger
 from mmc.state.rows import CONTENT, damaged_split
 from mmc.state.store import Run, RunStatus, SplitRecord, Store
@@ -55,7 +61,7 @@ def checked_splits(run: str, copy: CopySplits, records: Iterable[SplitRecord]) -
 def _files(copy: CopySplits, split: Split) -> tuple[str, ...]:
     """Paths of the files of a split that has rows."""
     assert copy.layout is not None
-    if copy.write == "in_place":
+    if copy.write is Write.IN_PLACE:
         part = str(dict(split.pieces[0].locator)["path"])
     else:
         key = copy.staging.key if copy.staging is not None else ""

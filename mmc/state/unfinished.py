@@ -18,6 +18,7 @@ from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
     CheckKeys,
+    CheckStaging,
     CopySplits,
     CreateCollection,
     ImportFiles,
@@ -26,6 +27,7 @@ from mmc.plan.model import (
     RemoveStaged,
     Step,
     Verify,
+    Write,
     WriteManifest,
 )
 from mmc.state.sql import survives_restart
@@ -142,14 +144,16 @@ def _writes(step: Step, copied: Collection[str], asked: Collection[str]) -> bool
         asked: steps of which an import was intended.
     """
     match step:
-        case CheckKeys() | Verify() | LoadCollection() | AwaitIndexes() | RemoveStaged():
+        case CheckKeys() | CheckStaging() | Verify() | LoadCollection() | AwaitIndexes():
+            return False
+        case RemoveStaged():
             return False
         case CreateCollection():
             # To append or upsert it is only checked.
             return step.makes
         case CopySplits():
             # Files that are imported where they lie are only read.
-            return step.id in copied and step.write != "in_place"
+            return step.id in copied and step.write is not Write.IN_PLACE
         case ImportFiles():
             return step.id in asked
         case BuildIndex() | WriteManifest():

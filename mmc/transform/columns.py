@@ -13,7 +13,7 @@ import pyarrow as pa
 from mmc.arrow.schema import arrow_type, canonical_type
 from mmc.casts import Refused, choose
 from mmc.errors import ExpressionFailed
-from mmc.plan.model import Mapping
+from mmc.plan.mapping import Column, Constant, Expression, Mapping
 from mmc.transform.kernels import convert
 from mmc.transform.kernels.dense import build, from_bfloat16
 from mmc.transform.kernels.dense import convert as convert_matrix
@@ -32,22 +32,23 @@ from mmc.types import FLOATS, FieldType, JsonValue, TypeKind
 
 _NORMALIZED = frozenset({TypeKind.FLOAT_VECTOR, TypeKind.FLOAT16_VECTOR, TypeKind.BFLOAT16_VECTOR})
 
-Column = Callable[[pa.Array | None, int], Casted]
+MakeColumn = Callable[[pa.Array | None, int], Casted]
 """Takes the source column (None for a constant) and the number of rows."""
 
 
-def column(mapping: Mapping) -> Column:
+def make_column(mapping: Mapping) -> MakeColumn:
     """Compiles a mapping.
 
     Raises:
         ExpressionFailed: a constant or default does not fit the field, or the field cannot be
             normalised.
     """
-    target = mapping.field.type
+    target, origin = mapping.field.type, mapping.origin
+    cast = origin.cast if isinstance(origin, (Column, Expression)) else ""
     try:
         if mapping.normalize and target.kind not in _NORMALIZED:
             raise ValueError(f"{target} cannot be normalised")
-        constant = one_value(mapping.constant, target) if mapping.is_constant else None
+        constant = one_value(origin.value, target) if isinstance(origin, Constant) else None
         default = None if mapping.default is None else one_value(mapping.default, target)
     except ValueError as error:
         raise ExpressionFailed(
@@ -61,7 +62,7 @@ def column(mapping: Mapping) -> Column:
             made = Casted(constant.take(pa.array(np.zeros(rows, dtype=np.int64))))
         else:
             assert array is not None
-            made = convert(mapping.cast, array, target)
+            made = convert(cast, array, target)
         values, faults = made.values, made.faults
         if values.null_count and default is not None:
             values = _filled(values, default)

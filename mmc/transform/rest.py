@@ -9,7 +9,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmc.plan.model import RestColumn
+from mmc.plan.mapping import RestColumn
 from mmc.transform.kernels.faults import NOT_JSON, Casted, Fault, fault
 from mmc.transform.kernels.jsontext import braces, fragments, key_text, not_json
 from mmc.types import DYNAMIC_FIELD

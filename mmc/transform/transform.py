@@ -15,11 +15,12 @@ import pyarrow as pa
 
 from mmc.arrow.schema import Flaw, arrow_text, canonical_schema, data_type, flaws_of, origin_of
 from mmc.errors import SourceChanged
-from mmc.plan.model import CopySplits, Mapping
+from mmc.plan.mapping import Column, Expression, Mapping, arrow_type
+from mmc.plan.model import CopySplits
 from mmc.sql.batches import Part, RowExpressions
 from mmc.sql.engine import Evaluated
 from mmc.transform.badrow import BadRow
-from mmc.transform.columns import Column, column
+from mmc.transform.columns import MakeColumn, make_column
 from mmc.transform.kernels.faults import EXPRESSION, FLAW, Fault, Positions
 from mmc.transform.kernels.jsontext import too_long
 from mmc.transform.rest import Rest
@@ -56,23 +57,26 @@ class Transform:
     """
 
     def __init__(self, step: CopySplits, only: Sequence[str] | None = None) -> None:
-        mappings = [mapping for mapping in step.mappings if not mapping.auto]
+        mappings = [mapping for mapping in step.mappings if not mapping.generated]
         schema = canonical_schema(step.collection)
         if only is not None:
             mappings = [mapping for mapping in mappings if mapping.field.name in only]
             schema = pa.schema([schema.field(mapping.field.name) for mapping in mappings])
         self._schema = schema
-        self._where = step.where
-        self._mappings: list[tuple[Mapping, Column]] = [(m, column(m)) for m in mappings]
-        self._expressions = [mapping.expr for mapping in mappings if mapping.expr]
-        self._types = [data_type(mapping.arrow_type) for mapping in mappings if mapping.expr]
+        self._where = step.read.where
+        self._mappings: list[tuple[Mapping, MakeColumn]] = [(m, make_column(m)) for m in mappings]
+        expressions = [m.origin for m in mappings if isinstance(m.origin, Expression)]
+        self._expressions = [expression.sql for expression in expressions]
+        self._types = [data_type(arrow_type(expression)) for expression in expressions]
         dynamic = step.collection.dynamic and only is None
         names = [field.name for field in step.collection.fields]
         self._rest = Rest(step.rest, names) if dynamic else None
-        self._announced = {m.source: m.arrow for m in mappings if m.source}
+        self._announced = {
+            m.origin.name: m.origin.arrow for m in mappings if isinstance(m.origin, Column)
+        }
         if self._rest is not None:
             self._announced |= {column.source: column.arrow for column in step.rest}
-        self._json_bytes = step.json_bytes
+        self._json_bytes = step.batches.json_bytes
         self._sql = (
             RowExpressions(self._expressions, self._where, self._types)
             if self._where or self._expressions
@@ -137,11 +141,11 @@ class Transform:
         for mapping, make in self._mappings:
             failed: tuple[Fault, ...] = ()
             array = None
-            if mapping.expr:
+            if isinstance(mapping.origin, Expression):
                 number, array = next(expressions)
                 failed = _failed(part, number)
-            elif mapping.source:
-                array = source(mapping.source)
+            elif isinstance(mapping.origin, Column):
+                array = source(mapping.origin.name)
             made = make(array, rows)
             faults = failed + made.faults
             if mapping.field.type.kind is TypeKind.JSON:
@@ -200,7 +204,7 @@ class Transform:
         return self._sql is not None or column in self._announced
 
     def _field_of(self, column: str) -> str:
-        fields = (mapping.field.name for mapping, _ in self._mappings if mapping.source == column)
+        fields = (mapping.field.name for mapping, _ in self._mappings if mapping.column == column)
         return next(fields, column)
 
     def _canonical(self, array: pa.Array, good: Positions | None, number: int) -> pa.Array:

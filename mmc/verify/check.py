@@ -21,7 +21,15 @@ from mmc.arrow.schema import canonical_schema
 from mmc.copied import CopiedSplit
 from mmc.errors import Stopped
 from mmc.events import Emit, Verified, VerifyProgress
-from mmc.plan.model import CopySplits, CreateCollection, Mode, Split, Verify
+from mmc.plan.model import (
+    CopySplits,
+    CountCheck,
+    CreateCollection,
+    DigestCheck,
+    Mode,
+    Split,
+    Verify,
+)
 from mmc.spi import Look, Target
 from mmc.text import many
 from mmc.types import Collection
@@ -145,7 +153,7 @@ def verify_step(
             looked_at=tuple(_parts(look)),
             damaged=True,
         )
-    if step.count == "exact":
+    if step.count is CountCheck.EXACT:
         found = target.count(copy.collection)
         expected = _expected_count(step.mode, create.rows_before, written, found, replaced)
         if found != expected:
@@ -154,7 +162,7 @@ def verify_step(
     counted = found
 
     digest_expected = digest_found = ""
-    if step.digest == "full":
+    if step.digest is DigestCheck.FULL:
         digest_expected = combine(done.result.digest for done in splits)
         if not alone and not check.key:
             problems.append(
@@ -165,14 +173,14 @@ def verify_step(
             digest_found, differing = _whole(check) if alone else _ours(check)
             if digest_found != digest_expected:
                 problems.append(_digest_problem(digest_expected, digest_found))
-            if step.count != "exact":
+            if step.count is not CountCheck.EXACT:
                 found = int(digest_found.partition(":")[0], 16)
             if problems:
                 problems += _name_rows(check, differing, alone)
             looked.append("digest")
     elif problems and check.key:
         problems += _name_rows(check, check.splits, alone)
-    if step.count == "exact":
+    if step.count is CountCheck.EXACT:
         before = (0, {}) if alone else (create.rows_before, partitions_before or {})
         problems += _misplaced(check, look.found.schema, counted, *before)
         looked.append("partitions")
@@ -258,7 +266,7 @@ def _whole(check: _Check) -> tuple[str, tuple[CopiedSplit, ...]]:
     """Digest of everything in the collection; any split may differ."""
     digest = Digest(check.schema)
     batches = check.target.read_back(
-        check.copy.collection, check.schema.names, None, check.copy.batch_rows
+        check.copy.collection, check.schema.names, None, check.copy.batches.rows
     )
     for batch in batches:
         _go_on(check)
@@ -369,7 +377,7 @@ def _never_sent(check: _Check) -> Iterator[str]:
     for part in range(parts):
         sent = _hashes_of_part(check, part, parts)
         for batch in check.target.read_back(
-            check.copy.collection, [check.key], None, check.copy.batch_rows
+            check.copy.collection, [check.key], None, check.copy.batches.rows
         ):
             _go_on(check)
             hashes = key_hashes(batch, check.schema, check.key)

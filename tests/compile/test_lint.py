@@ -91,4 +91,4 @@ def test_json_longer_than_the_target_takes(
     ] * bool(most)
     assert all(f"takes {most:,} bytes" in one.message for one in found)
     assert plan is not None
-    assert [copy.json_bytes for copy in plan.copies] == [able.json_bytes]
+    assert [copy.batches.json_bytes for copy in plan.copies] == [able.json_bytes]

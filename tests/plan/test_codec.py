@@ -7,27 +7,37 @@ import pytest
 from mmc.errors import SpecInvalid
 from mmc.facts import Capabilities, Extent, Facts, SourceCollection, SourceFacts, TargetFacts
 from mmc.plan import codec
+from mmc.plan.mapping import (
+    Column,
+    Constant,
+    Mapping,
+    RestColumn,
+)
 from mmc.plan.model import (
+    Batches,
     BuildIndex,
     CheckKeys,
     CopySplits,
+    CountCheck,
     CreateCollection,
+    DigestCheck,
     Endpoint,
     ExecutorKind,
+    FileFormat,
     Layout,
     LoadCollection,
     ManifestCollection,
-    Mapping,
     Mode,
     OnDrift,
     OnError,
     Plan,
-    RestColumn,
+    Reading,
     RowPolicy,
     Seen,
     Split,
     Summary,
     Verify,
+    Write,
     WriteManifest,
 )
 from mmc.types import Collection, Field, FieldType, Index, Metric
@@ -38,25 +48,22 @@ COLLECTION = Collection("a", (KEY, TAGS), dynamic=True, partitions=("p",))
 EXTENT = Extent((("path", "x"), ("row_group", 3)), 0, 10, "row", 10, 400, True, "p")
 TAIL = Extent((("path", "x"), ("row_group", 4)), 10, 20, "row", None, 400)
 SEEN = (("a/file x", "400:1"), ("fields.id", "int64"))
-LAYOUT = Layout("parquet", "a")
+LAYOUT = Layout(FileFormat.PARQUET, "a")
 COPY = CopySplits(
-    "copy.a",
-    "a",
-    COLLECTION,
-    (
-        Mapping(KEY, source="id", arrow="int64", cast="identity"),
-        Mapping(TAGS, is_constant=True, constant={"k": [1.5]}),
+    id="copy.a",
+    read=Reading(collection="a", columns=("id", "x"), fingerprint=(("x", "400:1"),)),
+    collection=COLLECTION,
+    mappings=(
+        Mapping(KEY, Column("id", "int64", "identity")),
+        Mapping(TAGS, Constant({"k": [1.5]})),
     ),
-    ("id", "x"),
-    (Split("00000", (EXTENT,), 10, 400, "p"), Split("00001", (TAIL,), None, 400)),
-    "milvus.insert",
-    "insert: Milvus Lite",
-    "insert",
-    100,
-    1000,
+    splits=(Split("00000", (EXTENT,), 10, 400, "p"), Split("00001", (TAIL,), None, 400)),
+    route="milvus.insert",
+    reason="insert: Milvus Lite",
+    write=Write.INSERT,
+    batches=Batches(100, 1000),
     rest=(RestColumn("x", "string", True),),
     layout=LAYOUT,
-    fingerprint=(("x", "400:1"),),
 )
 PLAN = Plan(
     "x",
@@ -72,7 +79,7 @@ PLAN = Plan(
         BuildIndex("i", "a", "v", Index("HNSW", Metric.L2, (("M", 16),)), "as in the source"),
         LoadCollection("l", "a"),
         WriteManifest("m", "manifest.json", (ManifestCollection("copy.a", COLLECTION, LAYOUT),)),
-        Verify("v", "copy.a", "a", Mode.FAIL, "exact", "full"),
+        Verify("v", "copy.a", "a", Mode.FAIL, CountCheck.EXACT, DigestCheck.FULL),
     ),
     RowPolicy(OnError.QUARANTINE, None),
     OnDrift.WARN,

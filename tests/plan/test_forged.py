@@ -55,6 +55,14 @@ def _copy(**values: Any) -> Edit:
     return lambda body: _step(body, "copy_splits").update(values)
 
 
+def _read(**values: Any) -> Edit:
+    return lambda body: _step(body, "copy_splits")["read"].update(values)
+
+
+def _mapping_of(origin: Body) -> Edit:
+    return lambda body: _step(body, "copy_splits")["mappings"][0].update(origin=origin)
+
+
 def _summary(body: Body, **values: Any) -> None:
     body["plan"]["summary"].update(values)
 
@@ -104,7 +112,7 @@ def _locator(*pairs: tuple[str, str]) -> Edit:
 def _other_file(body: Body) -> None:
     """As if it had always been the source's, but for the digest of what was seen."""
     _locator(("path", "/etc/x.parquet"), ("fingerprint", "1:1"))(body)
-    _copy(fingerprint=[["/etc/x.parquet", "1:1"]])(body)
+    _read(fingerprint=[["/etc/x.parquet", "1:1"]])(body)
     details = body["plan"]["source_seen"]["details"]
     body["plan"]["source_seen"]["details"] = [
         ["src/file /etc/x.parquet", "1:1"] if "/file " in place else [place, value]
@@ -199,7 +207,7 @@ FORGED: list[tuple[Edit, str]] = [
     (_locator(("path", "/etc/x.parquet"), ("fingerprint", "1:1")), "reads '/etc/x.parquet'"),
     (_locator(("fingerprint", "1:1")), "reads 'src.parquet' as '1:1'"),
     (_locator(("path:v", "/etc/x.npy")), "reads '/etc/x.npy'"),
-    (_copy(fingerprint=[]), "its fingerprint is not the one that was seen"),
+    (_read(fingerprint=[]), "its fingerprint is not the one that was seen"),
     (_other_file, "source_seen: its digest is not that of its details"),
     # steps that do not belong together
     (_second_copy, "two steps copy into 'rows'"),
@@ -231,6 +239,25 @@ def test_a_forged_plan_is_refused(honest: Body, edit: Edit, said: str) -> None:
     found = [(one.code, one.message) for one in caught.value.diagnostics]
     assert {code for code, _ in found} == {"MMC125"}
     assert any(said in message for _, message in found), found
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (_copy(write="drop"), "write: Input should be"),
+        (_copy(layout={"format": "exe", "directory": "a"}), "layout.format: Input should be"),
+        (_mapping_of({"kind": "column", "name": "id"}), "arrow: Field required"),
+        (_mapping_of({"name": "id", "arrow": "int64", "cast": "identity"}), "'kind'"),
+        (_mapping_of({"kind": "magic"}), "origin"),
+    ],
+)
+def test_a_value_that_is_none_of_its_kind_is_refused(honest: Body, edit: Edit, said: str) -> None:
+    body = copy.deepcopy(honest)
+    edit(body)
+    with pytest.raises(SpecInvalid) as caught:
+        codec.read_plan(_sealed(body), "p.json")
+    (found,) = caught.value.diagnostics
+    assert found.code == "MMC123" and said in found.message
 
 
 def test_a_plan_without_steps_says_that_there_is_nothing_to_do(honest: Body) -> None:

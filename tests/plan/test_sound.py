@@ -12,9 +12,15 @@ import pytest
 
 from mmc.errors import SpecInvalid
 from mmc.plan import codec
+from mmc.plan.mapping import Column, Expression
 from mmc.plan.model import (
+    Batches,
+    CheckStaging,
     CopySplits,
+    CountCheck,
     CreateCollection,
+    DigestCheck,
+    FileFormat,
     ImportFiles,
     Layout,
     ManifestCollection,
@@ -22,6 +28,7 @@ from mmc.plan.model import (
     Staging,
     Step,
     Verify,
+    Write,
     WriteManifest,
 )
 from tests.e2e.mmc_command import mmc
@@ -52,12 +59,12 @@ def _mapping(**changes: Any) -> Plan:
 
 
 def _manifest(directory: str) -> Plan:
-    layout = Layout("parquet", directory)
+    layout = Layout(FileFormat.PARQUET, directory)
     return _with(WriteManifest("m", "m.json", (ManifestCollection("copy.a", COLLECTION, layout),)))
 
 
 FORGED = [
-    *((_copy(layout=Layout("parquet", name)), "copy.a: ") for name in OUT),
+    *((_copy(layout=Layout(FileFormat.PARQUET, name)), "copy.a: ") for name in OUT),
     *((_with(WriteManifest("m", name)), "m: ") for name in OUT),
     *((_manifest(name), "m: ") for name in OUT),
     *(
@@ -69,25 +76,32 @@ FORGED = [
         for name in OUT
         if name
     ),
-    (_copy(layout=Layout("exe", "a")), "no file format 'exe'"),
-    (_copy(layout=None, write="file"), "nothing says where"),
-    (_copy(write="drop"), "no way to write 'drop'"),
-    (_copy(batch_rows=0), "batches of 0 rows"),
-    (_copy(batch_bytes=-1), "or -1 bytes"),
-    (_copy(columns=("id",)), "column 'x' is used and not read"),
+    (_copy(layout=None, write=Write.FILE), "nothing says where"),
+    (_copy(batches=Batches(0, 1000)), "batches of 0 rows"),
+    (_copy(batches=Batches(100, -1)), "or -1 bytes"),
+    (_copy(read=replace(COPY.read, columns=("id",))), "column 'x' is used and not read"),
+    (_with(CheckStaging("stage.a", "copy.b")), "no copy step 'copy.b'"),
+    (_with(CheckStaging("stage.a", "copy.a")), "copy.a stages no files"),
+    (_copy(staging=Staging("s3://b/p")), "it stages files, and no steps try the place"),
     (_copy(splits=COPY.splits[:1] * 2), "two splits are 00000"),
     (_split(pieces=(replace(EXTENT, start=-1),)), "a piece -1..10"),
     (_split(pieces=(replace(EXTENT, start=11),)), "a piece 11..10"),
     (_split(rows=-5), "less than nothing"),
-    (_mapping(cast="none"), "no cast 'none'"),
-    (_mapping(arrow="st..ing/"), "'st..ing/' is no Arrow type"),
-    (_mapping(auto=True), "exactly one of"),
-    (_mapping(source=""), "exactly one of"),
+    (_mapping(origin=Column("id", "int64", "none")), "no cast 'none'"),
+    (_mapping(origin=Expression("id + 1", "int64", "none")), "no cast 'none'"),
+    (_mapping(origin=Column("id", "st..ing/", "identity")), "'st..ing/' is no Arrow type"),
+    (_mapping(origin=Column("", "int64", "identity")), "column '' is used and not read"),
     (_mapping(field=COPY.mappings[1].field), "not those of the collection"),
     (_copy(collection=replace(COLLECTION, name="b")), "no step makes or checks 'b'"),
     (_copy(collection=replace(COLLECTION, fields=COLLECTION.fields[1:])), "no primary key"),
-    (_with(Verify("v", "copy.b", "a", PLAN.steps[1].mode, "exact", "full")), "'copy.b'"),  # type: ignore[union-attr]
-    (_with(Verify("v", "copy.a", "b", PLAN.steps[1].mode, "exact", "full")), "copies 'a'"),  # type: ignore[union-attr]
+    (
+        _with(Verify("v", "copy.b", "a", PLAN.steps[1].mode, CountCheck.EXACT, DigestCheck.FULL)),
+        "'copy.b'",
+    ),  # type: ignore[union-attr]
+    (
+        _with(Verify("v", "copy.a", "b", PLAN.steps[1].mode, CountCheck.EXACT, DigestCheck.FULL)),
+        "copies 'a'",
+    ),  # type: ignore[union-attr]
     (_with(ImportFiles("i2", "copy.a", "a", 0, 1)), "0 files an import"),
     (replace(PLAN, steps=(*PLAN.steps, PLAN.steps[0])), "two steps have this id"),
     (_copy(splits=(), rows=7), "its splits have 0 rows, and it has 7 rows"),
@@ -110,7 +124,9 @@ def test_what_mmc_could_not_have_made_is_refused(plan: Plan, said: str) -> None:
 
 
 def _forge_directory(plan: Plan) -> Plan:
-    return _each(plan, CopySplits, lambda it: replace(it, layout=Layout("parquet", "../../out2")))
+    return _each(
+        plan, CopySplits, lambda it: replace(it, layout=Layout(FileFormat.PARQUET, "../../out2"))
+    )
 
 
 def _forge_split(plan: Plan) -> Plan:

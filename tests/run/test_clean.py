@@ -18,8 +18,10 @@ from mmc.events import Diagnosed, Event
 from mmc.layouts import layout
 from mmc.layouts.files import FileRecord
 from mmc.plan.model import (
+    CheckStaging,
     CopySplits,
     CreateCollection,
+    FileFormat,
     ImportFiles,
     Layout,
     Mode,
@@ -52,12 +54,13 @@ def copy_into(
 ) -> CopySplits:
     step = plans.in_splits(copy_step(collection or small(), "file"), 3)
     staging = Staging(str(folder), key=key)
-    return replace(step, layout=Layout(format_, "c"), staging=staging)
+    return replace(step, layout=Layout(FileFormat(format_), "c"), staging=staging)
 
 
 def steps_of(copy: CopySplits) -> tuple[Step, ...]:
     create = CreateCollection("create.c", copy.collection, Mode.FAIL, False)
-    return (create, copy, ImportFiles("import.c", copy.id, copy.collection.name, 1, 60))
+    check = CheckStaging("stage.c", copy.id)
+    return (check, create, copy, ImportFiles("import.c", copy.id, copy.collection.name, 1, 60))
 
 
 def killed(store: Store, folder: Path, format_: str = "parquet") -> tuple[Plan, str]:

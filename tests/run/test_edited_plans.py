@@ -40,8 +40,8 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
         yield folder, codec.write_plan(api.make_plan(api.load_spec("s.yaml")))
 
 
-def _copy(**values: Any) -> Callable[[Any], None]:
-    return lambda copy: copy.update(values)
+def _where(sql: str) -> Callable[[Any], None]:
+    return lambda copy: copy["read"].update(where=sql)
 
 
 def _place(key: str, value: Any = None) -> Callable[[Any], None]:
@@ -58,7 +58,7 @@ def _place(key: str, value: Any = None) -> Callable[[Any], None]:
 def _constant(value: Any) -> Callable[[Any], None]:
     def change(copy: Any) -> None:
         (mapping,) = (one for one in copy["mappings"] if one["field"]["name"] == "c")
-        mapping["constant"] = value
+        mapping["origin"]["value"] = value
 
     return change
 
@@ -82,10 +82,10 @@ def _no_mapping(copy: Any) -> None:
         (_constant(5000), ExpressionFailed, "5000 does not go into int8"),
         (_constant("x"), ExpressionFailed, "not an integer"),
         (_constant([1]), ExpressionFailed, "does not go into int8"),
-        (_copy(where="getenv('HOME') = ''"), ExpressionFailed, "no function `getenv`"),
-        (_copy(where="len(repeat('x', 2000000000)) > 0"), ExpressionFailed, "with `repeat`"),
-        (_copy(where="nothing > 1"), ExpressionFailed, "no column `nothing`"),
-        (_copy(where="v"), ExpressionFailed, "cannot be evaluated"),
+        (_where("getenv('HOME') = ''"), ExpressionFailed, "no function `getenv`"),
+        (_where("len(repeat('x', 2000000000)) > 0"), ExpressionFailed, "with `repeat`"),
+        (_where("nothing > 1"), ExpressionFailed, "no column `nothing`"),
+        (_where("v"), ExpressionFailed, "cannot be evaluated"),
         (_no_mapping, SpecInvalid, "what field 'c' is made of"),
     ],
 )

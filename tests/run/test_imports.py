@@ -25,7 +25,15 @@ from mmc.events import (
     Retrying,
 )
 from mmc.layouts.files import FileRecord
-from mmc.plan.model import CopySplits, ImportFiles, Split, Staging
+from mmc.plan.model import (
+    Batches,
+    CopySplits,
+    ImportFiles,
+    Reading,
+    Split,
+    Staging,
+    Write,
+)
 from mmc.run import imports as module
 from mmc.run.imports import Imports
 from mmc.run.stop import StopFlag
@@ -123,9 +131,17 @@ class Rig:
     def copy(self) -> CopySplits:
         pieces = [Split(record.split, (), record.result.rows_written, 1) for record in self.splits]
         return CopySplits(
-            "copy.articles", "articles", schema(), (), (), tuple(pieces), "fake.bulk", "", "file",
-            1, 1, staging=Staging("/staging", key="k"),
-        )  # fmt: skip
+            id="copy.articles",
+            read=Reading(collection="articles", columns=()),
+            collection=schema(),
+            mappings=(),
+            splits=tuple(pieces),
+            route="fake.bulk",
+            reason="",
+            write=Write.FILE,
+            batches=Batches(1, 1),
+            staging=Staging("/staging", key="k"),
+        )
 
     def begin(self, step: ImportFiles = STEP, **options: Any) -> Imports:
         return Imports(

@@ -17,7 +17,7 @@ from mmc.copied import SplitResult
 from mmc.errors import MmcError
 from mmc.events import Diagnosed, Event, SplitDone
 from mmc.layouts.files import FileRecord
-from mmc.plan.model import ImportFiles
+from mmc.plan.model import ImportFiles, Write
 from mmc.report.report import Verdict
 from mmc.run.lost import begin_lost_again
 from mmc.state.lease import Lease
@@ -38,7 +38,7 @@ def test_only_what_is_still_to_be_imported(
     tmp_path: Path, key: str, imported: tuple[str, ...], lost: list[str]
 ) -> None:
     copy = copy_into(tmp_path / "staging", "parquet", key)
-    copy = replace(copy, write="file" if key else "in_place")
+    copy = replace(copy, write=Write.FILE if key else Write.IN_PLACE)
     plan = plans.planned(*steps_of(copy))
     step = plan.steps[-1]
     assert isinstance(step, ImportFiles)

@@ -14,9 +14,11 @@ from mmc.errors import RunIncomplete
 from mmc.layouts.files import FileRecord
 from mmc.plan.ddl import DropCollection
 from mmc.plan.model import (
+    CheckStaging,
     CopySplits,
     CreateCollection,
     Endpoint,
+    FileFormat,
     ImportFiles,
     Layout,
     Mode,
@@ -39,6 +41,7 @@ def _steps(name: str, mode: Mode) -> tuple[Step, ...]:
     copy = replace(copy_step(collection, "file"), id=f"copy.{name}", staging=Staging("s3://b/x"))
     drop = (DropCollection(f"drop.{name}", name),) if mode is Mode.REPLACE else ()
     return (
+        CheckStaging(f"stage.{name}", copy.id),
         *drop,
         CreateCollection(f"create.{name}", collection, mode, exists=True),
         copy,
@@ -56,10 +59,14 @@ def test_every_place_is_tried_and_of_those_that_are_dropped_more_is_asked() -> N
 
     source = Endpoint("files", (("manifest", "s3://b/x/manifest.json"),))
     copies = [step for step in steps if isinstance(step, CopySplits)]
-    plan: Any = SimpleNamespace(steps=steps, copies=copies, source=source)
+    by_id = {step.id: step for step in steps}
+    plan: Any = SimpleNamespace(steps=steps, copies=copies, source=source, step=by_id.__getitem__)
     attempt: Any = SimpleNamespace(plan=plan, call=lambda _, function: function())
     targets: Any = SimpleNamespace(by_route=lambda route: SimpleNamespace(check_staging=check))
-    StagedCopies(attempt, targets, SimpleNamespace()).check({"drop.d"})  # type: ignore[arg-type]
+    staged_copies = StagedCopies(attempt, targets, SimpleNamespace())  # type: ignore[arg-type]
+    for step in steps:
+        if isinstance(step, CheckStaging):
+            staged_copies.check(step, {"drop.d"})
     assert asked == [
         ("a", True, "manifest.json"),
         ("b", False, "manifest.json"),
@@ -74,7 +81,7 @@ def test_an_import_that_nobody_asked_for_ends_the_run(
     """Whatever the imports say: the ledger has one of two splits."""
     collection: Collection = replace(schema(), name="a")
     copy = replace(plans.in_splits(copy_step(collection, "file"), 2), id="copy.a")
-    copy = replace(copy, layout=Layout("parquet", "a"), staging=Staging("s3://b/x"))
+    copy = replace(copy, layout=Layout(FileFormat.PARQUET, "a"), staging=Staging("s3://b/x"))
     step = ImportFiles("import.a", copy.id, "a", 1, 100)
     plan = plans.planned(CreateCollection("create.a", collection, Mode.FAIL, False), copy, step)
     with (

@@ -12,9 +12,11 @@ from mmc.errors import DuplicateKeys, TargetError, UnfinishedRun
 from mmc.plan import codec
 from mmc.plan.model import (
     BuildIndex,
+    CheckStaging,
     CopySplits,
     CreateCollection,
     ExecutorKind,
+    FileFormat,
     ImportFiles,
     Layout,
     LoadCollection,
@@ -23,6 +25,7 @@ from mmc.plan.model import (
     Plan,
     Staging,
     Verify,
+    Write,
 )
 from mmc.run.preflight import refuse_unfinished
 from mmc.state.lease import Lease
@@ -51,15 +54,15 @@ def _other(plan: Plan, name: str = "letters") -> Plan:
     return replace(plan, name=name, steps=steps, target_seen=seen)
 
 
-def _with(plan: Plan, write: str = "insert", **create: Any) -> Plan:
+def _with(plan: Plan, write: Write = Write.INSERT, **create: Any) -> Plan:
     """The plan with another kind of copy, or another state of its collection; with an import."""
     steps = []
     for step in plan.steps:
         if isinstance(step, CreateCollection):
-            steps.append(replace(step, **create))
+            steps += [CheckStaging("stage.articles", COPY), replace(step, **create)]
         elif isinstance(step, CopySplits):
-            layout = Layout("parquet", "articles")
-            staging = Staging("s3://bucket/staging", keep=write == "in_place")
+            layout = Layout(FileFormat.PARQUET, "articles")
+            staging = Staging("s3://bucket/staging", keep=write is Write.IN_PLACE)
             steps += [replace(step, write=write, layout=layout, staging=staging), IMPORT]
         else:
             steps.append(step)
@@ -70,7 +73,7 @@ def _with(plan: Plan, write: str = "insert", **create: Any) -> Plan:
 
 NEW: dict[str, Any] = {}
 THERE = {"exists": True, "mode": Mode.APPEND}
-IN_PLACE = {"write": "in_place", **THERE}
+IN_PLACE = {"write": Write.IN_PLACE, **THERE}
 
 STATES: list[tuple[str, dict[str, Any], tuple[str, ...], bool]] = [
     # what is recorded: steps by their id, "a split" of the copy, "an import" that was intended

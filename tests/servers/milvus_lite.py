@@ -7,7 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mmc.plan.model import CopySplits, CreateCollection, Mapping, Mode, Split
+from mmc.plan.mapping import (
+    Constant,
+    Mapping,
+)
+from mmc.plan.model import Batches, CopySplits, CreateCollection, Mode, Reading, Split, Write
 from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from mmc.sinks.milvus.insert.target import InsertTarget
 from mmc.sinks.milvus.options import MilvusTargetOptions
@@ -43,16 +47,14 @@ def copy_step(
     """A copy step with only what a writer reads filled in; every value is null."""
     return CopySplits(
         id="copy",
-        source="s",
+        read=Reading(collection="s", columns=()),
         collection=collection,
-        mappings=tuple(Mapping(field, is_constant=True) for field in collection.fields),
-        columns=(),
+        mappings=tuple(Mapping(field, Constant(None)) for field in collection.fields),
         splits=(),
         route="milvus.insert",
         reason="",
-        write=write,
-        batch_rows=1000,
-        batch_bytes=batch_bytes,
+        write=Write(write),
+        batches=Batches(1000, batch_bytes),
     )
 
 

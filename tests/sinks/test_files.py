@@ -22,12 +22,16 @@ from mmc.copied import CopiedSplit, SplitResult
 from mmc.errors import TargetError
 from mmc.plan.ddl import DropCollection
 from mmc.plan.model import (
+    Batches,
     CopySplits,
     CreateCollection,
+    FileFormat,
     Layout,
     ManifestCollection,
     Mode,
+    Reading,
     Split,
+    Write,
     WriteManifest,
 )
 from mmc.sinks.files.options import FilesTargetOptions
@@ -53,17 +57,15 @@ INDEXES = (("v", Index("HNSW", Metric.L2)),)
 def copy_step(format_: str, schema: Collection = SCHEMA) -> CopySplits:
     return CopySplits(
         id=f"copy.{schema.name}",
-        source="s",
+        read=Reading(collection="s", columns=()),
         collection=schema,
         mappings=(),
-        columns=(),
         splits=(),
         route="files.files",
         reason="",
-        write="file",
-        batch_rows=100,
-        batch_bytes=1 << 20,
-        layout=Layout(format_, schema.name),
+        write=Write.FILE,
+        batches=Batches(100, 1 << 20),
+        layout=Layout(FileFormat(format_), schema.name),
     )
 
 
@@ -101,7 +103,7 @@ def write_split(
 
 def finish(folder: FilesFolder, *done: CopiedSplit, schema: Collection = SCHEMA) -> None:
     described = ManifestCollection(
-        f"copy.{schema.name}", schema, Layout(folder.format, schema.name), INDEXES
+        f"copy.{schema.name}", schema, Layout(FileFormat(folder.format), schema.name), INDEXES
     )
     step = WriteManifest("manifest", "manifest.json", (described,))
     folder.write_manifest(step, "beef" * 16, {described.copy: done})

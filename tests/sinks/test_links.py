@@ -12,7 +12,13 @@ import pytest
 
 from mmc.errors import TargetError
 from mmc.layouts.staging import StagingPlace
-from mmc.plan.model import CopySplits, Layout, Mode, Staging
+from mmc.plan.model import (
+    CopySplits,
+    FileFormat,
+    Layout,
+    Mode,
+    Staging,
+)
 from mmc.sinks.files.sink import FilesFolder
 from mmc.sinks.parts import PartSplitWriter
 from mmc.spi import Claim
@@ -109,7 +115,7 @@ def test_the_target_itself_may_be_a_link_and_so_may_a_file(tmp_path: Path) -> No
 
 def _staged(folder: Path) -> CopySplits:
     staging = Staging(str(folder), key=KEY)
-    return replace(copy_step("parquet"), layout=Layout("parquet", "c"), staging=staging)
+    return replace(copy_step("parquet"), layout=Layout(FileFormat.PARQUET, "c"), staging=staging)
 
 
 @pytest.mark.parametrize("link", [KEY, f"{KEY}/c"])

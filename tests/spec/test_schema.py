@@ -43,7 +43,7 @@ generate = partial(schema.generate, sources=SOURCES, targets=TARGETS)
 def test_published_schemas_are_current(tmp_path: Path) -> None:
     main(tmp_path)
     made = sorted(path.name for path in (tmp_path / "schemas").iterdir())
-    assert made == ["mmc-v1.schema.json", "plan-v1.schema.json"]
+    assert made == ["mmc-v1.schema.json", "plan-v2.schema.json"]
     for name in made:
         current = (SCHEMAS / name).read_text(encoding="utf-8")
         assert current == (tmp_path / "schemas" / name).read_text(encoding="utf-8"), "make generate"

@@ -49,7 +49,9 @@ def planned(*steps: Step) -> Plan:
     new = sum(not step.exists for step in steps if isinstance(step, CreateCollection))
     splits = sum(len(copy.splits) for copy in copies)
     rows = sum(copy.rows or 0 for copy in copies)
-    seen = replace(plan().source_seen, rows=tuple((copy.source, copy.rows) for copy in copies))
+    seen = replace(
+        plan().source_seen, rows=tuple((copy.read.collection, copy.rows) for copy in copies)
+    )
     summary = Summary(new, 0, 0, rows, 0, splits, 0)
     return replace(plan(), steps=steps, source_seen=seen, summary=summary)
 

@@ -7,7 +7,17 @@ import pyarrow as pa
 import pytest
 
 from mmc.arrow.schema import Flaw, Origin, flaws_of, with_flaws, with_origin
-from mmc.plan.model import CopySplits, Mapping, RestColumn
+from mmc.plan.mapping import (
+    Column,
+    Mapping,
+    RestColumn,
+)
+from mmc.plan.model import (
+    Batches,
+    CopySplits,
+    Reading,
+    Write,
+)
 from mmc.sql import batches as sqlbatches
 from mmc.transform.transform import Transform
 from mmc.types import DYNAMIC_FIELD, Collection, Field, FieldType
@@ -23,14 +33,20 @@ def batch(*flaws: Flaw) -> pa.RecordBatch:
 
 def step(*names: str, where: str = "", rest: tuple[RestColumn, ...] = ()) -> CopySplits:
     fields = tuple(Field(name, INT64, primary_key=name == "id", nullable=True) for name in names)
-    mappings = tuple(
-        Mapping(field, source=field.name, arrow="int64", cast="identity") for field in fields
-    )
+    mappings = tuple(Mapping(field, Column(field.name, "int64", "identity")) for field in fields)
     collection = Collection("c", fields, dynamic=bool(rest))
     return CopySplits(
-        "copy.c", "c", collection, mappings, ("id", "n"), (), "milvus.insert", "", "insert", 100,
-        1 << 20, rest=rest, where=where,
-    )  # fmt: skip
+        id="copy.c",
+        read=Reading(collection="c", columns=("id", "n"), where=where),
+        collection=collection,
+        mappings=mappings,
+        splits=(),
+        route="milvus.insert",
+        reason="",
+        write=Write.INSERT,
+        batches=Batches(100, 1 << 20),
+        rest=rest,
+    )
 
 
 FLAW = Flaw(1, "n", "a fraction in an integer field", "1.5")

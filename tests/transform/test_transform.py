@@ -16,7 +16,20 @@ from hypothesis import strategies as st
 from mmc.arrow.schema import Origin, arrow_text, canonical_schema, with_origin
 from mmc.casts import Refused, choose
 from mmc.errors import ExpressionFailed, SourceChanged
-from mmc.plan.model import CopySplits, Mapping, RestColumn
+from mmc.plan.mapping import (
+    Column,
+    Constant,
+    Expression,
+    Generated,
+    Mapping,
+    RestColumn,
+)
+from mmc.plan.model import (
+    Batches,
+    CopySplits,
+    Reading,
+    Write,
+)
 from mmc.transform.transform import Transform, Transformed
 from mmc.types import ArrowType, Collection, Field, FieldType, JsonValue
 
@@ -39,7 +52,10 @@ def mapping(
     field = Field(name, target, nullable=nullable)
     origin = source or ("" if expr else name)
     return Mapping(
-        field, origin, expr, arrow=arrow, cast=cast.name, default=default, normalize=normalize
+        field,
+        Expression(expr, arrow, cast.name) if expr else Column(origin, arrow, cast.name),
+        default=default,
+        normalize=normalize,
     )
 
 
@@ -47,11 +63,19 @@ def step(
     *mappings: Mapping, where: str = "", rest: tuple[RestColumn, ...] | None = None
 ) -> CopySplits:
     collection = Collection("c", tuple(m.field for m in mappings), dynamic=rest is not None)
-    names = tuple(m.source for m in mappings if m.source)
+    names = tuple(m.column for m in mappings if m.column)
     return CopySplits(
-        "copy", "s", collection, mappings, names, (), "files.files", "", "file", 9, 9,
-        where=where, rest=rest or (),
-    )  # fmt: skip
+        id="copy",
+        read=Reading(collection="s", columns=names, where=where),
+        collection=collection,
+        mappings=mappings,
+        splits=(),
+        route="files.files",
+        reason="",
+        write=Write.FILE,
+        batches=Batches(9, 9),
+        rest=rest or (),
+    )
 
 
 def run(plan: CopySplits, batch: pa.RecordBatch) -> Transformed:
@@ -65,7 +89,7 @@ def run(plan: CopySplits, batch: pa.RecordBatch) -> Transformed:
 
 def test_map_rename_constant_expression_and_filter() -> None:
     batch = pa.record_batch({"_id": ["a", "b", "c", "d"], "n": pa.array([1, 2, None, 4])})
-    constant = Mapping(Field("k", FieldType.parse("varchar(5)")), is_constant=True, constant="é")
+    constant = Mapping(Field("k", FieldType.parse("varchar(5)")), Constant("é"))
     plan = step(
         mapping("id", "varchar(4)", "string", source="_id"),
         mapping("twice", "int32", "int64", expr="n * 2"),
@@ -90,7 +114,7 @@ def test_json_that_the_target_does_not_take_makes_a_bad_row() -> None:
         rest=(RestColumn("r", "string"),),
     )
     assert not run(plan, batch).bad
-    done = run(replace(plan, json_bytes=most), batch)
+    done = run(replace(plan, batches=Batches(9, 9, most)), batch)
     assert done.batch["id"].to_pylist() == [1, 3]
     assert [(row.row, row.code, row.field) for row in done.bad] == [
         (1, "MMC604", "j"),
@@ -108,7 +132,7 @@ def test_a_slice_of_a_batch_is_transformed_like_a_batch() -> None:
     )
     whole = run(plan, batch).batch
     assert run(plan, batch.slice(2, 3)).batch.equals(whole.slice(2, 3))
-    filtered = replace(plan, where="id % 2 = 0")
+    filtered = replace(plan, read=replace(plan.read, where="id % 2 = 0"))
     assert run(filtered, batch.slice(2, 3)).batch.column("id").to_pylist() == [2, 4]
 
 
@@ -203,7 +227,7 @@ def test_a_default_stands_in_for_null(type_: str, array: pa.Array, default: Json
     plan = step(mapping("x", type_, arrow_text(array.type), default=default))
     done = run(plan, batch)
     assert not done.bad and done.batch.num_rows == 2
-    constant = Mapping(Field("x", FieldType.parse(type_)), is_constant=True, constant=default)
+    constant = Mapping(Field("x", FieldType.parse(type_)), Constant(default))
     same = run(step(constant), batch).batch
     assert done.batch.slice(1).equals(same.slice(1))
 
@@ -218,7 +242,7 @@ def test_a_constant_that_does_not_fit_is_refused_before_any_row() -> None:
     for type_, value in (("int8", 300), ("varchar(1)", "é"), ("int64", "x"), ("bool", 1)):
         field = Field("k", FieldType.parse(type_))
         with pytest.raises(ExpressionFailed, match="does not go into"):
-            Transform(step(Mapping(field, is_constant=True, constant=value)))
+            Transform(step(Mapping(field, Constant(value))))
 
 
 @pytest.mark.parametrize("type_", ["float_vector(3)", "float16_vector(3)", "bfloat16_vector(3)"])
@@ -255,7 +279,9 @@ def test_only_some_fields() -> None:
 
 
 def test_auto_ids_are_not_in_the_batch() -> None:
-    auto = Mapping(Field("id", FieldType.parse("int64"), primary_key=True, auto_id=True), auto=True)
+    auto = Mapping(
+        Field("id", FieldType.parse("int64"), primary_key=True, auto_id=True), Generated()
+    )
     batch = pa.record_batch({"n": pa.array([1, 2], pa.int8())})
     assert run(step(auto, mapping("n", "int8", "int8")), batch).batch.schema.names == ["n"]
 

@@ -11,7 +11,18 @@ import pyarrow as pa
 from mmc.arrow.schema import canonical_schema
 from mmc.copied import CopiedSplit, SplitResult
 from mmc.facts import Extent, TargetCollection
-from mmc.plan.model import CopySplits, CreateCollection, Mode, Split, Verify
+from mmc.plan.model import (
+    Batches,
+    CopySplits,
+    CountCheck,
+    CreateCollection,
+    DigestCheck,
+    Mode,
+    Reading,
+    Split,
+    Verify,
+    Write,
+)
 from mmc.spi import NOT_COUNTED, Look, Target
 from mmc.types import Collection, Field, FieldType
 from mmc.verify.digest import Digest
@@ -97,8 +108,8 @@ class Migration:
     collection: Collection = COLLECTION
     mode: Mode = Mode.FAIL
     before: int = 0
-    count: str = "exact"
-    digest: str = "full"
+    count: CountCheck = CountCheck.EXACT
+    digest: DigestCheck = DigestCheck.FULL
     quarantined: dict[str, Rows] = field(default_factory=dict)
     """Rows of a split that were bad in another column than the key."""
     partitions: tuple[str, ...] = ()
@@ -117,17 +128,15 @@ class Migration:
     @property
     def copy(self) -> CopySplits:
         return CopySplits(
-            "copy.words",
-            "words",
-            self.collection,
-            (),
-            (),
-            tuple(self.splits),
-            "memory",
-            "",
-            "insert",
-            batch_rows=700,
-            batch_bytes=1 << 20,
+            id="copy.words",
+            read=Reading(collection="words", columns=()),
+            collection=self.collection,
+            mappings=(),
+            splits=tuple(self.splits),
+            route="memory",
+            reason="",
+            write=Write.INSERT,
+            batches=Batches(700, 1 << 20),
         )
 
     @property

@@ -16,7 +16,7 @@ from mmc.copied import CopiedSplit
 from mmc.errors import Stopped
 from mmc.events import Event, Verified, VerifyProgress
 from mmc.facts import TargetCollection
-from mmc.plan.model import Mode
+from mmc.plan.model import CountCheck, DigestCheck, Mode
 from mmc.spi import NOT_COUNTED
 from mmc.types import Collection, Field, FieldType
 from mmc.verify import check
@@ -289,7 +289,7 @@ def test_an_upsert_replaces_the_rows_that_were_counted(
     before: int, replaced: Replaced | None, others: int, expected: int
 ) -> None:
     migration = sent()
-    migration.mode, migration.before, migration.digest = Mode.UPSERT, before, "off"
+    migration.mode, migration.before, migration.digest = Mode.UPSERT, before, DigestCheck.OFF
     found = verify(migration, arrived(migration, make_rows(1000, others)), replaced=replaced)
     assert found.rows_expected == expected
     assert found.ok == (60 + others == expected)
@@ -379,13 +379,13 @@ def test_without_a_key_appended_rows_cannot_be_told_apart() -> None:
     found = verify(migration, arrived(migration, make_rows(50, 5)))
     assert not found.ok
     assert [text[:6] for text in found.problems] == ["MMC708"]
-    migration.digest = "off"
+    migration.digest = DigestCheck.OFF
     assert verify(migration, arrived(migration, make_rows(50, 5))).ok
 
 
 def test_count_or_digest_may_be_off() -> None:
     counted = sent()
-    counted.digest = "off"
+    counted.digest = DigestCheck.OFF
     target = arrived(counted)
     target.rows[7]["word"] = "?"
     found = verify(counted, target)
@@ -399,7 +399,7 @@ def test_count_or_digest_may_be_off() -> None:
     )
 
     digested = sent()
-    digested.count = "off"
+    digested.count = CountCheck.OFF
     found = verify(digested, arrived(digested))
     assert found.ok
     assert found.rows_found == 60
@@ -531,6 +531,6 @@ def test_what_is_not_as_planned_beside_the_rows_is_no_verified() -> None:
 
 def test_partitions_are_not_counted_where_no_count_is_asked_for() -> None:
     migration, target = in_partitions()
-    migration.count = "off"
+    migration.count = CountCheck.OFF
     target.rows[35]["partition"] = "p"
     assert verify(migration, target).ok

@@ -34,26 +34,38 @@ from mmc.events import (
 )
 from mmc.facts import Extent
 from mmc.plan.ddl import AlterCollection, Change, CreateAlias, DropAlias, DropCollection
+from mmc.plan.mapping import (
+    Column,
+    Constant,
+    Expression,
+    Generated,
+    Mapping,
+    RestColumn,
+)
 from mmc.plan.model import (
+    Batches,
     BuildIndex,
     CheckKeys,
     CopySplits,
+    CountCheck,
     CreateCollection,
+    DigestCheck,
     Endpoint,
     ExecutorKind,
+    FileFormat,
     Layout,
     LoadCollection,
-    Mapping,
     Mode,
     OnDrift,
     OnError,
     Plan,
-    RestColumn,
+    Reading,
     RowPolicy,
     Seen,
     Split,
     Summary,
     Verify,
+    Write,
     WriteManifest,
 )
 from mmc.types import Collection, Field, FieldType, Index, Metric, freeze
@@ -92,36 +104,26 @@ def _fields() -> tuple[Mapping, ...]:
     epoch = "milliseconds since 1970-01-01 UTC; a remainder is a bad row"
     return (
         Mapping(
-            field("id", "varchar(64)", primary_key=True),
-            source="_id",
-            arrow="string",
-            cast="fits",
-            note=fits,
+            field("id", "varchar(64)", primary_key=True), Column("_id", "string", "fits"), note=fits
         ),
         Mapping(
             field("embedding", "float_vector(768)"),
-            source="body_vec",
-            arrow="fixed_size_list<float>[768]",
-            cast="vector",
+            Column("body_vec", "fixed_size_list<float>[768]", "vector"),
             normalize=True,
             note=f"cosine (source `similarity`); {vector}",
         ),
         Mapping(
             field("published", "int64"),
-            source="published",
-            arrow="timestamp[ms]",
-            cast="epoch_ms",
+            Column("published", "timestamp[ms]", "epoch_ms"),
             default=0,
             note=epoch,
         ),
         Mapping(
             field("title_key", "varchar(256)", nullable=True),
-            expr="lower(trim(title))",
-            arrow="string",
-            cast="fits",
+            Expression("lower(trim(title))", "string", "fits"),
             note=fits,
         ),
-        Mapping(field("lang", "varchar(8)", partition_key=True), is_constant=True, constant="en"),
+        Mapping(field("lang", "varchar(8)", partition_key=True), Constant("en")),
     )
 
 
@@ -135,19 +137,20 @@ def articles() -> Plan:
     mappings = _fields()
     made = Collection("articles", tuple(mapping.field for mapping in mappings), dynamic=True)
     copy = CopySplits(
-        "copy.articles",
-        "articles",
-        made,
-        mappings,
-        ("_id", "body_vec", "published", "title"),
-        _splits(),
-        "milvus.insert",
-        "insert: Milvus Lite",
-        "insert",
-        2_500,
-        8 << 20,
+        id="copy.articles",
+        read=Reading(
+            collection="articles",
+            columns=("_id", "body_vec", "published", "title"),
+            where="lang = 'en' AND price > 0",
+        ),
+        collection=made,
+        mappings=mappings,
+        splits=_splits(),
+        route="milvus.insert",
+        reason="insert: Milvus Lite",
+        write=Write.INSERT,
+        batches=Batches(2_500, 8 << 20),
         rest=(RestColumn("extra", "string"), RestColumn("more", "int64")),
-        where="lang = 'en' AND price > 0",
         rows=1_204_331,
         bytes=3_865_470_566,
     )
@@ -165,7 +168,14 @@ def articles() -> Plan:
             copy,
             BuildIndex("index.articles.embedding", "articles", "embedding", index, "as the source"),
             LoadCollection("load.articles", "articles"),
-            Verify("verify.articles", "copy.articles", "articles", Mode.FAIL, "exact", "full"),
+            Verify(
+                "verify.articles",
+                "copy.articles",
+                "articles",
+                Mode.FAIL,
+                CountCheck.EXACT,
+                DigestCheck.FULL,
+            ),
         ),
         RowPolicy(OnError.QUARANTINE, 100),
         OnDrift.FAIL,
@@ -186,24 +196,23 @@ def two_collections() -> Plan:
     second = Collection("other", (auto, vector), properties=(("mmap.enabled", "true"),))
     copies = [
         CopySplits(
-            f"copy.{made.name}",
-            f"{made.name}.index",
-            made,
-            (
-                Mapping(made.fields[0], source="id", arrow="int64", cast="identity", auto=auto_),
-                Mapping(vector, source="vec", arrow="fixed_size_binary[8]", cast="bytes"),
+            id=f"copy.{made.name}",
+            read=Reading(collection=f"{made.name}.index", columns=("id", "vec"), lossy=lossy),
+            collection=made,
+            mappings=(
+                Mapping(
+                    made.fields[0], Generated() if auto_ else Column("id", "int64", "identity")
+                ),
+                Mapping(vector, Column("vec", "fixed_size_binary[8]", "bytes")),
             ),
-            ("id", "vec"),
-            _splits()[:splits],
-            "files.files",
-            "files: the target is a folder",
-            "file",
-            1_000,
-            1 << 20,
-            layout=Layout("numpy", made.name),
+            splits=_splits()[:splits],
+            route="files.files",
+            reason="files: the target is a folder",
+            write=Write.FILE,
+            batches=Batches(1_000, 1 << 20),
+            layout=Layout(FileFormat.NUMPY, made.name),
             rows=None,
             bytes=900,
-            lossy=lossy,
         )
         for made, auto_, splits, lossy in ((first, False, 1, "SQ8"), (second, True, 0, ""))
     ]
@@ -226,7 +235,14 @@ def two_collections() -> Plan:
             copies[1],
             BuildIndex("index.other.vec", "other", "vec", Index("BIN_FLAT", Metric.HAMMING)),
             WriteManifest("manifest", "manifest.json"),
-            Verify("verify.words", "copy.words", "words", Mode.APPEND, "exact", "off"),
+            Verify(
+                "verify.words",
+                "copy.words",
+                "words",
+                Mode.APPEND,
+                CountCheck.EXACT,
+                DigestCheck.OFF,
+            ),
         ),
         rows=RowPolicy(OnError.FAIL, None),
         summary=Summary(0, 2, 1, None, 1_800, 1, 0),

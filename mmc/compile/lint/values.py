@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from mmc.compile.draft import CollectionDraft, Draft, FieldDraft
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import Evidence
-from mmc.plan.model import Mapping, OnError
+from mmc.plan.mapping import Mapping
+from mmc.plan.model import OnError
 from mmc.types import TypeKind
 
 

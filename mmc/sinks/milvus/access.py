@@ -28,6 +28,7 @@ from mmc.plan.model import (
     LoadCollection,
     Step,
     Verify,
+    Write,
 )
 
 _NAMED = re.compile(r"Privilege(\w+): permission deny")
@@ -120,9 +121,9 @@ def _asked_by(step: Step) -> Iterator[Asked]:
         case AlterCollection(collection=name):
             yield "AlterCollection", name
         case CopySplits(collection=collection, write=write):
-            if write == "insert":
+            if write is Write.INSERT:
                 yield "Insert", collection.name
-            if write in ("insert", "upsert"):
+            if write in (Write.INSERT, Write.UPSERT):
                 # An insert that is done again is an upsert.
                 yield "Upsert", collection.name
         case ImportFiles(collection=name):

@@ -8,7 +8,15 @@ import pytest
 
 from mmc.milvus.dialect import version_of
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
-from mmc.plan.model import BuildIndex, CreateCollection, Mode, Step, Verify
+from mmc.plan.model import (
+    BuildIndex,
+    CountCheck,
+    CreateCollection,
+    DigestCheck,
+    Mode,
+    Step,
+    Verify,
+)
 from mmc.sinks.milvus.access import Missing, _asked_by, _grants
 from mmc.types import Index
 from tests.sinks.milvus.collections import small
@@ -40,7 +48,7 @@ PARTED = replace(small(), partitions=("p",))
         (CreateCollection("c", PARTED, Mode.UPSERT, True), "ShowPartitions"),
         (BuildIndex("i", NAME, "v", Index("FLAT")), "CreateIndex DescribeIndex"),
         (
-            Verify("v", "copy", NAME, Mode.FAIL, "exact", "full"),
+            Verify("v", "copy", NAME, Mode.FAIL, CountCheck.EXACT, DigestCheck.FULL),
             "GetLoadState ShowPartitions Query",
         ),
     ],

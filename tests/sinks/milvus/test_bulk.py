@@ -23,10 +23,12 @@ from mmc.plan.model import (
     AwaitIndexes,
     BuildIndex,
     CopySplits,
+    FileFormat,
     Layout,
     LoadCollection,
     Split,
     Staging,
+    Write,
 )
 from mmc.sinks.milvus import built
 from mmc.sinks.milvus.built import Built
@@ -68,7 +70,7 @@ def named(collection: Collection, **changes: Any) -> Collection:
 
 def copy_of(collection: Collection, format_: str, url: Any, key: str = KEY) -> CopySplits:
     step = copy_step(collection, "file")
-    layout = Layout(format_, collection.name)
+    layout = Layout(FileFormat(format_), collection.name)
     return replace(step, route="milvus.bulk", layout=layout, staging=Staging(str(url), key=key))
 
 
@@ -79,7 +81,7 @@ def in_bucket(copy: CopySplits, bucket: Bucket) -> CopySplits:
 
 def in_place(copy: CopySplits, part: str) -> CopySplits:
     extent = Extent((("path", part),), 0, 3, "row", 3, 0)
-    return replace(copy, write="in_place", splits=(Split("00000", (extent,), 3, 0),))
+    return replace(copy, write=Write.IN_PLACE, splits=(Split("00000", (extent,), 3, 0),))
 
 
 def stage(

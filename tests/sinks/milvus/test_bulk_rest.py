@@ -19,7 +19,7 @@ from mmc.facts import Extent
 from mmc.milvus.connect import Address, address_of
 from mmc.milvus.dialect import version_of
 from mmc.milvus.errors import NotAllowed
-from mmc.plan.model import CopySplits, Layout, Split, Staging
+from mmc.plan.model import CopySplits, FileFormat, Layout, Split, Staging, Write
 from mmc.sinks.milvus.bulk.restimports import RestImports, _with_port
 from mmc.sinks.milvus.bulk.target import BulkTarget
 from mmc.spi import FileGroup, ImportTask, TaskState, unfenced
@@ -289,7 +289,7 @@ def test_what_the_server_refuses(double: ImportDouble, open_calls: Opened) -> No
 def _copy(format_: str) -> CopySplits:
     return replace(
         copy_step(small(), "file"),
-        layout=Layout(format_, "c"),
+        layout=Layout(FileFormat(format_), "c"),
         staging=Staging("s3://a-bucket/files/mmc", key="5ab1"),
     )
 
@@ -366,7 +366,7 @@ def _staged(bucket: Bucket, in_place: bool = False) -> CopySplits:
     extent = Extent((("path", "c/part-0.parquet"),), 0, 3, "row", 3, 4)
     return replace(
         copy,
-        write="in_place",
+        write=Write.IN_PLACE,
         staging=replace(staging, key=""),
         splits=(Split("00000", (extent,), 3, 4),),
     )

@@ -12,7 +12,13 @@ from mmc.errors import TargetError
 from mmc.facts import Extent
 from mmc.layouts.staging import StagingPlace, server_path
 from mmc.milvus.dialect import version_of
-from mmc.plan.model import CopySplits, Layout, Split, Staging
+from mmc.plan.model import (
+    CopySplits,
+    FileFormat,
+    Layout,
+    Split,
+    Staging,
+)
 from mmc.sinks.milvus.bulk.target import _ours
 from mmc.sinks.milvus.bulk.writer import InPlaceWriter
 from mmc.sinks.parts import PartSplitWriter
@@ -35,7 +41,7 @@ def _copy(
     url: str, format_: str = "parquet", key: str = "5ab1", collection: Collection | None = None
 ) -> CopySplits:
     step = copy_step(collection or small(), "file" if key else "in_place")
-    return replace(step, layout=Layout(format_, "c"), staging=Staging(url, key=key))
+    return replace(step, layout=Layout(FileFormat(format_), "c"), staging=Staging(url, key=key))
 
 
 @pytest.mark.parametrize(

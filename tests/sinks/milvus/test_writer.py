@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +147,7 @@ def test_rows_that_a_server_refuses_for_now_are_written_next(
     rows = small_rows(collection, list(range(100)))
     with open_lite(tmp_path) as target:
         target.ensure(create_step(collection))
-        step = replace(copy_step(collection), batch_bytes=rows.nbytes // 2 + 100)
+        step = copy_step(collection, batch_bytes=rows.nbytes // 2 + 100)
         writer = target.writer(step, a_split(), replay=False)
         with pytest.raises(TargetThrottled) as caught:
             writer.write(rows)

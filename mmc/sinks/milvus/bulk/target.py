@@ -27,6 +27,7 @@ from mmc.plan.model import (
     LoadCollection,
     Split,
     Step,
+    Write,
 )
 from mmc.sinks.milvus.access import check_access
 from mmc.sinks.milvus.built import await_indexes
@@ -125,7 +126,7 @@ class BulkTarget:
         place = StagingPlace.of(copy)
         place.on_server("")
         told: str | None = ""
-        if copy.write == "in_place":
+        if copy.write is Write.IN_PLACE:
             place.refuse_unreadable(copy)
             if manifest.endswith(".json") or dropping:
                 told = self._told(copy.collection.name, place.on_server(manifest), dropping)
@@ -184,7 +185,7 @@ class BulkTarget:
         """
         self._refuse_types(step)
         place = StagingPlace.of(step)
-        if step.write == "in_place":
+        if step.write is Write.IN_PLACE:
             return InPlaceWriter(place, step, split, self._dialect)
         part = PartSplitWriter(
             place.url, place.storage, step, split, place.key, self._connection.fence

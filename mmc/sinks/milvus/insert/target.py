@@ -35,6 +35,7 @@ from mmc.plan.model import (
     LoadCollection,
     Split,
     Step,
+    Write,
 )
 from mmc.sinks.milvus import ddl
 from mmc.sinks.milvus.access import check_access
@@ -75,7 +76,7 @@ class InsertTarget:
     def writer(self, step: CopySplits, split: Split, *, replay: bool) -> InsertWriter:
         """A writer for one split; inserts only when the plan says so and nothing was tried yet."""
         return InsertWriter(
-            self._connection, step, split, insert=step.write == "insert" and not replay
+            self._connection, step, split, insert=step.write is Write.INSERT and not replay
         )
 
     def drop_alias(self, step: DropAlias) -> None:

@@ -26,7 +26,7 @@ class InsertWriter:
         self._connection = connection
         self._collection = step.collection
         self._partition = split.partition
-        self._most_bytes = min(step.batch_bytes, connection.dialect.capabilities.max_batch_bytes)
+        self._most_bytes = min(step.batches.bytes, connection.dialect.capabilities.max_batch_bytes)
         self._insert = insert
         self._acknowledged = 0
 
