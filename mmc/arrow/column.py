@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from mmc.types import MAX_DIM
+from mmc.types import MAX_DIM, Index
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Column:
     vector: str = ""
     json_text: bool = False
     note: str = ""
+    index: Index | None = None
 
 
 CLEARLY_VECTOR = 8

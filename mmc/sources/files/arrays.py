@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -16,16 +16,20 @@ import pyarrow as pa
 
 from mmc.arrow.column import Column
 from mmc.arrow.schema import Origin, arrow_text
+from mmc.diagnostics import Diagnostic
 from mmc.errors import SourceError
 from mmc.facts import Extent
+from mmc.sources.files.distances import disagreeing
 from mmc.sources.files.formats import Look, Rows, number_of, pick, slices
-from mmc.types import JsonValue
+from mmc.types import Index, JsonValue
 
 AnyArray: TypeAlias = npt.NDArray[Any]
 
 _WINDOW = 8 << 20
 """Bytes fetched at once: large enough for object stores, small enough to hold a few."""
 _SAMPLE_WINDOWS = 64
+_TOLD = 3
+"""Warnings of as many files: those of the others are alike."""
 
 
 class ArrayColumn(Protocol):
@@ -41,7 +45,12 @@ class ArrayColumn(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Open arrays of equal length. `sequential`: only reading from the first row on is cheap."""
+    """Open arrays of equal length.
+
+    Attributes:
+        sequential: only reading from the first row on is cheap.
+        vectors, indexes: of columns, by name, as far as the file tells.
+    """
 
     place: str
     rows: int
@@ -49,6 +58,8 @@ class Part:
     sequential: bool = False
     vectors: Mapping[str, str] | None = None
     notes: tuple[str, ...] = ()
+    indexes: Mapping[str, Index] = field(default_factory=dict)
+    problems: tuple[Diagnostic, ...] = ()
 
 
 Opened: TypeAlias = AbstractContextManager[Part]
@@ -109,14 +120,20 @@ def look_parts(parts: Sequence[tuple[Locator, Callable[[], Opened]]]) -> Look:
     extents: list[Extent] = []
     sequential: list[bool] = []
     notes: list[str] = []
+    problems: list[Diagnostic] = []
+    indexes: Mapping[str, Index] = {}
     first_place, number = "", 0
     for locator, opened in parts:
         with opened() as part:
             found = _columns(part)
             if not extents:
-                columns, first_place = found, part.place
+                columns, first_place, indexes = found, part.place, part.indexes
             else:
                 _agree(first_place, columns, part.place, found)
+                differ = list(disagreeing(first_place, indexes, part.place, part.indexes))
+                problems += differ if not problems else []
+                indexes = {} if differ else indexes
+            problems += part.problems
             notes.extend(note for note in part.notes if note not in notes)
             size = part.rows * sum(column.row_bytes for column in part.columns.values())
             pairs = tuple(sorted({**locator, "number": number}.items()))
@@ -129,7 +146,9 @@ def look_parts(parts: Sequence[tuple[Locator, Callable[[], Opened]]]) -> Look:
         for extent, whole in zip(extents, sequential, strict=True)
         for window in ([extent] if whole else _cut(extent, number))
     ]
-    return Look(columns, tuple(extents), tuple(windows), number, tuple(notes))
+    indexed = tuple(replace(column, index=indexes.get(column.name)) for column in columns)
+    told = tuple(problems[:_TOLD])
+    return Look(indexed, tuple(extents), tuple(windows), number, tuple(notes), told)
 
 
 def _columns(part: Part) -> tuple[Column, ...]:

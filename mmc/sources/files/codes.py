@@ -20,4 +20,6 @@ CODES = {
     "MMC449": "columns in the names of folders",
     "MMC480": "table with a log of its own",
     "MMC481": "one file under two names",
+    "MMC482": "lists of different lengths",
+    "MMC483": "distance that is not used",
 }

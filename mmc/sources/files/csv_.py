@@ -174,7 +174,7 @@ def _infer(names: Sequence[str], windows: Sequence[Extent], options: Reading) ->
             left -= min(left, table.num_rows)
             if not left:
                 break
-    return [infer(name, texts[name]) for name in names]
+    return infer(texts)
 
 
 def _blocks(extent: Extent, options: Reading) -> Iterator[Block]:

@@ -6,8 +6,9 @@ another value.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isinf
 from typing import Any
 
@@ -15,20 +16,49 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmc.arrow.column import Column
+from mmc.arrow.column import Column, shortest_vector
 from mmc.documents.arrays import Misfit
 from mmc.documents.exact import EXACT_DOUBLE, INT64, build
-from mmc.types import MAX_DIM
+from mmc.documents.kinds import Kinds
 
 _INT = r"^-?(0|[1-9][0-9]{0,18})$"
 _DOUBLE = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _ZERO_LED = re.compile(r"[+-]?0[0-9]")
+_MANY_DIGITS = re.compile(r"[0-9]{19}")
+"""Integers of so many digits may lie beyond 64 bits: orjson would make floats of them."""
 _REASON = "another text than those of the sample"
 _BOOL = r"^(true|false|True|False|TRUE|FALSE)$"
 
 
-def infer(name: str, texts: Sequence[str]) -> Column:
-    """The type of a column whose sampled texts (without nulls) are these."""
+def infer(texts: Mapping[str, Sequence[str]]) -> list[Column]:
+    """The types of columns whose sampled texts (without nulls) are these."""
+    numbers = {name: _lists_of_numbers(some) for name, some in texts.items()}
+    lengths = (kinds.vector_length for kinds in numbers.values() if kinds is not None)
+    shortest = shortest_vector(lengths)
+    columns = []
+    for name, some in texts.items():
+        kinds = numbers[name]
+        columns.append(_scalar(name, some) if kinds is None else kinds.column(name, shortest))
+    return columns
+
+
+def _lists_of_numbers(texts: Sequence[str]) -> Kinds | None:
+    """What is seen of texts that all are JSON lists of numbers; None where some are not."""
+    kinds = Kinds()
+    for text in texts:
+        if not text.lstrip().startswith("["):
+            return None
+        try:
+            value = _decoded(text)
+        except orjson.JSONDecodeError:
+            return None
+        if type(value) is not list or not set(map(type, value)) <= {int, float}:
+            return None
+        kinds.add(value)
+    return kinds if texts else None
+
+
+def _scalar(name: str, texts: Sequence[str]) -> Column:
     if not texts:
         return Column(name, pa.string(), note="no value in the sample: kept as text")
     if all(re.fullmatch(_INT[1:-1], text) for text in texts):
@@ -41,8 +71,8 @@ def infer(name: str, texts: Sequence[str]) -> Column:
         return Column(name, pa.float64())
     if all(re.fullmatch(_BOOL[1:-1], text) for text in texts):
         return Column(name, pa.bool_())
-    if all(text[:1] in "[{" for text in texts):
-        return _json(name, texts)
+    if all(text[:1] in "[{" and _is_json(text) for text in texts):
+        return Column(name, pa.string(), json_text=True, note="texts of JSON")
     return Column(name, pa.string())
 
 
@@ -50,31 +80,26 @@ def _inexact(text: str) -> bool:
     return text.lstrip("+-").isdigit() and abs(int(text)) > EXACT_DOUBLE
 
 
-def _json(name: str, texts: Sequence[str]) -> Column:
+def _is_json(text: str) -> bool:
     try:
-        values = [orjson.loads(text) for text in texts]
+        orjson.loads(text)
     except orjson.JSONDecodeError:
-        return Column(name, pa.string())
-    lengths = {len(value) for value in values}
-    if all(_is_numbers(value) for value in values) and len(lengths) == 1:
-        length = lengths.pop()
-        if 2 <= length <= MAX_DIM:
-            hint = f"float_vector({length})"
-            note = f"texts of lists of {length} numbers: taken as a vector"
-            return Column(name, pa.list_(pa.float32(), length), vector=hint, note=note)
-    return Column(name, pa.string(), json_text=True, note="texts of JSON")
+        return False
+    return True
 
 
-def _is_numbers(value: Any) -> bool:
-    return type(value) is list and set(map(type, value)) <= {int, float}
+def _decoded(text: str) -> Any:
+    """A JSON value with exact integers. Raises orjson.JSONDecodeError."""
+    value = orjson.loads(text)
+    return json.loads(text) if _MANY_DIGITS.search(text) else value
 
 
 def convert(texts: pa.Array, type_: pa.DataType) -> pa.Array:
     """A column of texts as the type. Raises Misfit."""
     if pa.types.is_string(type_):
         return texts
-    if pa.types.is_fixed_size_list(type_):
-        return _vectors(texts, type_)
+    if pa.types.is_fixed_size_list(type_) or pa.types.is_list(type_):
+        return _lists(texts, type_)
     if pa.types.is_int64(type_):
         _all_match(texts, _INT)
         _refuse(texts, pc.equal(texts, "-0"))
@@ -116,11 +141,11 @@ def _refuse(texts: pa.Array, wrong: pa.Array) -> None:
         raise Misfit(place, _REASON, texts[place].as_py())
 
 
-def _vectors(texts: pa.Array, type_: pa.DataType) -> pa.Array:
+def _lists(texts: pa.Array, type_: pa.DataType) -> pa.Array:
     values: list[Any] = []
     for place, text in enumerate(texts.to_pylist()):
         try:
-            values.append(None if text is None else orjson.loads(text))
+            values.append(None if text is None else _decoded(text))
         except orjson.JSONDecodeError:
             raise Misfit(place, _REASON, text) from None
     made, misfits = build(values, Column("", type_))

@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from mmc.diagnostics import Diagnostic
 from mmc.errors import PluginMissing, SourceError
 from mmc.facts import Extent
 from mmc.sources.files.arrays import AnyArray, ArrayColumn, Part, look_parts, read_part
+from mmc.sources.files.distances import index_of, named, unused
 from mmc.sources.files.formats import Look, Reading, Rows, text_of
 from mmc.storage.blobs import BlobFile
 from mmc.storage.urls import is_local, local_path
+from mmc.types import Index
 
 
 class Dataset:
@@ -119,6 +122,15 @@ def _part(file: str, handle: Any) -> Part:
         if item.shape[0] == rows
     }
     notes = [f"not read, for they are no columns of {rows:,} rows: {', '.join(skipped)}"]
-    distance = handle.attrs.get("distance")
-    metric = (f"the file names its distance: {distance}",) if isinstance(distance, str) else ()
-    return Part(file, rows, columns, notes=(*(notes if skipped else ()), *metric))
+    told = notes if skipped else []
+    indexes: dict[str, Index] = {}
+    problems: tuple[Diagnostic, ...] = ()
+    wide = [name for name, column in columns.items() if column.width is not None]
+    distances = {name: named(found[name].attrs) or named(handle.attrs) for name in wide}
+    for name, distance in distances.items():
+        if distance and (index := index_of(distance, columns[name].dtype)):
+            indexes[name] = index
+            told.append(f"`{name}`: the file names its distance: {distance}")
+    if (distance := next(filter(None, distances.values()), "")) and not indexes:
+        problems = (unused(file, distance, wide),)
+    return Part(file, rows, columns, notes=tuple(told), indexes=indexes, problems=problems)

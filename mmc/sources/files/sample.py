@@ -8,8 +8,10 @@ from dataclasses import replace
 
 from mmc.arrow.column import Column
 from mmc.arrow.evidence import Observed
+from mmc.diagnostics import Diagnostic
 from mmc.facts import Extent
 from mmc.sources.files.formats import Format, Look, Reading, Rows
+from mmc.sources.files.lengths import Lengths
 from mmc.spi import Sample
 
 _WINDOWS = 16
@@ -69,10 +71,14 @@ def sampled(
                 break
 
 
-def observe(module: Format, look: Look, options: Reading) -> Mapping[str, Observed]:
-    """Evidence by column name."""
+def observe(
+    module: Format, look: Look, options: Reading
+) -> tuple[Mapping[str, Observed], tuple[Diagnostic, ...]]:
+    """Evidence by column name, and what a person should know of the lists."""
     seen = {column.name: Observed() for column in look.columns}
+    lengths = Lengths()
     for rows in sampled(module, look, look.columns, options):
         for column, array in zip(look.columns, rows.arrays, strict=True):
             seen[column.name].add(array)
-    return seen
+            lengths.add(column.name, array, rows.origin.path)
+    return seen, tuple(lengths.problems())

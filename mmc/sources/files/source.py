@@ -153,7 +153,7 @@ def _collection(
         extents=tuple(parts.mark(_marked(one, options.format, seen)) for one in look.extents),
         windows=tuple(_marked(extent, options.format, seen) for extent in look.windows),
     )
-    observed = observe(module, marked, options)
+    observed, lists = observe(module, marked, options)
     fields = _vectors_told_from_lists(
         [_field(column, observed.get(column.name)) for column in look.columns]
     )
@@ -178,7 +178,7 @@ def _collection(
         sum(extent.bytes for extent in extents),
         tuple(sorted(seen.items())),
         notes=look.notes,
-        problems=(*look.problems, *problems),
+        problems=(*look.problems, *problems, *lists),
     )
 
 
@@ -204,6 +204,7 @@ def _field(column: Column, observed: Observed | None) -> SourceField:
         vector=vector,
         nullable=column.nullable,
         json_text=column.json_text,
+        index=column.index,
         evidence=observed.evidence if observed is not None else SourceField("", "").evidence,
         note=note,
     )

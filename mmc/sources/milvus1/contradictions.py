@@ -10,11 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.sources.milvus1.catalogue import Catalogue, FileRow, FileType, TableRow
+from mmc.text import many
 from mmc.types import MAX_DIM
 
 DROPPED = 1
 """`Tables.state`."""
 _METRICS = range(1, 8)
+_TOLD = 3
+_ORPHANS = "the metadata are damaged, or were changed by hand: compare with a copy of the server's"
 
 
 def about_root(catalogue: Catalogue, rows: Sequence[TableRow]) -> Iterator[Diagnostic]:
@@ -114,6 +117,35 @@ def lost_merges(place: str, groups: Mapping[str, Sequence[FileRow]]) -> Iterator
             )
         if not types <= {FileType.NEW, FileType.NEW_MERGE}:
             before = types
+
+
+def about_orphans(catalogue: Catalogue, live: frozenset[FileType]) -> Iterator[Diagnostic]:
+    """About rows of `TableFiles`, and partitions, whose collection `Tables` does not have at all:
+    not even as a dropped one. `live`: types of files that hold rows.
+    """
+    roots = {row.table_id for row in catalogue.tables if not row.owner_table}
+    partitions = [row for row in catalogue.tables if row.owner_table and row.state != DROPPED]
+    known = roots | {row.table_id for row in catalogue.tables if row.owner_table}
+    segments: dict[str, dict[str, int]] = {}
+    for file in catalogue.files:
+        if file.table_id not in known and file.file_type in live:
+            rows = segments.setdefault(file.table_id, {})
+            rows[file.segment_id] = max(file.row_count, rows.get(file.segment_id, 0))
+    for table, rows in list(segments.items())[:_TOLD]:
+        yield wrong(
+            f"{catalogue.where}: `TableFiles` has {many(len(rows), 'segment')} of `{table}` with"
+            f" {many(sum(rows.values()), 'row')}, and `Tables` has no such collection: these rows"
+            " are not migrated",
+            Severity.WARNING,
+            _ORPHANS,
+        )
+    for row in [row for row in partitions if row.owner_table not in roots][:_TOLD]:
+        yield wrong(
+            f"{catalogue.where}: the partition `{row.partition_tag}` is one of `{row.owner_table}`,"
+            " and `Tables` has no such collection: its rows are not migrated",
+            Severity.WARNING,
+            _ORPHANS,
+        )
 
 
 def is_name(text: str) -> bool:

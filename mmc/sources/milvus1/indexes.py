@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.sources.milvus1.live import LiveCollection
+from mmc.text import cut
 from mmc.types import Index, JsonValue, Metric, freeze
 
 _METRICS = {
@@ -51,6 +52,7 @@ _DEFAULTS: dict[str, JsonValue] = {
     "M": 16,
     "efConstruction": 200,
 }
+_SHOWN = 60
 _GRAPH = "HNSW"
 """What a kind of index becomes that 2.x does not build."""
 
@@ -70,9 +72,19 @@ def map_index(collection: LiveCollection) -> Mapped:
     if not collection.engine_type:
         index = Index("BIN_FLAT" if collection.binary else "AUTOINDEX", metric)
         return Mapped(index, f"{metric} in Milvus 1.x; the metadata does not tell the index")
-    kind = _KINDS.get(collection.engine_type, f"engine {collection.engine_type}")
-    said = _params(collection.index_params)
+    if collection.engine_type not in _KINDS:
+        name = f"engine_type {collection.engine_type}"
+        return _unreadable(name, metric, f"{name} is no index of Milvus 1.x")
+    kind = _KINDS[collection.engine_type]
+    told = _params(collection.index_params)
     wanted, why = _kind(collection, kind)
+    needed = _PARAMS.get(kind, ())
+    if told is None or any(type(told.get(name, 0)) is not int for name in needed):
+        name = f"{kind} with index_params {cut(collection.index_params, _SHOWN)!r}"
+        return _unreadable(
+            name, metric, f"{kind} in Milvus 1.x, with parameters that are unreadable"
+        )
+    said = {name: value for name, value in told.items() if type(value) is int}
     params = {name: said.get(name, _DEFAULTS[name]) for name in _PARAMS.get(wanted, ())}
     if wanted != kind and wanted == _GRAPH:
         params = {name: _DEFAULTS[name] for name in _PARAMS[_GRAPH]}
@@ -129,12 +141,17 @@ def _structure(collection: LiveCollection, metric: Metric) -> Diagnostic:
     )
 
 
-def _params(text: str) -> dict[str, JsonValue]:
-    """Of `Tables.index_params`; what is no JSON object counts as nothing said."""
+def _unreadable(name: str, metric: Metric, note: str) -> Mapped:
+    """An index of this name is none of Milvus 2.x, so the plan warns with the name, and says what
+    is built instead: nothing that was made up is said to be the source's.
+    """
+    return Mapped(Index(name, metric), note)
+
+
+def _params(text: str) -> dict[str, JsonValue] | None:
+    """Of `Tables.index_params`; None where they are no JSON object."""
     try:
         found = json.loads(text or "{}")
     except (ValueError, RecursionError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    return {str(name): value for name, value in found.items() if isinstance(value, int)}
+        return None
+    return {str(name): value for name, value in found.items()} if isinstance(found, dict) else None

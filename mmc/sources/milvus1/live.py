@@ -23,7 +23,7 @@ from mmc.sources.milvus1.contradictions import (
 
 _RAW = frozenset({FileType.RAW, FileType.TO_INDEX, FileType.BACKUP})
 """Rows about the raw data; counts of INDEX rows are about the index."""
-_LIVE = _RAW | {FileType.INDEX}
+LIVE = _RAW | {FileType.INDEX}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +158,12 @@ def _segments(
         types = {row.file_type for row in rows}
         if unknown := sorted(types - set(FileType)):
             problems.append(wrong(f"{place}, segment {name}: unknown file_type {unknown[0]}"))
-        if not types & _LIVE:
+        if not types & LIVE:
             continue
         if not is_name(name):
             problems.append(unsafe(place, "segment_id", name))
             continue
-        if types & _LIVE == {FileType.BACKUP}:
+        if types & LIVE == {FileType.BACKUP}:
             alone.append(name)
         segments.append(_segment(rows))
     if alone:

@@ -11,9 +11,10 @@ from mmc.facts import SourceFacts
 from mmc.plan.model import Split
 from mmc.secrets import SecretRef
 from mmc.sources.milvus1.catalogue import Catalogue
+from mmc.sources.milvus1.contradictions import about_orphans
 from mmc.sources.milvus1.describe import build_collection
 from mmc.sources.milvus1.folders import check_folders
-from mmc.sources.milvus1.live import LiveCollection, live_collections
+from mmc.sources.milvus1.live import LIVE, LiveCollection, live_collections
 from mmc.sources.milvus1.location import locate
 from mmc.sources.milvus1.meta.read import Export, export_meta, load_catalogue
 from mmc.sources.milvus1.options import Milvus1Options
@@ -45,9 +46,8 @@ class Milvus1Source:
         wanted = _wanted(found, collections, catalogue)
         check_folders(options.folders, wanted, options.files)
         log = _log(options, wanted, catalogue)
-        built = tuple(
-            build_collection(live, catalogue.problems, log, options, sample) for live in wanted
-        )
+        problems = (*catalogue.problems, *about_orphans(catalogue, LIVE))
+        built = tuple(build_collection(live, problems, log, options, sample) for live in wanted)
         return SourceFacts("milvus1", "", built, sample.rows, sample.seed)
 
     def read(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
 from mmc.errors import PluginMissing, SourceError
+from mmc.types import Index, Metric
 from tests.sources.files.reading import config, cut, field, look, read
 
 RNG = np.random.default_rng(7)
@@ -49,6 +51,45 @@ def test_ann_benchmarks_layout(tmp_path: Path) -> None:
     assert collection.rows == 50
     assert "test (5, 4)" in collection.notes[1] and "neighbors (5, 10)" in collection.notes[1]
     assert "angular" in collection.notes[2]
+
+
+@pytest.mark.parametrize(
+    ("distance", "index"),
+    [
+        ("euclidean", Index("AUTOINDEX", Metric.L2)),
+        (np.bytes_("Euclidean "), Index("AUTOINDEX", Metric.L2)),
+        (["angular"], Index("AUTOINDEX", Metric.COSINE)),
+        ("inner product", Index("AUTOINDEX", Metric.IP)),
+        ("hamming", None),
+        ("jaccard", None),
+        ("earth mover", None),
+        (7, None),
+    ],
+)
+def test_the_distance_is_the_metric(tmp_path: Path, distance: Any, index: Index | None) -> None:
+    with h5py.File(tmp_path / "x.hdf5", "w") as file:
+        file["train"] = np.zeros((50, 4), np.float32)
+        file["n"] = np.zeros((50, 2), np.int32)
+        file.attrs["distance"] = distance
+    collection = look(config(tmp_path / "x.hdf5"))
+    assert field(collection, "train").index == index
+    assert field(collection, "n").index is None
+    assert [one.code for one in collection.problems] == ([] if index else ["MMC483"])
+    assert index or "which is no metric for `n`, `train`" in collection.problems[0].message
+
+
+def test_distances_of_bits_and_of_files_that_disagree(tmp_path: Path) -> None:
+    for name, distance in (("a", "hamming"), ("b", "jaccard")):
+        with h5py.File(tmp_path / f"{name}.hdf5", "w") as file:
+            file["train"] = np.zeros((50, 4), np.uint8)
+            file["train"].attrs["distance"] = distance
+    one = look(config(tmp_path / "a.hdf5"))
+    assert field(one, "train").index == Index("BIN_FLAT", Metric.HAMMING) and not one.problems
+    both = look(config(tmp_path))
+    assert field(both, "train").index is None
+    (problem,) = both.problems
+    assert (problem.code, problem.is_error) == ("MMC483", False)
+    assert "`train`: HAMMING in " in problem.message and "JACCARD in " in problem.message
 
 
 def test_damaged_and_empty(tmp_path: Path) -> None:

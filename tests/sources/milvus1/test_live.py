@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.sources.milvus1.catalogue import Catalogue, FileRow, FileType, TableRow
-from mmc.sources.milvus1.live import LiveCollection, LiveSegment, live_collections
+from mmc.sources.milvus1.contradictions import about_orphans
+from mmc.sources.milvus1.live import LIVE, LiveCollection, LiveSegment, live_collections
 from mmc.sources.milvus1.meta.read import load_catalogue
 from tests.generators.milvus1.generate import generate
 from tests.generators.milvus1.writer import Server
@@ -306,3 +307,21 @@ def test_merged_and_compacted_segments(tmp_path: Path) -> None:
     assert [s.segment_id for s in live.partitions[0].segments] == wanted
     assert [s.row_count for s in live.partitions[0].segments] == [1, 1, 2]
     assert live.problems == ()
+
+
+def test_rows_of_tables_that_are_not_there_are_told() -> None:
+    """An UPDATE by hand, or half a restore: they were "0 rows" without a word."""
+    tables = [root("x"), root("gone", 2, state=1), part("p", 3, "lost"), part("q", 4, "gone")]
+    rows = files(
+        ("main", "1", RAW, 40),
+        ("main", "2", BACKUP, 8),
+        ("main", "2", INDEX, 8),
+        ("main", "3", TO_DELETE, 5),
+        ("gone", "4", RAW, 7),
+        ("1603", "5", RAW, 3),
+    )
+    found = list(about_orphans(Catalogue("meta.sqlite", tuple(tables), rows), LIVE))
+    assert [(one.code, one.severity) for one in found] == [("MMC422", Severity.WARNING)] * 2
+    assert "2 segments of `main` with 48 rows" in found[0].message
+    assert "the partition `p` is one of `lost`" in found[1].message
+    assert not list(about_orphans(Catalogue("meta.sqlite", (root(),), ()), LIVE))

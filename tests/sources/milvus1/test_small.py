@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def collection(metric: int, engine: int, dim: int = 64, **params: int) -> LiveCo
         (7, 10, {"nlist": 7}, Index("BIN_FLAT", Metric.SUPERSTRUCTURE), "no other index"),
         (2, 0, {}, Index("AUTOINDEX", Metric.IP), "does not tell"),
         (3, 0, {}, Index("BIN_FLAT", Metric.HAMMING), "does not tell"),
-        (1, 99, {}, GRAPH, "engine 99"),
+        (1, 99, {}, Index("engine_type 99", Metric.L2), "no index of Milvus 1.x"),
     ],
 )  # fmt: skip
 def test_index(metric: int, engine: int, params: dict[str, int], index: Index, note: str) -> None:
@@ -95,3 +96,26 @@ def test_index(metric: int, engine: int, params: dict[str, int], index: Index, n
     assert mapped.index == index
     assert note in mapped.note
     assert [p.code for p in mapped.problems] == (["MMC425"] if metric in (6, 7) else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("not json", "'not json'"),
+        ("[" * 5_000, f"'{'[' * 57}...'"),
+        ("[7]", "'[7]'"),
+        ('{"nlist": "abc"}', """'{"nlist": "abc"}'"""),
+        ('{"nlist": true}', """'{"nlist": true}'"""),
+        ('{"nlist": 7, "x": 1.5}', ""),
+    ],
+)
+def test_parameters_that_cannot_be_read(text: str, shown: str) -> None:
+    """The index is none that a target builds: nothing that was made up is said to be the source's.
+    The golden case milvus1_unreadable_index has what a plan says then.
+    """
+    mapped = map_index(replace(collection(1, 2), index_params=text))
+    if not shown:
+        assert mapped.index == Index("IVF_FLAT", Metric.L2, (("nlist", 7),))
+        return
+    assert mapped.index == Index(f"IVF_FLAT with index_params {shown}", Metric.L2)
+    assert "unreadable" in mapped.note and not mapped.problems
