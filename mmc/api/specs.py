@@ -16,6 +16,7 @@ from mmc.spec.load import load_spec as _load_spec
 from mmc.spec.patterns import URL_CREDENTIALS
 
 if TYPE_CHECKING:
+    from mmc.events import Emit
     from mmc.init.write import InitialSpec
     from mmc.spec.options import Kind
 
