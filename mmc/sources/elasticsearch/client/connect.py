@@ -26,6 +26,9 @@ __all__ = ["Answer", "Connection", "connect", "once", "path_of"]
 
 T = TypeVar("T")
 
+ASKING = "a request to the cluster"
+"""What is asked again; the error names it."""
+
 SCROLL_PATH = "/_search/scroll"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 CERTIFICATE_HINT = (
@@ -118,7 +121,7 @@ class Connection:
             except (orjson.JSONDecodeError, Misshapen):
                 raise garbled(place, answer) from None
 
-        return self.again(place, attempt)
+        return self.again(ASKING, attempt)
 
     def ask(self, method: str, target: str, body: Any = None) -> Answer:
         """One request, whatever its status, and once. Another node is tried where one is not
@@ -306,10 +309,15 @@ def _plain(params: Mapping[str, Any] | None) -> dict[str, str]:
 def _words(error: Any) -> str:
     """The innermost cause: what urllib3 wraps around it names objects of ours."""
     cause: BaseException = error.errors[0] if error.errors else error
-    while inner := getattr(cause, "reason", None) or cause.__cause__:
+    while inner := getattr(cause, "reason", None) or cause.__cause__ or _wrapped(cause):
         if not isinstance(inner, BaseException):
             break
         cause = inner
     text = str(getattr(cause, "strerror", None) or cause)
     # urllib3 writes its own object in front: `<...Connection object at 0x7f..>: refused`.
     return REDACTOR.clean(text.partition(">: ")[2] or text)
+
+
+def _wrapped(error: BaseException) -> BaseException | None:
+    """urllib3 names a broken connection, and what broke it, in one tuple."""
+    return next((one for one in error.args if isinstance(one, BaseException)), None)

@@ -10,7 +10,7 @@ import orjson
 
 from mmc.errors import SourceError
 from mmc.sources.elasticsearch.client.answers import Misshapen, as_object, as_text
-from mmc.sources.elasticsearch.client.connect import Answer, Connection, path_of
+from mmc.sources.elasticsearch.client.connect import ASKING, Answer, Connection, path_of
 from mmc.sources.elasticsearch.errors import refusal
 
 Engine = Literal["elasticsearch", "opensearch"]
@@ -34,7 +34,7 @@ def look(connection: Connection) -> Server:
         SourceError: not reachable; the credentials are wrong (MMC451); it is no such server
             (MMC461).
     """
-    return connection.again(connection.place("GET", "/"), lambda: _look(connection))
+    return connection.again(ASKING, lambda: _look(connection))
 
 
 def _look(connection: Connection) -> Server:

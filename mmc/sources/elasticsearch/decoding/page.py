@@ -18,7 +18,7 @@ import simdjson
 
 from mmc.arrow.schema import Flaw
 from mmc.documents.arrays import Misfit, shown
-from mmc.sources.elasticsearch.client.answers import Misshapen, as_count
+from mmc.sources.elasticsearch.client.answers import Misshapen
 from mmc.sources.elasticsearch.decoding.builders import build
 from mmc.sources.elasticsearch.decoding.dense import VECTORS, vectors
 from mmc.sources.elasticsearch.decoding.documents import (
@@ -31,7 +31,7 @@ from mmc.sources.elasticsearch.decoding.documents import (
 )
 from mmc.sources.elasticsearch.decoding.sparse import sparse
 from mmc.sources.elasticsearch.decoding.tokens import TokenTable
-from mmc.sources.elasticsearch.mapping.column import METADATA, Column, Kind
+from mmc.sources.elasticsearch.mapping.column import ID, METADATA, Column, Kind
 
 _OBJECTS = frozenset({Kind.JSON, Kind.POINT, Kind.SPARSE})
 """Kinds whose values may be objects."""
@@ -84,11 +84,12 @@ class Page:
         """`_id` and `_routing` of each document. Raises Misshapen where one is no document."""
         made = []
         for hit in self._hits:
-            key = _checked(hit)["_id"] if "_id" in hit else None
+            key = _checked(hit).get("_id")
             if not isinstance(key, str):
                 raise Misshapen("no text: _id")
-            if "_source" in hit:
-                _checked(hit["_source"])
+            if (source := hit.get("_source")) is not None:
+                _checked(source)
+            _number(hit.get("_seq_no", 0))
             routing = hit.get("_routing")
             made.append((key, None if routing is None else str(routing)))
         return made
@@ -157,15 +158,17 @@ class Page:
             source = None
             for name in _checked(hit):
                 if name == "_source":
-                    source = _checked(hit[name]) if inside else None
+                    source = hit[name] if inside else None
                 elif name == "_seq_no":
-                    places[row] = as_count(hit[name])
+                    places[row] = _number(hit[name])
                 elif name in above:
                     above[name][row] = hit[name]
             if source is not None:
-                reader.read(source, row, outside)
+                reader.read(_checked(source), row, outside)
             elif inside:
                 bare.append(row)
+        if not all(isinstance(key, str) for key in above.get(ID, ())):
+            raise Misshapen("no text: _id")
         return places, bare
 
 
@@ -178,6 +181,13 @@ def _checked(value: Any) -> Any:
     """A document, or its `_source`: an object of either parser. Raises Misshapen."""
     if not isinstance(value, dict | simdjson.Object):
         raise Misshapen("no document")
+    return value
+
+
+def _number(value: Any) -> int:
+    """A `_seq_no`, which is negative where a document has none. Raises Misshapen."""
+    if not isinstance(value, int):
+        raise Misshapen("no number: _seq_no")
     return value
 
 

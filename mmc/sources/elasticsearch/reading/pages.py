@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping
 from typing import Any
 
 from mmc.errors import SourceMissing
-from mmc.sources.elasticsearch.client.connect import Connection, path_of
+from mmc.sources.elasticsearch.client.connect import ASKING, Connection, path_of
 from mmc.sources.elasticsearch.reading.heads import Head, ahead, weight, whole_head
 from mmc.sources.elasticsearch.reading.indices import Index, ensure_same, gone
 from mmc.sources.elasticsearch.reading.scrolls import FIRST_DOCS, GROWTH, scrolled
@@ -100,7 +100,7 @@ def _search(
         return page, whole_head(page, index, shard)
 
     try:
-        return connection.again(connection.place("POST", path), attempt)
+        return connection.again(ASKING, attempt)
     except SourceMissing:
         raise gone(index) from None
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from mmc.errors import SourceError, SourceMissing
 from mmc.sources.elasticsearch.client.answers import as_text
-from mmc.sources.elasticsearch.client.connect import SCROLL_PATH, Connection, path_of
+from mmc.sources.elasticsearch.client.connect import ASKING, SCROLL_PATH, Connection, path_of
 from mmc.sources.elasticsearch.errors import garbled
 from mmc.sources.elasticsearch.reading.heads import Head, ahead, weight, whole_head
 from mmc.sources.elasticsearch.reading.indices import Index, ensure_same, gone
@@ -79,8 +79,7 @@ def read_pit_slice(
     def fetch() -> bytes | None:
         # Each page lies behind the one before it, so there is an end.
         nonlocal pit, last
-        place = connection.place("POST", "/_search")
-        page, head, last = _known(index.name, lambda: connection.again(place, ask))
+        page, head, last = _known(index.name, lambda: connection.again(ASKING, ask))
         if head.empty:
             return None
         pit = head.pit or pit
