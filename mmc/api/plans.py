@@ -26,7 +26,7 @@ def inspect(spec: Spec, *, emit: Emit | None = None) -> Facts:
     """Looks at both ends of a spec, without writing.
 
     Args:
-        emit: gets what is tried again: a target that is away is waited for, half a minute.
+        emit: gets what is tried again: an end that is away is waited for, half a minute.
 
     Raises:
         SourceError, TargetError, SecretError, PluginMissing.
@@ -34,7 +34,7 @@ def inspect(spec: Spec, *, emit: Emit | None = None) -> Facts:
     from mmc.facts import Facts
     from mmc.plan.places import place_of
     from mmc.registry import main_route, routes
-    from mmc.run.inspect import inspect_source, reach_target
+    from mmc.run.inspect import reach_source, reach_target
 
     model = spec.model
     if any(entry.where or any(field.expr for field in entry.fields) for entry in model.collections):
@@ -43,9 +43,9 @@ def inspect(spec: Spec, *, emit: Emit | None = None) -> Facts:
         sqlprocess.warm()  # it starts while the ends are looked at
     wanted = [entry.from_ for entry in model.collections if entry.from_ is not None]
     sample = Sample(model.sample.rows, model.sample.seed)
-    source = inspect_source(spec.source, wanted, sample)
-    names = _target_names(spec, source.collections)
     tell = emit or silent
+    source = reach_source(spec.source, wanted, sample, tell)
+    names = _target_names(spec, source.collections)
     target = reach_target(spec.target, main_route(spec.target.type), names, tell)
     bulk = None
     wanted_bulk = model.load.staging is not None and model.load.route != "insert"

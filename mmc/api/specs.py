@@ -16,6 +16,7 @@ from mmc.spec.load import load_spec as _load_spec
 from mmc.spec.patterns import URL_CREDENTIALS
 
 if TYPE_CHECKING:
+    from mmc.events import Emit
     from mmc.init.write import InitialSpec
     from mmc.spec.options import Kind
 
@@ -108,6 +109,7 @@ def init_spec(
     target: str = "",
     settings: Sequence[tuple[str, str]] = (),
     file: str = "<spec>",
+    emit: Emit | None = None,
 ) -> InitialSpec:
     """Looks at a source, and writes the spec that migrates all of it, without writing anywhere.
 
@@ -119,6 +121,7 @@ def init_spec(
         settings: (dotted key, value) pairs of the spec, such as `("source.auth.api_key",
             "env:ES_API_KEY")`.
         file: names the text in diagnostics.
+        emit: gets what is tried again.
 
     Raises:
         MmcError: no source knows such a location, or it has credentials in it.
@@ -143,7 +146,7 @@ def init_spec(
     type_, options = locate(location, type)
     stem = _stem(file) if is_text(file) else _stem("<spec>")
     data = minimal(type_, options, target or f"./{stem}.db", MODELS, settings)
-    facts = inspect(checked(data, MODELS))
+    facts = inspect(checked(data, MODELS), emit=emit)
     engine = facts.source.version.partition(" ")[0]
     if not type and engine != type_ and engine in types("source"):
         # The address did not tell what the answer does.

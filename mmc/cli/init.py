@@ -59,7 +59,9 @@ def command(
         if saved is not None and saved.exists() and not force:
             raise MmcError(f"{saved} is there already", hint="--force replaces it")
         name = str(saved or "<spec>")
-        made = api.init_spec(location, type=type_, target=target, settings=given, file=name)
+        made = api.init_spec(
+            location, type=type_, target=target, settings=given, file=name, emit=out
+        )
         report(out, made.diagnostics)
         if saved is None:
             out.document(made.text)

@@ -4,7 +4,7 @@ network.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from mmc import registry
@@ -12,23 +12,38 @@ from mmc.errors import PluginMissing, SourceChanged, SourceMissing
 from mmc.events import Emit
 from mmc.facts import Facts, SourceFacts, TargetFacts
 from mmc.plan.model import CopySplits, CreateCollection, Endpoint, Plan
-from mmc.run.pace import call
-from mmc.spi import ReadsAfter, Sample
+from mmc.run.pace import call, never, patient
+from mmc.spi import Again, AsksAgain, ReadsAfter, Sample
 
 LOOKS: Final = 7
 """Times that a target which is away is looked at: over 16 to 32 seconds, as long as sources wait
 for theirs. A person who mistyped an address waits too.
 """
 
+SILENCE: Final = 75.0
+"""Seconds without any answer of a source, after which nothing is asked again: one request that
+timed out is.
+"""
 
-def inspect_source(endpoint: Endpoint, collections: Sequence[str], sample: Sample) -> SourceFacts:
+
+def inspect_source(
+    endpoint: Endpoint,
+    collections: Sequence[str],
+    sample: Sample,
+    again: Again | None = None,
+) -> SourceFacts:
     """Facts of the named collections, or of all when none is named.
+
+    Args:
+        again: tries again what fails for now: single requests of a source that knows how.
 
     Raises:
         SourceError: the source cannot be read, or a named collection is not there.
         PluginMissing: no plug-in serves this type.
     """
     source, options = registry.source(endpoint.type), registry.options_of("source", endpoint)
+    if again is not None and isinstance(source, AsksAgain):
+        source = source.asking(again)
     if paths := options.earlier_plans:
         from mmc.run.earlier import earlier_plans
 
@@ -40,6 +55,17 @@ def inspect_source(endpoint: Endpoint, collections: Sequence[str], sample: Sampl
             )
         return source.inspect_after(options, collections, sample, earlier_plans(paths))
     return source.inspect(options, collections, sample)
+
+
+def reach_source(
+    endpoint: Endpoint, collections: Sequence[str], sample: Sample, emit: Emit
+) -> SourceFacts:
+    """`inspect_source`, whose requests are asked again for half a minute, where they are refused
+    for now; each wait is told. Raises what that raises.
+    """
+    return inspect_source(
+        endpoint, collections, sample, patient(emit, attempts=LOOKS, silence=SILENCE)
+    )
 
 
 def inspect_target(endpoint: Endpoint, route: str, collections: Sequence[str]) -> TargetFacts:
@@ -68,8 +94,9 @@ def reach_target(
     )
 
 
-def inspect_again(plan: Plan) -> Facts:
-    """The facts that a plan was made from, as they are now: same collections, same sample.
+def inspect_again(plan: Plan, *, emit: Emit, should_stop: Callable[[], bool] = never) -> Facts:
+    """The facts that a plan was made from, as they are now: same collections, same sample. What
+    fails for now is tried again, as long as a split would be.
 
     Raises:
         SourceChanged: a collection is not there any more.
@@ -77,8 +104,9 @@ def inspect_again(plan: Plan) -> Facts:
     """
     seen = plan.source_seen
     sample = Sample(seen.sample_rows, seen.sample_seed)
+    names = [name for name, _ in seen.rows]
     try:
-        source = inspect_source(plan.source, [name for name, _ in seen.rows], sample)
+        source = _source_again(plan.source, names, sample, emit, should_stop)
     except SourceMissing as error:
         raise SourceChanged(
             f"it was there when the plan was made: {error}", hint="plan again", code=error.code
@@ -89,8 +117,32 @@ def inspect_again(plan: Plan) -> Facts:
             targets.add(step.collection.name)
         if isinstance(step, CreateCollection) and step.asked:
             targets.add(step.asked)
-    target = inspect_target(plan.target, route_of(plan), sorted(targets))
+    target = call(
+        "inspect",
+        lambda: inspect_target(plan.target, route_of(plan), sorted(targets)),
+        emit=emit,
+        should_stop=should_stop,
+    )
     return Facts(source, target)
+
+
+def _source_again(
+    endpoint: Endpoint,
+    collections: Sequence[str],
+    sample: Sample,
+    emit: Emit,
+    should_stop: Callable[[], bool],
+) -> SourceFacts:
+    """Request by request where the source can, else as a whole."""
+    if isinstance(registry.source(endpoint.type), AsksAgain):
+        again = patient(emit, should_stop=should_stop)
+        return inspect_source(endpoint, collections, sample, again)
+    return call(
+        "inspect",
+        lambda: inspect_source(endpoint, collections, sample),
+        emit=emit,
+        should_stop=should_stop,
+    )
 
 
 def route_of(plan: Plan) -> str:

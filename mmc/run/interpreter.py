@@ -56,7 +56,6 @@ from mmc.run.inspect import inspect_again, route_of
 from mmc.run.keys import check_keys
 from mmc.run.labels import label_of
 from mmc.run.lost import begin_lost_again
-from mmc.run.pace import call
 from mmc.run.proof import (
     HELD,
     KEYS,
@@ -123,7 +122,7 @@ def apply_plan(
         preflight.refuse_overlap(plan)
         preflight.refuse_unfinished(plan, digest, store)
         restart_unwritten(store, plan, digest)
-        now = facts or call("inspect", lambda: inspect_again(plan), emit=emit, should_stop=stop)
+        now = facts or inspect_again(plan, emit=emit, should_stop=stop)
         preflight.refuse_stale(plan, digest, store, emit, now)
         stop.check()
         lease.check()

@@ -11,10 +11,13 @@ from __future__ import annotations
 import random as _random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from mmc.errors import MmcError
 from mmc.events import Emit, Retrying
+
+if TYPE_CHECKING:
+    from mmc.spi import Again
 
 T = TypeVar("T")
 
@@ -68,6 +71,31 @@ def call(
             if not wait(seconds, should_stop, sleep):
                 raise
         attempt += 1
+
+
+def patient(
+    emit: Emit,
+    *,
+    attempts: int = 10,
+    silence: float = 150.0,
+    should_stop: Callable[[], bool] = never,
+    clock: Callable[[], float] = time.monotonic,
+) -> Again:
+    """`call` for one request after the other of a system. Ends also where none was answered for
+    `silence` seconds: a request that times out costs a minute a time.
+    """
+    answered = clock()
+
+    def tired() -> bool:
+        return should_stop() or clock() - answered > silence
+
+    def again(what: str, function: Callable[[], T]) -> T:
+        nonlocal answered
+        result = call(what, function, emit=emit, attempts=attempts, should_stop=tired)
+        answered = clock()
+        return result
+
+    return again
 
 
 def wait(seconds: float, should_stop: Callable[[], bool], sleep: Callable[[float], None]) -> bool:

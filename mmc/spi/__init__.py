@@ -50,6 +50,8 @@ from mmc.spec.options import PLACE, Options, Problem, Secret, Storage
 from mmc.spi.importer import FileGroup, Importer, ImportTask, TaskState
 from mmc.spi.sink import Sink
 from mmc.spi.source import (
+    Again,
+    AsksAgain,
     EarlierPlan,
     ExportsMeta,
     Locates,
@@ -89,6 +91,8 @@ __all__ = [
     "NOT_COUNTED",
     "PLACE",
     "VERSION",
+    "Again",
+    "AsksAgain",
     "Capabilities",
     "Claim",
     "Collection",

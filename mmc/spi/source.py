@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from mmc.diagnostics import Diagnostic
 from mmc.errors import SourceError
@@ -18,6 +18,8 @@ from mmc.types import JsonValue
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,27 @@ class ReadsAfter(Protocol):
         """As `Source.inspect`, of the rest. Raises SourceError, also where one of these plans does
         not say how far it read.
         """
+
+
+class Again(Protocol):
+    """Calls a function once more, and more often, while it fails in a way that may pass. Each wait
+    is told, and there is an end to it.
+    """
+
+    def __call__(self, what: str, function: Callable[[], T]) -> T:
+        """`what` is done, for the message. The function must be harmless to repeat. Raises the last
+        error.
+        """
+
+
+@runtime_checkable
+class AsksAgain(Protocol):
+    """A source that looks by many requests: one that is refused for now is asked again by itself,
+    not with all before it.
+    """
+
+    def asking(self, again: Again) -> Source:
+        """The same source, whose requests go through `again` while it looks."""
 
 
 @runtime_checkable

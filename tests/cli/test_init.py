@@ -79,8 +79,12 @@ def test_the_embedded_target_is_named_like_the_file() -> None:
     ],
 )
 def test_what_cannot_be_done_writes_nothing(
-    args: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+    args: tuple[str, ...],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("mmc.run.inspect.LOOKS", 2)
     assert run(["init", *args, "-o", "spec.yaml"]) == 1
     seen = capsys.readouterr()
     assert said in seen.err and "hunter22" not in seen.err + seen.out

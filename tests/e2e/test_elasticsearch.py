@@ -15,6 +15,7 @@ import pytest
 from tests.e2e.mmc_command import mmc, start
 from tests.servers.elasticsearch.node import ElasticsearchNode as Node
 from tests.servers.elasticsearch.rest import bulk
+from tests.sources.elasticsearch.tampering import tampering
 
 DIM = 16
 MAPPING = {
@@ -320,3 +321,27 @@ def test_the_example_runs_as_it_stands(tmp_path: Path, elasticsearch: Node) -> N
     assert verified["ok"]
     # A third is `de`, and one of the others has no vector.
     assert verified["rows_found"] == 59
+
+
+def test_single_requests_that_fail_are_asked_again_and_told(
+    tmp_path: Path, elasticsearch: Node
+) -> None:
+    make_index(elasticsearch, "e2e_faults", documents(40))
+    faults: dict[str, tuple[int, bytes] | None] = {
+        "/e2e_faults/_settings": None,
+        "/e2e_faults/_mapping": (404, b"<html>default backend - 404</html>"),
+        "/e2e_faults/_search": (429, b"{}"),
+        "/e2e_faults/_search_shards": (200, b"{}"),
+    }
+
+    def spoil(path: str, asked: bytes, answer: bytes) -> bytes | tuple[int, bytes] | None:
+        return faults.pop(path.partition("?")[0], answer)
+
+    with tampering(elasticsearch.url, spoil) as url:
+        file = spec(tmp_path, elasticsearch, "e2e_faults", FILES, source={"url": url})
+        told = mmc(tmp_path, "plan", file, "-o", "plan.json").err
+        assert not faults
+        assert told.count("trying again") == 4 and "GET /e2e_faults/_mapping" in told
+        faults["/e2e_faults/_settings"] = None
+        assert "trying again" in mmc(tmp_path, "apply", "plan.json").err
+    assert len(read_out(tmp_path)) == 40

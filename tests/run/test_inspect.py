@@ -27,7 +27,7 @@ def test_both_ends_are_inspected_through_the_registry(bench: Bench) -> None:
 def test_looking_again_asks_for_the_same(bench: Bench) -> None:
     plan = bench.plan()
     seen = replace(plan.source_seen, sample_rows=11, sample_seed=5)
-    facts = inspect_again(replace(plan, source_seen=seen))
+    facts = inspect_again(replace(plan, source_seen=seen), emit=lambda event: None)
     assert seen_source(facts.source) == seen
     assert seen_target(facts.target) == plan.target_seen
 

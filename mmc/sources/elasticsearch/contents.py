@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 from mmc.diagnostics import Diagnostic
-from mmc.errors import SourceError
+from mmc.errors import SourceBusy, SourceError
 from mmc.sources.elasticsearch.after import Read
+from mmc.sources.elasticsearch.client.answers import as_object, as_text
 from mmc.sources.elasticsearch.client.connect import Connection, path_of
 from mmc.sources.elasticsearch.client.server import Server, hidden_vectors
 from mmc.sources.elasticsearch.extents import PIT, SCROLL, SEQ_NO, Bounds, Place
 from mmc.sources.elasticsearch.mapping.mapped import Mapped
 from mmc.sources.elasticsearch.mapping.merging import read_mappings
 from mmc.sources.elasticsearch.mapping.settings import on_settings
+from mmc.sources.elasticsearch.mapping.shape import ensure_mapping
 from mmc.sources.elasticsearch.mapping.vectors import KnnSettings
 from mmc.sources.elasticsearch.reading.indices import Group, Index
 from mmc.sources.elasticsearch.reading.shards import (
+    WHOLE,
+    Query,
     Shard,
+    count_all,
     extent_docs,
     is_numbered,
     measure,
@@ -25,6 +32,9 @@ from mmc.sources.elasticsearch.reading.shards import (
     total_of,
     written_since,
 )
+
+COUNTS = 3
+"""Times that an index is counted whose documents change meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +81,14 @@ def mappings_of(connection: Connection, server: Server, group: Group) -> Mapping
     known: set[str] = set()
     found: list[Diagnostic] = []
     for index in group.indices:
-        mappings = connection.get(path_of(index.name, "_mapping"))[index.name]["mappings"]
-        settings = connection.get(path_of(index.name, "_settings"), {"flat_settings": True})
-        settings = settings[index.name]["settings"]
+        mappings = connection.get(
+            path_of(index.name, "_mapping"), partial(_mapping_in, index=index.name)
+        )
+        settings = connection.get(
+            path_of(index.name, "_settings"),
+            partial(_settings_in, index=index.name),
+            {"flat_settings": True},
+        )
         modes[index.name] = str(settings.get("index.mapping.source.mode", "")).lower()
         found += on_settings(index.name, settings)
         if server.engine == "opensearch":
@@ -88,25 +103,40 @@ def mappings_of(connection: Connection, server: Server, group: Group) -> Mapping
     return Mappings(merged, each, frozenset(known))
 
 
-def held_by(connection: Connection, server: Server, index: Index, read: Read) -> Held:
+def _mapping_in(answer: dict[str, Any], index: str) -> dict[str, Any]:
+    mappings = as_object(answer, index, "mappings")
+    ensure_mapping(mappings)
+    return mappings
+
+
+def _settings_in(answer: dict[str, Any], index: str) -> dict[str, Any]:
+    settings = as_object(answer, index, "settings")
+    as_text(settings, "index.uuid")
+    return settings
+
+
+def held_by(connection: Connection, server: Server, group: Group, index: Index, read: Read) -> Held:
     """Counts the documents that match, and parts them by shard where sequence numbers can.
 
     Args:
+        group: what the index is looked at for.
         read: what earlier plans have read already.
 
     Raises:
         SourceError: documents without sequence numbers, where it may be read in no other way
             (MMC464).
+        SourceBusy: the shards do not have what the index has (MMC459).
     """
     options = connection.options
     hidden = hidden_vectors(connection, index.name)
     if options.read.method in ("auto", SEQ_NO):
         try:
-            if shards := _parted(connection, index, read):
-                query = options.query or None
-                since = sum(written_since(connection, index, shard, query) for shard in shards)
+            counted = connection.again(
+                f"count {index.name}", lambda: _counted(connection, group, index, read)
+            )
+            if counted.shards:
                 place = Place(index, SEQ_NO, hidden)
-                return Held(place, shards, sum(shard.docs for shard in shards), since)
+                return Held(place, counted.shards, counted.docs, counted.since)
         except SourceError as error:
             if options.read.method == SEQ_NO or error.code not in ("MMC453", "MMC461"):
                 raise
@@ -121,6 +151,56 @@ def held_by(connection: Connection, server: Server, index: Index, read: Read) ->
         options.read.method == "auto" and server.engine == "elasticsearch"
     )
     return Held(Place(index, PIT if pit else SCROLL, hidden), (), docs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """`whole` is the number of documents of the index, by one search of all of it."""
+
+    shards: tuple[Shard, ...] = ()
+    since: int = 0
+    whole: int = 0
+
+    @property
+    def docs(self) -> int:
+        return sum(shard.docs for shard in self.shards)
+
+
+def _counted(connection: Connection, group: Group, index: Index, read: Read) -> _Counted:
+    """Shard by shard, until the sum is that of the whole: at the first time, but for an index that
+    is written to.
+
+    Raises:
+        SourceBusy: it is not, and nothing is written (MMC459).
+    """
+    query = connection.options.query or None
+    before = None
+    for _ in range(COUNTS):
+        shards = _parted(connection, index, read)
+        if not shards:
+            return _Counted()
+        since = sum(written_since(connection, index, shard, query) for shard in shards)
+        now = _Counted(shards, since, _whole(connection, group, index, query))
+        if now.docs + since == now.whole or any(uuid == index.uuid for uuid, _ in read):
+            return now
+        if before == now:
+            raise SourceBusy(
+                f"index {index.name}: its shards have {now.docs + since:,} documents, one search of"
+                f" all has {now.whole:,}",
+                hint="look at _cluster/health; after a bulk load, POST _refresh",
+                code="MMC459",
+            )
+        before = now
+    return replace(now, since=max(now.since, now.whole - now.docs))
+
+
+def _whole(connection: Connection, group: Group, index: Index, query: Query | None) -> int:
+    """Documents of the index by one search that names no shard: none is left out of it."""
+    if not index.routed:
+        return total_of(connection, index, together(index.filter, query))
+    own: Query = {"term": {"_index": index.name}}
+    shards = sum(len(one.shards) for one in group.indices)
+    return count_all(connection, group.name, together(own, query), shards, WHOLE)
 
 
 def _parted(connection: Connection, index: Index, read: Read) -> tuple[Shard, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import pyarrow.compute as pc
 
@@ -17,15 +19,22 @@ from mmc.sources.elasticsearch.contents import Held, Mappings, held_by
 from mmc.sources.elasticsearch.decoding.dates import unreadable
 from mmc.sources.elasticsearch.decoding.page import Page
 from mmc.sources.elasticsearch.decoding.tokens import MAKES_A_TABLE, TokenTable
-from mmc.sources.elasticsearch.extents import SEQ_NO, Bounds, pages, shard_extents, whole_extent
+from mmc.sources.elasticsearch.extents import (
+    SEQ_NO,
+    Bounds,
+    Place,
+    pages,
+    shard_extents,
+    whole_extent,
+)
 from mmc.sources.elasticsearch.mapping.column import ID, INDEX, ROUTING, Column, Kind
 from mmc.sources.elasticsearch.mapping.kinds import SPARSE
 from mmc.sources.elasticsearch.mapping.mapped import MappedField
 from mmc.sources.elasticsearch.mapping.merging import own_columns
 from mmc.sources.elasticsearch.mapping.stored import listed
-from mmc.sources.elasticsearch.read import parsed
+from mmc.sources.elasticsearch.read import ensured, parsed
+from mmc.sources.elasticsearch.reading.heads import weight
 from mmc.sources.elasticsearch.reading.indices import Group
-from mmc.sources.elasticsearch.reading.pages import weight
 from mmc.sources.elasticsearch.reading.shards import total_of
 from mmc.sources.elasticsearch.sample import Seen, windows
 from mmc.spi import Sample
@@ -54,7 +63,7 @@ def describe(
     """Looks at the indices behind one name as one collection. Raises SourceError."""
     options = connection.options
     mapped = mappings.merged
-    found = [held_by(connection, server, index, read) for index in group.indices]
+    found = [held_by(connection, server, group, index, read) for index in group.indices]
     seen = Seen()
     for page in _sampled(connection, found, sample):
         seen.add(page, mapped.fields, mappings.known)
@@ -95,24 +104,39 @@ def _sampled(connection: Connection, found: Sequence[Held], sample: Sample) -> I
     if not sample.rows:
         return
     pieces = [piece for held in found for piece in held.pieces()]
-    bounds = [(part.start, part.stop, part.docs) for _, part in pieces]
+    parts = [(part.start, part.stop, part.docs) for _, part in pieces]
     left, size, seen = sample.rows, 0, 0
-    looked = windows(bounds, sample.rows, sample.seed)
+    looked = windows(parts, sample.rows, sample.seed)
     for number, start, stop, docs in looked:
         place, here, most = pieces[number][0], 0, size + _SAMPLE_BYTES // len(looked)
         doc_bytes = size / seen if seen else _FIRST_GUESS
-        for page in pages(
-            connection, place, Bounds(start, stop, docs, doc_bytes), (), _SAMPLE_PAGE
-        ):
+        bounds = Bounds(start, stop, docs, doc_bytes)
+        look = partial(_window, connection, place, bounds, min(docs, left), most - size)
+        for page in connection.again(f"sample {place.name}", look):
             here += parsed(page, place.name).count
             size += weight(page)
             yield page
-            if here >= min(docs, left) or size >= most:
-                break
         left -= here
         seen += here
         if left <= 0:
             return
+
+
+def _window(
+    connection: Connection, place: Place, bounds: Bounds, docs: int, most: int
+) -> list[bytes]:
+    """Pages of a part that is looked at, until there are enough documents, or bytes."""
+    found: list[bytes] = []
+    here = size = 0
+    reading = pages(connection, place, bounds, (), _SAMPLE_PAGE)
+    with closing(reading):
+        for page in reading:
+            here += ensured(page, place.name)
+            size += weight(page)
+            found.append(page)
+            if here >= docs or size >= most:
+                break
+    return found
 
 
 def _with_sample(
@@ -187,12 +211,12 @@ def _field(mapped: MappedField, evidence: Evidence, single: bool) -> SourceField
 
 
 def _single(connection: Connection, group: Group) -> bool:
-    """Whether `_id` names one document: it does in a shard, so in an index without routing."""
+    """Whether `_id` names one document: it does in an index without routing. With it, it need not
+    in one shard either, which may have been several before it was shrunk.
+    """
     if len(group.indices) != 1:
         return False
     index = group.indices[0]
-    if len(index.shards) <= 1:
-        return True
     return total_of(connection, index, {"exists": {"field": "_routing"}}) == 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from mmc.errors import SourceBusy, SourceError
+from mmc.errors import SourceBusy, SourceError, SourceMissing
 from mmc.secrets import REDACTOR
 
 PRIVILEGES = "the user needs the index privileges read and view_index_metadata on these indices"
@@ -42,8 +42,15 @@ def refusal(
         return SourceBusy(text, hint="the split is read again from its begin", code="MMC459")
     if "index_closed_exception" in kinds:
         return SourceError(text, hint="open it, or leave it out of source.index", code="MMC462")
-    if status == 404 and (not kinds or "index_not_found_exception" in kinds):
-        return SourceError(text, hint="see source.index", code="MMC452")
+    if status == 404 and "index_not_found_exception" in kinds:
+        return SourceMissing(text, hint="see source.index", code="MMC452")
+    if status == 404 and not kinds:
+        # A cluster says in JSON what it has not found. A proxy that is set up anew has a page.
+        return SourceBusy(
+            f"{text} (status 404)",
+            hint="is this a proxy's own page? See the path of source.url, and where it leads",
+            code="MMC450",
+        )
     if status == 429 or status >= 500:
         hint = "lower source.read.concurrency, or page_bytes" if status == 429 else ""
         code = "MMC459" if "search_phase_execution_exception" in kinds else "MMC450"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,8 @@ class Place:
         }
         if self.shard >= 0:
             pairs["shard"] = self.shard
+        elif self.index.routed:
+            pairs["shards"] = ",".join(map(str, self.index.shards))
         if self.hidden:
             pairs["hidden"] = True
         if self.index.filter:
@@ -72,12 +74,14 @@ class Place:
     def of(cls, locator: Mapping[str, Any]) -> Place:
         shard = int(locator.get("shard", -1))
         said = locator.get("filter")
+        some = str(locator.get("shards", ""))
         index = Index(
             str(locator["index"]),
             str(locator["uuid"]),
-            (shard,) if shard >= 0 else (),
+            (shard,) if shard >= 0 else tuple(map(int, some.split(","))) if some else (),
             orjson.loads(said) if said else None,
             int(locator["window"]),
+            routed=bool(some),
         )
         return cls(index, str(locator["method"]), bool(locator.get("hidden")), shard)
 
@@ -112,7 +116,7 @@ def pages(
     page_bytes: int = 0,
     *,
     only: Sequence[str] = (),
-) -> Iterator[bytes]:
+) -> Generator[bytes]:
     """Answers with the documents of a piece; of `_source`, where `only` names paths, just those."""
     query = connection.options.query or None
     source: Any = HIDDEN if place.hidden else None

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from mmc.arrow.schema import Flaw, Origin, with_flaws, with_origin
 from mmc.facts import Extent
+from mmc.sources.elasticsearch.client.answers import Misshapen
 from mmc.sources.elasticsearch.client.connect import Connection
 from mmc.sources.elasticsearch.decoding.page import Page
 from mmc.sources.elasticsearch.decoding.tokens import TokenTable, ensure_planned
@@ -42,15 +44,18 @@ def batches_of(
     rows = piece.rows or 0
     bounds = Bounds(piece.start, piece.stop, rows, piece.bytes / rows if rows else 0.0)
     unit = SEQ_NO if place.method == SEQ_NO else "document"
-    done, low = 0, piece.start
+    order = _Order(piece.start, piece.stop)
+    done = 0
     for body in pages(connection, place, bounds, names, page_bytes):
-        decoded = parsed(body, place.name).decode(wanted, tokens)
+        page = parsed(body, place.name)
+        try:
+            decoded = page.decode(wanted, tokens)
+            if unit == SEQ_NO:
+                order.ensure_next(decoded.places, page)
+        except Misshapen:
+            raise garbled(f"a search of index {place.name}", body) from None
         rows = decoded.batch.num_rows
         numbers = decoded.places if unit == SEQ_NO else np.arange(done, done + rows)
-        if unit == SEQ_NO and rows:
-            if numbers[0] < low or numbers[-1] >= piece.stop or (np.diff(numbers) <= 0).any():
-                raise garbled(f"a search of index {place.name}", body)
-            low = int(numbers[-1]) + 1
         for start in range(0, rows, batch_rows):
             stop = min(start + batch_rows, rows)
             batch = decoded.batch.slice(start, stop - start)
@@ -65,9 +70,44 @@ def batches_of(
         done += rows
 
 
+class _Order:
+    """Whether each page is the next one, and not another's or the same again."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        self._next, self._stop = start, stop
+        self._crowded = -1
+        """A number that filled a page alone: the next page may have more of its documents."""
+        self._crowd: set[tuple[str, str | None]] = set()
+
+    def ensure_next(self, numbers: npt.NDArray[np.int64], page: Page) -> None:
+        """Numbers rise from page to page; several documents of an index that was shrunk have the
+        same one. Raises Misshapen.
+        """
+        if not len(numbers):
+            return
+        first, last = int(numbers[0]), int(numbers[-1])
+        keys = page.keys() if first == last else []
+        if first == last == self._crowded and self._crowd.isdisjoint(keys):
+            self._crowd.update(keys)
+            return
+        if first < self._next or last >= self._stop or (np.diff(numbers) < 0).any():
+            raise Misshapen("another page, or the same again")
+        self._next = last + 1
+        self._crowded = last if first == last else -1
+        self._crowd = set(keys)
+
+
 def parsed(body: bytes, place: str) -> Page:
-    """Raises SourceBusy (MMC459) where the page is cut off."""
+    """Raises SourceBusy (MMC459) where the page is cut off, or another's."""
     try:
         return Page.parse(body)
     except ValueError:
+        raise garbled(f"a search of index {place}", body) from None
+
+
+def ensured(body: bytes, place: str) -> int:
+    """How many documents a page has, all of which are documents. Raises SourceBusy (MMC459)."""
+    try:
+        return len(parsed(body, place).keys())
+    except Misshapen:
         raise garbled(f"a search of index {place}", body) from None

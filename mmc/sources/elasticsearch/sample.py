@@ -12,7 +12,7 @@ from mmc.sources.elasticsearch.decoding.page import Page, without_objects
 from mmc.sources.elasticsearch.decoding.sparse import is_dimension
 from mmc.sources.elasticsearch.mapping.column import METADATA, Kind
 from mmc.sources.elasticsearch.mapping.mapped import MappedField
-from mmc.sources.elasticsearch.reading.pages import weight
+from mmc.sources.elasticsearch.reading.heads import weight
 
 _WINDOWS = 12
 """Places that are looked at: each is a request."""

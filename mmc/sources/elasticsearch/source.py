@@ -10,8 +10,9 @@ from mmc.errors import SourceError
 from mmc.events import Emit
 from mmc.facts import SourceFacts, TokensNumbered
 from mmc.plan.model import Split
+from mmc.run import pace
 from mmc.sources.elasticsearch.after import read_until
-from mmc.sources.elasticsearch.client.connect import Connection, connect
+from mmc.sources.elasticsearch.client.connect import Connection, connect, once
 from mmc.sources.elasticsearch.client.server import look
 from mmc.sources.elasticsearch.contents import mappings_of
 from mmc.sources.elasticsearch.decoding.tokens import known_tokens, read_tokens
@@ -22,7 +23,7 @@ from mmc.sources.elasticsearch.options import ElasticsearchOptions
 from mmc.sources.elasticsearch.read import batches_of
 from mmc.sources.elasticsearch.reading.indices import Group, resolve
 from mmc.sources.elasticsearch.tokenscan import number_tokens
-from mmc.spi import EarlierPlan, Sample
+from mmc.spi import Again, EarlierPlan, Sample
 from mmc.types import JsonValue, nearest
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ class ElasticsearchSource:
     """Elasticsearch 7.17 to 9."""
 
     type = "elasticsearch"
+
+    def __init__(self, again: Again = once) -> None:
+        self._again = again
+
+    def asking(self, again: Again) -> ElasticsearchSource:
+        """See `mmc.spi.AsksAgain.asking`."""
+        return type(self)(again)
 
     def locate(self, location: str) -> tuple[dict[str, JsonValue], bool]:
         """See `mmc.spi.Locates.locate`."""
@@ -54,7 +62,7 @@ class ElasticsearchSource:
         """See `mmc.spi.ReadsAfter.inspect_after`."""
         tokens = read_tokens(options.tokens)
         read = read_until(earlier)
-        with connect(options) as connection:
+        with connect(options, self._again) as connection:
             server = look(connection)
             groups = _groups(connection, collections)
             mappings = [mappings_of(connection, server, group) for group in groups]
@@ -87,7 +95,7 @@ class ElasticsearchSource:
     ) -> TokensNumbered:
         """See `mmc.spi.NumbersTokens.number_tokens`."""
         known = known_tokens(path)
-        with connect(options) as connection:
+        with connect(options, pace.patient(emit)) as connection:
             groups = _groups(connection, collections)
             done = number_tokens(connection, look(connection), groups, known, emit)
         return replace(done, named=options.tokens == path)

@@ -11,13 +11,15 @@ from mmc.errors import SourceError, SpecInvalid
 from mmc.events import Emit
 from mmc.facts import TokensNumbered
 from mmc.run import pace
+from mmc.sources.elasticsearch.client.answers import Misshapen
 from mmc.sources.elasticsearch.client.connect import Connection
 from mmc.sources.elasticsearch.client.server import Server
 from mmc.sources.elasticsearch.contents import Held, held_by, mappings_of
-from mmc.sources.elasticsearch.decoding.page import Page
 from mmc.sources.elasticsearch.decoding.tokens import TokenTable, is_text, write_tokens
+from mmc.sources.elasticsearch.errors import garbled
 from mmc.sources.elasticsearch.extents import SEQ_NO, Bounds, Place, pages
 from mmc.sources.elasticsearch.mapping.column import Kind
+from mmc.sources.elasticsearch.read import parsed
 from mmc.sources.elasticsearch.reading.indices import Group
 
 _DOC_BYTES = 1024.0
@@ -49,7 +51,9 @@ def number_tokens(
     documents, tokens = 0, set[str]()
     for group, paths in wanted:
         for index in group.indices if paths else ():
-            docs, found = _scanned(connection, held_by(connection, server, index, {}), paths, emit)
+            docs, found = _scanned(
+                connection, held_by(connection, server, group, index, {}), paths, emit
+            )
             documents += docs
             tokens |= found
     # A document with any other is a bad row.
@@ -101,8 +105,11 @@ def _piece(
     docs, size = 0, 0
     tokens: set[str] = set()
     for body in pages(connection, place, bounds, paths, only=paths):
-        page = Page.parse(body)
-        tokens |= page.tokens(paths)
+        page = parsed(body, place.name)
+        try:
+            tokens |= page.tokens(paths)
+        except Misshapen:
+            raise garbled(f"a search of index {place.name}", body) from None
         docs += page.count
         size += len(body)
     return docs, size, tokens

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
-Spoil = Callable[[str, bytes, bytes], bytes | None]
-"""(path and query, body of the request, body of the answer) -> the body that is sent instead; None
-drops the connection.
+Spoil = Callable[[str, bytes, bytes], bytes | tuple[int, bytes] | None]
+"""(path and query, body of the request, body of the answer) -> the body that is sent instead, or
+status and body; None drops the connection.
 """
 
 
@@ -35,12 +35,13 @@ def tampering(url: str, spoil: Spoil) -> Iterator[str]:
             onward = HTTPConnection(node.hostname or "", node.port, timeout=60)
             onward.request(self.command, self.path, asked or None, told)
             answer = onward.getresponse()
-            body = spoil(self.path, asked, answer.read())
+            spoiled = spoil(self.path, asked, answer.read())
             onward.close()
-            if body is None:
+            if spoiled is None:
                 self.close_connection = True
                 return
-            self.send_response(answer.status)
+            status, body = spoiled if isinstance(spoiled, tuple) else (answer.status, spoiled)
+            self.send_response(status)
             for name in ("Content-Type", "X-Elastic-Product"):
                 if value := answer.getheader(name):
                     self.send_header(name, value)

@@ -8,6 +8,7 @@ import pytest
 
 from mmc.errors import SecretError, SourceBusy, SourceError
 from mmc.secrets import REDACTOR
+from mmc.sources.elasticsearch.client.answers import as_object
 from mmc.sources.elasticsearch.client.connect import Connection, connect, path_of
 from mmc.sources.elasticsearch.client.server import look
 from mmc.sources.elasticsearch.errors import refusal
@@ -20,7 +21,7 @@ NOBODY = "http://127.0.0.1:1"
 
 def asked(**said: Any) -> Any:
     with connect(options_of(**said)) as opened:
-        return opened.get("/_search", {"size": 0})
+        return opened.get("/_search", as_object, {"size": 0})
 
 
 def test_a_node_that_is_not_reached_is_tried_again() -> None:
@@ -74,14 +75,14 @@ def test_a_query_that_does_not_parse_is_the_specs(elasticsearch: ElasticsearchNo
         connect(options_of(elasticsearch.url, query=query)) as opened,
         pytest.raises(SourceError, match=r"^source\.query is refused.*\[trm\]") as raised,
     ):
-        opened.post("/_search", {"query": query})
+        opened.post("/_search", as_object, {"query": query}, {})
     assert raised.value.code == "MMC453"
 
 
 def test_an_index_that_is_not_there_is_named(connection: Connection) -> None:
     name = fresh("gone")
     with pytest.raises(SourceError, match=name) as raised:
-        connection.get(path_of(name, "_search"))
+        connection.get(path_of(name, "_search"), as_object)
     assert raised.value.code == "MMC452"
 
 
@@ -135,7 +136,7 @@ def test_a_key_with_a_newline_is_sent_without_and_shown_nowhere(
     auth = {kind: {"secret": "env:PASTED"}}
     monkeypatch.setenv("PASTED", " c2VjcmV0LWtleQ==\n")
     with connect(options_of(elasticsearch.url, auth=auth)) as opened:
-        assert opened.get("/")["version"]
+        assert opened.get("/", as_object)["version"]
     for spoiled in ("c2Vj\ncmV0", "c2Vj\u20accmV0"):
         monkeypatch.setenv("PASTED", spoiled)
         with pytest.raises(SourceError, match=f"source.auth.{kind} has characters") as raised:
@@ -198,9 +199,9 @@ def test_credentials_and_certificates(
         auth = {"api_key": {"secret": f"env:{name}"}}
         options = options_of(node.url, tls=trust, auth=auth)
         with connect(options) as opened:
-            assert opened.get("/docs-1/_search")["timed_out"] is False
+            assert opened.get("/docs-1/_search", as_object)["timed_out"] is False
             with pytest.raises(SourceError, match="unauthorized") as raised:
-                opened.get("/other/_search")
+                opened.get("/other/_search", as_object)
             assert raised.value.code == "MMC451"
             assert "view_index_metadata" in raised.value.hint
     assert key["encoded"] not in REDACTOR.clean(f"ApiKey {key['encoded']}")

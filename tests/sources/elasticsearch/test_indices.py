@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mmc.errors import SourceChanged, SourceError
+from mmc.errors import SourceChanged, SourceError, SourceMissing
 from mmc.sources.elasticsearch.client.connect import Connection
 from mmc.sources.elasticsearch.reading.indices import ensure_same, resolve, uuid_of
 from tests.servers.elasticsearch.node import ElasticsearchNode
@@ -77,6 +77,56 @@ def test_a_pattern_gives_each_index_once(
     assert set(names) <= set(everything)
     assert f"{start}-hidden" not in everything
     assert [group.name for group in resolve(connection, [f"{start}-hidden"])]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (["*", "-1"], "23a"),
+        (["*,-1"], "23a"),
+        (["*", "-1", "-2*"], "3a"),
+        (["*", "-1", "1"], "23a1"),
+        (["1", "*", "-1"], "23a"),
+        (["a", "*", "-a"], "123"),
+        (["a", "*", "-nothing"], "a123"),
+        (["2", "*", "-*3"], "2" + "1a"),
+        (["2", "1*", "-3*", "3"], "213"),
+    ],
+)
+def test_a_dash_leaves_out_as_the_server_does(
+    connection: Connection, elasticsearch: ElasticsearchNode, wanted: list[str], found: str
+) -> None:
+    start = fresh("dash")
+    names = [make(elasticsearch, name=f"{start}-{n}", shards=1) for n in "123a"]
+    full = [
+        ",".join(
+            f"-{start}-{name.removeprefix('-')}" if name[0] == "-" else f"{start}-{name}"
+            for name in text.split(",")
+        )
+        for text in wanted
+    ]
+    groups = [group.name for group in resolve(connection, full)]
+    assert groups == [f"{start}-{n}" for n in found]
+    there = elasticsearch.request("GET", f"/_resolve/index/{','.join(full)}")["indices"]
+    assert sorted(groups) == [one["name"] for one in there]
+    elasticsearch.request("DELETE", f"/{','.join(names)}")
+
+
+@pytest.mark.parametrize("wanted", [["-a"], ["-a", "b*"], ["b", "-b"]])
+def test_a_dash_without_a_pattern_before_it_is_no_name(
+    connection: Connection, wanted: list[str]
+) -> None:
+    with pytest.raises(SourceMissing, match="no index -") as raised:
+        resolve(connection, wanted)
+    assert (raised.value.code, raised.value.hint[:18]) == ("MMC452", 'write index: ["*",')
+
+
+def test_a_pattern_of_which_all_is_left_out_matches_nothing(
+    connection: Connection, elasticsearch: ElasticsearchNode
+) -> None:
+    name = make(elasticsearch, shards=1)
+    with pytest.raises(SourceMissing, match="no index, alias or data stream"):
+        resolve(connection, [f"{name}*", f"-{name}"])
 
 
 @pytest.mark.parametrize("wanted", ["{0}x", "nothing-of-that-*"])

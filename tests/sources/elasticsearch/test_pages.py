@@ -6,7 +6,8 @@ import pytest
 
 from mmc.errors import SourceBusy, SourceChanged
 from mmc.sources.elasticsearch.client.connect import Connection, connect
-from mmc.sources.elasticsearch.reading.pages import Head, _Step, read_range
+from mmc.sources.elasticsearch.reading.heads import Head
+from mmc.sources.elasticsearch.reading.pages import _Step, read_range
 from tests.servers.elasticsearch.fixtures import Starts
 from tests.servers.elasticsearch.node import ElasticsearchNode
 from tests.sources.elasticsearch.indexed import (

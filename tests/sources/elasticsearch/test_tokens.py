@@ -22,13 +22,14 @@ from mmc.sources.elasticsearch.contents import Held, held_by
 from mmc.sources.elasticsearch.decoding.page import Page
 from mmc.sources.elasticsearch.decoding.tokens import TokenTable, read_tokens, write_tokens
 from mmc.sources.elasticsearch.extents import pages
+from mmc.sources.elasticsearch.reading.indices import resolve
 from mmc.sources.elasticsearch.reading.shards import incomplete
 from mmc.sources.elasticsearch.source import ElasticsearchSource
 from mmc.spi import Sample
 from tests.servers.elasticsearch.fixtures import Starts
 from tests.servers.elasticsearch.node import ElasticsearchNode as Node
 from tests.servers.elasticsearch.rest import bulk
-from tests.sources.elasticsearch.indexed import fresh, one, options_of, small_pages
+from tests.sources.elasticsearch.indexed import fresh, options_of, small_pages
 
 SPARSE = {"words": {"type": "sparse_vector"}, "title": {"type": "keyword"}}
 
@@ -159,7 +160,8 @@ def test_every_way_to_read_finds_all(elasticsearch: Node, method: str) -> None:
 def test_only_the_tokens_are_asked_for(elasticsearch: Node) -> None:
     index = indexed(elasticsearch, [{**words("a"), "title": "long"}, {"title": "long"}])
     with connect(options_of(elasticsearch.url)) as connection:
-        held = held_by(connection, look(connection), one(connection, index), {})
+        (group,) = resolve(connection, [index])
+        held = held_by(connection, look(connection), group, group.indices[0], {})
         bodies = [
             body
             for place, bounds in held.pieces()

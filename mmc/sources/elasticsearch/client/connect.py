@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
@@ -16,11 +16,18 @@ import orjson
 from mmc.errors import PluginMissing, SourceBusy, SourceError
 from mmc.limits import Limit, limit
 from mmc.secrets import REDACTOR
+from mmc.sources.elasticsearch.client.answers import Misshapen, Read, as_object
 from mmc.sources.elasticsearch.client.credentials import credentials
 from mmc.sources.elasticsearch.errors import garbled, refusal
 from mmc.sources.elasticsearch.options import ElasticsearchOptions, Tls
+from mmc.spi import Again
 
-__all__ = ["Answer", "Connection", "connect", "path_of"]
+__all__ = ["Answer", "Connection", "connect", "once", "path_of"]
+
+T = TypeVar("T")
+
+ASKING = "a request to the cluster"
+"""What is asked again; the error names it."""
 
 SCROLL_PATH = "/_search/scroll"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -43,54 +50,82 @@ class Connection:
 
     Every method raises SourceBusy (MMC450, MMC459: again later) or SourceError (MMC451 not allowed,
     MMC452 no such index, MMC453 query refused, MMC454 TLS, MMC461 anything else).
+
+    Attributes:
+        again: what a request goes through that may be asked again: `once` where all that it is
+            part of is (a split that is read).
     """
 
     def __init__(
-        self, options: ElasticsearchOptions, transport: Any, shown: str, turns: Limit
+        self,
+        options: ElasticsearchOptions,
+        transport: Any,
+        shown: str,
+        turns: Limit,
+        again: Again,
     ) -> None:
         self.options = options
         self.shown = shown
+        self.again = again
         self._transport = transport
         self._turns = turns
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        """The JSON of an answer. `path` as `path_of` makes it."""
-        return self._json("GET", path, None, params)
+    def get(self, path: str, read: Read[T], params: Mapping[str, Any] | None = None) -> T:
+        """What `read` takes from the JSON of an answer. `path` as `path_of` makes it."""
+        return self._json("GET", path, read, None, params)
 
-    def post(self, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
-        return self._json("POST", path, body, params)
+    def post(self, path: str, read: Read[T], body: Any, params: Mapping[str, Any]) -> T:
+        return self._json("POST", path, read, body, params)
 
     def raw(
-        self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        params: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """The bytes of an answer, as they came. `body` is encoded unless it is bytes."""
+        """The bytes of an answer, as they came: asked for once. `body` is encoded unless it is
+        bytes.
+        """
         target = f"{path}?{urlencode(_plain(params))}" if params else path
         answer = self.ask(method, target, body)
         if answer.status < 400:
             return answer.body
-        place = f"{method} {path} at {self.shown}"
         has_query = body is not None and bool(self.options.query)
         raise refusal(
             answer.status,
             answer.body,
-            place,
+            self.place(method, path),
             has_query=has_query,
             signed=self.options.auth.signs_in,
         )
 
-    def _json(self, method: str, path: str, body: Any, params: Mapping[str, Any] | None) -> Any:
-        answer = self.raw(method, path, body, params)
-        try:
-            told = orjson.loads(answer)
-        except orjson.JSONDecodeError:
-            told = None
-        if not isinstance(told, dict):
-            raise garbled(f"{method} {path} at {self.shown}", answer)
-        return told
+    def place(self, method: str, path: str) -> str:
+        """A request, for messages."""
+        return f"{method} {path} at {self.shown}"
+
+    def _json(
+        self,
+        method: str,
+        path: str,
+        read: Read[T],
+        body: Any,
+        params: Mapping[str, Any] | None,
+    ) -> T:
+        place = self.place(method, path)
+
+        def attempt() -> T:
+            answer = self.raw(method, path, body, params)
+            try:
+                return read(as_object(orjson.loads(answer)))
+            except (orjson.JSONDecodeError, Misshapen):
+                raise garbled(place, answer) from None
+
+        return self.again(ASKING, attempt)
 
     def ask(self, method: str, target: str, body: Any = None) -> Answer:
-        """One request, whatever its status. Another node is tried where one is not reached, but for
-        the next page of a scroll.
+        """One request, whatever its status, and once. Another node is tried where one is not
+        reached, but for the next page of a scroll.
         """
         from elastic_transport import ConnectionTimeout, TlsError, TransportError
 
@@ -98,7 +133,7 @@ class Connection:
         if body is not None:
             headers["content-type"] = "application/json"
         sent = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
-        place = f"{method} {target.partition('?')[0]} at {self.shown}"
+        place = self.place(method, target.partition("?")[0])
         # What was answered and lost on the way is over: a scroll gives the page behind it next.
         how = {"max_retries": 0} if target.startswith(SCROLL_PATH) and method == "POST" else {}
         try:
@@ -133,8 +168,13 @@ class Connection:
         self._transport.close()
 
 
+def once(what: str, function: Callable[[], T]) -> T:
+    """No request is asked again: whoever reads a split reads it again as a whole."""
+    return function()
+
+
 @contextmanager
-def connect(options: ElasticsearchOptions) -> Iterator[Connection]:
+def connect(options: ElasticsearchOptions, again: Again = once) -> Iterator[Connection]:
     """Makes the pool, and closes it. Nothing is sent yet.
 
     Raises:
@@ -160,7 +200,7 @@ def connect(options: ElasticsearchOptions) -> Iterator[Connection]:
     shown = ", ".join(_shown(url) for url in urls)
     turns = limit(tuple(urls), options.read.concurrency, options.read.requests_per_second)
     try:
-        yield Connection(options, transport, shown, turns)
+        yield Connection(options, transport, shown, turns, again)
     finally:
         transport.close()
 
@@ -269,10 +309,15 @@ def _plain(params: Mapping[str, Any] | None) -> dict[str, str]:
 def _words(error: Any) -> str:
     """The innermost cause: what urllib3 wraps around it names objects of ours."""
     cause: BaseException = error.errors[0] if error.errors else error
-    while inner := getattr(cause, "reason", None) or cause.__cause__:
+    while inner := getattr(cause, "reason", None) or cause.__cause__ or _wrapped(cause):
         if not isinstance(inner, BaseException):
             break
         cause = inner
     text = str(getattr(cause, "strerror", None) or cause)
     # urllib3 writes its own object in front: `<...Connection object at 0x7f..>: refused`.
     return REDACTOR.clean(text.partition(">: ")[2] or text)
+
+
+def _wrapped(error: BaseException) -> BaseException | None:
+    """urllib3 names a broken connection, and what broke it, in one tuple."""
+    return next((one for one in error.args if isinstance(one, BaseException)), None)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 
 from mmc.errors import SourceError
-from mmc.sources.elasticsearch.client.connect import Answer, Connection, path_of
+from mmc.sources.elasticsearch.client.answers import Misshapen, as_object, as_text
+from mmc.sources.elasticsearch.client.connect import ASKING, Answer, Connection, path_of
 from mmc.sources.elasticsearch.errors import refusal
 
 Engine = Literal["elasticsearch", "opensearch"]
@@ -33,6 +34,10 @@ def look(connection: Connection) -> Server:
         SourceError: not reachable; the credentials are wrong (MMC451); it is no such server
             (MMC461).
     """
+    return connection.again(ASKING, lambda: _look(connection))
+
+
+def _look(connection: Connection) -> Server:
     answer = connection.ask("GET", "/")
     product = answer.headers.get("x-elastic-product", "")
     if answer.status == 200:
@@ -41,7 +46,7 @@ def look(connection: Connection) -> Server:
         # Elasticsearch from 7.14 on names itself in every answer.
         engine: Engine = "elasticsearch" if product == "Elasticsearch" else "opensearch"
         return Server(engine, "", 0)
-    place, signed = f"GET / at {connection.shown}", connection.options.auth.signs_in
+    place, signed = connection.place("GET", "/"), connection.options.auth.signs_in
     raise refusal(answer.status, answer.body, place, signed=signed)
 
 
@@ -51,18 +56,27 @@ def hidden_vectors(connection: Connection, index: str) -> bool:
     Elasticsearch from 9.2 on does that to new indices. Older servers do not know the setting, and
     some refuse a request that names it.
     """
-    told = connection.get(
+
+    def read(answer: dict[str, Any]) -> bool:
+        # An answer that has nothing of the index is no answer.
+        as_text(answer, index, "settings", "index", "uuid")
+        return b'"exclude_source_vectors":"true"' in orjson.dumps(answer)
+
+    return connection.get(
         path_of(index, "_settings"),
-        {"include_defaults": True, "filter_path": "**.exclude_source_vectors"},
+        read,
+        {
+            "include_defaults": True,
+            "filter_path": "*.settings.index.uuid,**.exclude_source_vectors",
+        },
     )
-    return b'"exclude_source_vectors":"true"' in orjson.dumps(told)
 
 
 def _told(connection: Connection, answer: Answer, product: str) -> Server:
     try:
-        version = orjson.loads(answer.body)["version"]
-        number = str(version["number"])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        version = as_object(orjson.loads(answer.body), "version")
+        number = as_text(version, "number")
+    except (orjson.JSONDecodeError, Misshapen):
         raise SourceError(
             f"{connection.shown} is no Elasticsearch and no OpenSearch",
             hint="is the path of the address right?",

@@ -18,6 +18,7 @@ import simdjson
 
 from mmc.arrow.schema import Flaw
 from mmc.documents.arrays import Misfit, shown
+from mmc.sources.elasticsearch.client.answers import Misshapen
 from mmc.sources.elasticsearch.decoding.builders import build
 from mmc.sources.elasticsearch.decoding.dense import VECTORS, vectors
 from mmc.sources.elasticsearch.decoding.documents import (
@@ -30,7 +31,7 @@ from mmc.sources.elasticsearch.decoding.documents import (
 )
 from mmc.sources.elasticsearch.decoding.sparse import sparse
 from mmc.sources.elasticsearch.decoding.tokens import TokenTable
-from mmc.sources.elasticsearch.mapping.column import METADATA, Column, Kind
+from mmc.sources.elasticsearch.mapping.column import ID, METADATA, Column, Kind
 
 _OBJECTS = frozenset({Kind.JSON, Kind.POINT, Kind.SPARSE})
 """Kinds whose values may be objects."""
@@ -61,20 +62,41 @@ class Page:
 
     @classmethod
     def parse(cls, body: bytes) -> Page:
-        """Raises ValueError for what is no JSON."""
+        """Raises ValueError for what is no JSON, or has no list of documents."""
+        document: Any
         try:
             document = simdjson.Parser().parse(body)
         except (RuntimeError, ValueError):
             document = json.loads(body)
-        return cls(body, document["hits"]["hits"])
+        try:
+            found = document["hits"]["hits"]
+        except (KeyError, TypeError):
+            found = None
+        if not isinstance(found, list | simdjson.Array):
+            raise Misshapen("no list: hits.hits")
+        return cls(body, found)
 
     @property
     def count(self) -> int:
         return len(self._hits)
 
+    def keys(self) -> list[tuple[str, str | None]]:
+        """`_id` and `_routing` of each document. Raises Misshapen where one is no document."""
+        made = []
+        for hit in self._hits:
+            key = _checked(hit).get("_id")
+            if not isinstance(key, str):
+                raise Misshapen("no text: _id")
+            if (source := hit.get("_source")) is not None:
+                _checked(source)
+            _number(hit.get("_seq_no", 0))
+            routing = hit.get("_routing")
+            made.append((key, None if routing is None else str(routing)))
+        return made
+
     def decode(self, columns: Sequence[Column], tokens: TokenTable | None) -> Decoded:
         """The documents as columns. `tokens` numbers those of sparse vectors; None: they are
-        numbers.
+        numbers. Raises Misshapen where one is no document.
         """
         if not columns:
             raise ValueError("no column is wanted")
@@ -134,23 +156,39 @@ class Page:
         bare: list[int] = []
         for row, hit in enumerate(self._hits):
             source = None
-            for name in hit:
+            for name in _checked(hit):
                 if name == "_source":
                     source = hit[name] if inside else None
                 elif name == "_seq_no":
-                    places[row] = hit[name]
+                    places[row] = _number(hit[name])
                 elif name in above:
                     above[name][row] = hit[name]
             if source is not None:
-                reader.read(source, row, outside)
+                reader.read(_checked(source), row, outside)
             elif inside:
                 bare.append(row)
+        if not all(isinstance(key, str) for key in above.get(ID, ())):
+            raise Misshapen("no text: _id")
         return places, bare
 
 
 def without_objects(columns: Iterable[Column]) -> set[str]:
     """Paths of the columns that take no objects."""
     return {column.path for column in columns if column.kind not in _OBJECTS}
+
+
+def _checked(value: Any) -> Any:
+    """A document, or its `_source`: an object of either parser. Raises Misshapen."""
+    if not isinstance(value, dict | simdjson.Object):
+        raise Misshapen("no document")
+    return value
+
+
+def _number(value: Any) -> int:
+    """A `_seq_no`, which is negative where a document has none. Raises Misshapen."""
+    if not isinstance(value, int):
+        raise Misshapen("no number: _seq_no")
+    return value
 
 
 def _column(

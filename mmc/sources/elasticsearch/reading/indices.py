@@ -6,14 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mmc.diagnostics import Diagnostic, Severity
-from mmc.errors import SourceChanged, SourceError, SourceMissing
+from mmc.diagnostics import Diagnostic
+from mmc.errors import SourceBusy, SourceChanged, SourceError, SourceMissing
+from mmc.sources.elasticsearch.client.answers import (
+    Misshapen,
+    as_count,
+    as_list,
+    as_object,
+    as_objects,
+    as_text,
+)
 from mmc.sources.elasticsearch.client.connect import Connection, path_of
-from mmc.sources.elasticsearch.mapping.stored import listed
-from mmc.types import JsonValue, nearest
+from mmc.sources.elasticsearch.reading.names import matching, missing, wanted_by
+from mmc.types import JsonValue
 
 WINDOW = 10_000
 """The server's own default of `index.max_result_window`."""
+
+_FLAT = {"flat_settings": True, "expand_wildcards": "open,hidden"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,7 @@ class Index:
             routing.
         filter: query of the alias that led here, or None.
         window: most documents of one answer.
+        routed: an alias leads to these of its shards only.
     """
 
     name: str
@@ -33,6 +44,7 @@ class Index:
     shards: tuple[int, ...]
     filter: Mapping[str, JsonValue] | None = None
     window: int = WINDOW
+    routed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +63,22 @@ class Group:
 
 def resolve(connection: Connection, patterns: Sequence[str]) -> list[Group]:
     """Groups in the order of `patterns`, each once. A pattern gives every index and data stream
-    that it matches; without patterns, all that are neither hidden nor begin with a dot.
+    that it matches; without patterns, all that are neither hidden nor begin with a dot. What begins
+    with a dash behind a pattern is left out of what stands before it.
 
     Raises:
         SourceError: a name or a pattern stands for nothing (MMC452), or for a closed index
             (MMC462).
     """
     found: dict[str, Group] = {}
-    for pattern in patterns or ("*",):
-        names, left_out = _matching(connection, pattern) if "*" in pattern else ([pattern], ())
+    for wanted in wanted_by(connection, patterns or ("*",)):
+        names, left_out = (
+            matching(connection, wanted) if "*" in wanted.pattern else ([wanted.pattern], ())
+        )
         if not names and left_out:
             raise SourceError(left_out[0].message, hint=left_out[0].hint, code="MMC462")
         if not names and patterns:
-            raise _missing(connection, pattern)
+            raise missing(connection, wanted.shown)
         for number, name in enumerate(names):
             if name not in found:
                 found[name] = _group(connection, name)
@@ -74,7 +89,11 @@ def resolve(connection: Connection, patterns: Sequence[str]) -> list[Group]:
 
 def uuid_of(connection: Connection, index: str) -> str:
     """The UUID of a concrete index. Raises SourceError (MMC452)."""
-    return _text(_settings(connection, index)[index], "uuid")
+    return connection.get(
+        path_of(index, "_settings"),
+        lambda answer: as_text(answer, index, "settings", "index.uuid"),
+        _FLAT,
+    )
 
 
 def ensure_same(connection: Connection, index: str, uuid: str) -> None:
@@ -85,9 +104,7 @@ def ensure_same(connection: Connection, index: str, uuid: str) -> None:
     """
     try:
         now = uuid_of(connection, index)
-    except SourceError as error:
-        if error.code != "MMC452":
-            raise
+    except SourceMissing:
         raise gone(index) from None
     if now != uuid:
         raise SourceChanged(
@@ -105,99 +122,122 @@ def _group(connection: Connection, name: str) -> Group:
     try:
         settings = _settings(connection, name)
         # Says which shards a search would ask, and with which filter: an alias may have both.
-        told = connection.get(path_of(name, "_search_shards"))
-    except SourceError as error:
-        if error.code == "MMC452":
-            raise _missing(connection, name) from None
-        raise
-    shards: dict[str, set[int]] = {}
-    for copies in told["shards"]:
-        for copy in copies:
-            shards.setdefault(copy["index"], set()).add(int(copy["shard"]))
+        path = path_of(name, "_search_shards")
+        shards = connection.get(path, lambda answer: _shards(answer, name, settings))
+    except SourceMissing:
+        raise missing(connection, name) from None
     return Group(
-        name,
-        tuple(
-            _index(index, settings[index], shards.get(index, set()), told["indices"].get(index, {}))
-            for index in sorted(settings)
-        ),
+        name, tuple(_index(index, settings[index], *shards[index]) for index in sorted(settings))
     )
 
 
-def _index(name: str, said: Mapping[str, Any], shards: set[int], told: Mapping[str, Any]) -> Index:
-    if _text(said, "verified_before_close") == "true":
-        raise SourceError(
-            f"index {name} is closed",
-            hint="open it, or leave it out of source.index",
-            code="MMC462",
-        )
-    window = int(_text(said, "max_result_window") or WINDOW)
-    return Index(name, _text(said, "uuid"), tuple(sorted(shards)), told.get("filter"), window)
+_Shards = tuple[tuple[int, ...], Mapping[str, JsonValue] | None, bool]
+"""Numbers of those that are searched, the filter, whether they are some of all."""
 
 
-def _settings(connection: Connection, name: str) -> dict[str, Any]:
-    told: dict[str, Any] = connection.get(
-        path_of(name, "_settings"), {"flat_settings": True, "expand_wildcards": "open,hidden"}
-    )
-    return told
+def _shards(
+    answer: Any, name: str, settings: Mapping[str, Mapping[str, Any]]
+) -> dict[str, _Shards]:
+    """By index, what a search by this name would ask.
 
-
-def _text(said: Mapping[str, Any], setting: str) -> str:
-    return str(said["settings"].get(f"index.{setting}") or "")
-
-
-def _matching(connection: Connection, pattern: str) -> tuple[list[str], tuple[Diagnostic, ...]]:
-    """Names, and what is left out: closed indices, and aliases, whose indices are matched by their
-    own names, if they are.
+    Raises:
+        SourceBusy: a shard has no copy (MMC459): what is in it would be left out of every search.
     """
+    numbers: dict[str, set[int]] = {index: set() for index in settings}
+    lost = False
+    for copies in as_list(answer, "shards"):
+        # Of a shard that no node has the list of copies is empty, and does not say which one it is.
+        lost = lost or not as_list(copies)
+        for copy in as_objects(copies):
+            index = as_text(copy, "index")
+            if index not in numbers:
+                raise _changing(name)
+            numbers[index].add(as_count(copy, "shard"))
+    made: dict[str, _Shards] = {}
+    absent: dict[str, list[int]] = {}
+    for index, known in numbers.items():
+        total = set(range(_number(settings[index], "number_of_shards", 0)))
+        if not known <= total:
+            raise Misshapen("a shard that the index does not have")
+        filters = as_object(answer, "indices")
+        if index not in filters:
+            raise _changing(name)
+        filter_ = as_object(filters, index).get("filter")
+        made[index] = (
+            tuple(sorted(known)),
+            None if filter_ is None else as_object(filter_),
+            known != total,
+        )
+        # Only an alias may lead to a part of the shards.
+        if known != total and (lost or index == name or not known):
+            absent[index] = sorted(total - known)
+    if absent or lost:
+        raise _unassigned(name, absent)
+    return made
 
-    def is_meant(one: Mapping[str, Any]) -> bool:
-        return pattern.startswith(".") or not str(one["name"]).startswith(".")
 
-    told = connection.get(
-        path_of("_resolve", "index", pattern), {"expand_wildcards": "open,closed"}
+def _unassigned(name: str, absent: Mapping[str, list[int]]) -> SourceBusy:
+    shown = "; ".join(
+        f"index {index}, shard {' or '.join(map(str, numbers))}"
+        for index, numbers in absent.items()
     )
-    indices = [one for one in told["indices"] if is_meant(one) and "data_stream" not in one]
-    streams = [str(one["name"]) for one in told["data_streams"] if is_meant(one)]
-    closed = sorted(str(one["name"]) for one in indices if "closed" in one["attributes"])
-    names = [str(one["name"]) for one in indices if one["name"] not in closed] + streams
-    reached = {*names, *closed, *(name for one in told["data_streams"] for name in _backing(one))}
-    aliases = sorted(
-        str(one["name"])
-        for one in told["aliases"]
-        if is_meant(one) and not set(_backing(one)) <= reached
-    )
-    left_out = []
-    if closed:
-        left_out.append(_left_out(pattern, closed, "closed", "open what is wanted"))
-    if aliases and pattern != "*":
-        what = "an alias of other indices"
-        left_out.append(_left_out(pattern, aliases, what, "name it in source.index to have it"))
-    return sorted(names), tuple(left_out)
-
-
-def _backing(one: Mapping[str, Any]) -> list[str]:
-    """Indices of an alias or a data stream: one is told as a text."""
-    said = one.get("indices", one.get("backing_indices", ()))
-    return [said] if isinstance(said, str) else [str(name) for name in said]
-
-
-def _left_out(pattern: str, names: list[str], what: str, hint: str) -> Diagnostic:
-    return Diagnostic(
-        "MMC462",
-        f"`{pattern}` matches {listed(names)} too, {what}: left out",
-        Severity.WARNING,
-        hint=hint,
+    return SourceBusy(
+        f"{shown or name}: no node has this shard now, so its documents cannot be read",
+        hint="see GET _cluster/allocation/explain; plan again when the cluster is not red",
+        code="MMC459",
     )
 
 
-def _missing(connection: Connection, name: str) -> SourceMissing:
-    told = connection.get(path_of("_resolve", "index", "*"))
-    known = [str(one["name"]) for kind in told.values() for one in kind]
-    known = [one for one in known if not one.startswith(".")]
-    close = nearest(name, known)
-    shown = ", ".join(sorted(known)[:10]) or "none that this user may see"
-    return SourceMissing(
-        f"no index, alias or data stream {name} at {connection.shown}",
-        hint=f"did you mean {close}?" if close else f"there are: {shown}",
-        code="MMC452",
+def _changing(name: str) -> SourceBusy:
+    return SourceBusy(
+        f"the indices behind {name} changed while they were looked at",
+        hint="plan again",
+        code="MMC464",
     )
+
+
+def _index(
+    name: str,
+    settings: Mapping[str, Any],
+    shards: tuple[int, ...],
+    filter_: Mapping[str, JsonValue] | None,
+    routed: bool,
+) -> Index:
+    window = _number(settings, "max_result_window", WINDOW)
+    return Index(name, as_text(settings, "index.uuid"), shards, filter_, window, routed)
+
+
+def _settings(connection: Connection, name: str) -> dict[str, dict[str, Any]]:
+    """Of each index behind a name, flat.
+
+    Raises:
+        SourceError: there is none (MMC452), or one is closed (MMC462).
+    """
+    found = connection.get(path_of(name, "_settings"), _flat, _FLAT)
+    for index, settings in found.items():
+        if settings.get("index.verified_before_close") == "true":
+            raise SourceError(
+                f"index {index} is closed",
+                hint="open it, or leave it out of source.index",
+                code="MMC462",
+            )
+    return found
+
+
+def _flat(answer: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found = {index: as_object(answer, index, "settings") for index in answer}
+    for settings in found.values():
+        as_text(settings, "index.uuid")
+        _number(settings, "number_of_shards")
+        _number(settings, "max_result_window", WINDOW)
+    if not found:
+        raise Misshapen("settings of no index")
+    return found
+
+
+def _number(settings: Mapping[str, Any], setting: str, default: int = 0) -> int:
+    """Of a setting, which servers answer as text. Raises Misshapen."""
+    said = settings.get(f"index.{setting}", default)
+    if not str(said).isdecimal() or int(said) < 1:
+        raise Misshapen(f"no number: index.{setting}")
+    return int(said)

@@ -1,81 +1,22 @@
 """Pages of one range of sequence numbers, undecoded: what `read` is made of.
 
-A range of width W holds at most W live documents of a shard. So a page is a range too, narrow
-enough for one answer: no sort over the rest of the range, no open context, no place to lose.
+Most often a number has one document of a shard. So a page is a range too, narrow enough for one
+answer: no sort over the rest of the range, no open context, no place to lose. In an index that was
+shrunk, the documents of several shards have one number (`_shrink` keeps them): then a page holds
+more documents than numbers, and where one number has more than an answer holds, it is scrolled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
 from typing import Any
 
-import orjson
-
-from mmc.errors import SourceError
-from mmc.sources.elasticsearch.client.connect import Connection, path_of
-from mmc.sources.elasticsearch.errors import garbled
+from mmc.errors import SourceMissing
+from mmc.sources.elasticsearch.client.connect import ASKING, Connection, path_of
+from mmc.sources.elasticsearch.reading.heads import Head, ahead, weight, whole_head
 from mmc.sources.elasticsearch.reading.indices import Index, ensure_same, gone
-from mmc.sources.elasticsearch.reading.shards import (
-    Query,
-    incomplete,
-    is_whole,
-    search_params,
-    together,
-)
-
-FIRST_DOCS = 500
-"""Before a page says how large documents are."""
-
-GROWTH = 4
-HITS = b'"hits":['
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What stands in an answer before its documents.
-
-    `total` counts what the request matches, also beyond `size`. `scroll` is "" but in a scroll.
-    """
-
-    total: int
-    whole: bool
-    empty: bool
-    scroll: str
-
-    @classmethod
-    def of(cls, page: bytes) -> Head:
-        """Reads no further than the documents. Inside a JSON text `"` is escaped, so what opens
-        them cannot stand in one.
-        """
-        end = page.find(HITS)
-        head = orjson.loads(page if end < 0 else page[: end + len(HITS)] + b"]}}")
-        total = head["hits"].get("total", 0)
-        return cls(
-            int(total["value"] if isinstance(total, dict) else total),
-            is_whole(head),
-            page[end + len(HITS) : end + len(HITS) + 1] == b"]",
-            str(head.get("_scroll_id") or ""),
-        )
-
-
-def whole_head(page: bytes, index: str, shard: int | None) -> Head:
-    """Raises SourceBusy (MMC459) where the answer is none of a search, or not of all shards."""
-    try:
-        head = Head.of(page)
-    except (ValueError, TypeError, KeyError):
-        raise garbled(f"a search of index {index}", page) from None
-    if not head.whole:
-        raise incomplete(index, shard)
-    return head
-
-
-def weight(page: bytes) -> int:
-    """Bytes of the documents, without the head: that tells how long the search took, in more digits
-    or less, and two plans of one index would differ by a byte.
-    """
-    return len(page) - max(0, page.find(HITS))
+from mmc.sources.elasticsearch.reading.scrolls import FIRST_DOCS, GROWTH, scrolled
+from mmc.sources.elasticsearch.reading.shards import Query, search_params, together
 
 
 def read_range(
@@ -90,7 +31,7 @@ def read_range(
     source: Any = None,
     page_bytes: int = 0,
     doc_bytes: float = 0.0,
-) -> Iterator[bytes]:
+) -> Generator[bytes]:
     """Yields answers that together hold every live document of the range that matches, once, by
     rising `_seq_no`, which each document tells. The next is asked for while one is decoded.
 
@@ -120,38 +61,48 @@ def read_range(
         step.docs = max(1, min(int(wanted / doc_bytes), index.window))
     matching = together(index.filter, query)
 
-    def fetch() -> bytes | None:
-        while (low := step.at) < stop:
-            high = step.until()
-            around: Query = {"range": {"_seq_no": {"gte": low, "lt": high}}}
-            size = min(high - low, index.window)
-            asked = {**body, "size": size, "query": together(around, matching)}
-            page = _search(connection, index.name, shard, asked)
-            head = whole_head(page, index.name, shard)
-            if step.took(high, head.total, size, weight(page)):
-                return page
-        return None
+    crowd: Generator[bytes] | None = None
 
-    yield from ahead(fetch)
+    def fetch() -> bytes | None:
+        # Each page goes on behind the one before, or is half as wide, or all of one number.
+        nonlocal crowd
+        while True:
+            if crowd is not None and (page := next(crowd, None)) is not None:
+                return page
+            if step.at >= stop:
+                return None
+            high, size = step.until(), step.size()
+            around: Query = {"range": {"_seq_no": {"gte": step.at, "lt": high}}}
+            asked = {**body, "query": together(around, matching)}
+            page, head = _search(connection, index.name, shard, {**asked, "size": size})
+            if step.is_crowded(head.total):
+                some = {**asked, "sort": ["_doc"], "size": max(1, min(step.docs, index.window))}
+                crowd = scrolled(connection, index.name, some, search_params(shard))
+                step.skip()
+            elif step.took(high, head.total, size, weight(page)):
+                return page
+
+    try:
+        yield from ahead(fetch)
+    finally:
+        if crowd is not None:
+            crowd.close()
     ensure_same(connection, index.name, index.uuid)
 
 
-def ahead(fetch: Callable[[], bytes | None]) -> Iterator[bytes]:
-    """Calls `fetch` until None, one page ahead of whoever takes them, in a thread of its own."""
-    with ThreadPoolExecutor(1, thread_name_prefix="page") as pool:
-        coming = pool.submit(fetch)
-        while (page := coming.result()) is not None:
-            coming = pool.submit(fetch)
-            yield page
+def _search(
+    connection: Connection, index: str, shard: int, body: Mapping[str, Any]
+) -> tuple[bytes, Head]:
+    path = path_of(index, "_search")
 
+    def attempt() -> tuple[bytes, Head]:
+        page = connection.raw("POST", path, body, search_params(shard))
+        return page, whole_head(page, index, shard)
 
-def _search(connection: Connection, index: str, shard: int, body: Mapping[str, Any]) -> bytes:
     try:
-        return connection.raw("POST", path_of(index, "_search"), body, search_params(shard))
-    except SourceError as error:
-        if error.code == "MMC452":
-            raise gone(index) from None
-        raise
+        return connection.again(ASKING, attempt)
+    except SourceMissing:
+        raise gone(index) from None
 
 
 class _Step:
@@ -165,6 +116,7 @@ class _Step:
         self._page_bytes = page_bytes
         self._window = window
         self._width = 0
+        self._size = 0
 
     def until(self) -> int:
         """Where the next page ends. Those that are left are made alike: a short last one costs as
@@ -174,14 +126,30 @@ class _Step:
         width = max(1, self._width or int(self.docs / self._density))
         return self.at + -(-left // -(-left // width))
 
+    def size(self) -> int:
+        """Most documents of the page: as many as it has numbers, until it is known better."""
+        return min(max(self.until() - self.at, self._size), self._window)
+
+    def is_crowded(self, total: int) -> bool:
+        """Whether one number has more documents than an answer may."""
+        return total > self._window and self.until() - self.at == 1
+
+    def skip(self) -> None:
+        """Goes on behind a number that is read by a scroll."""
+        self.at, self._width, self._size = self.at + 1, 0, 0
+
     def took(self, high: int, total: int, size: int, length: int) -> bool:
-        """Goes on behind the page; False where it is none: nothing lies there, or more than fits,
-        which half the width then gets.
+        """Goes on behind the page; False where it is none: nothing lies there, or more than fits.
+        Then it is asked for again, with as many documents as there are, or half as wide.
         """
         if total > size:
-            self._width = max(1, (high - self.at) // 2)
+            self._size = total if total <= self._window else 0
+            if total > min(self._window, self.docs * GROWTH):
+                self._width = max(1, (high - self.at) // 2)
+            else:
+                self._width = high - self.at
             return False
-        self.at, self._width = high, 0
+        self.at, self._width, self._size = high, 0, 0
         if not total:
             # Numbers of what was deleted or does not match: reach further.
             self.docs = min(self.docs * GROWTH, self._window)

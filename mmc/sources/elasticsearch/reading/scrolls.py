@@ -4,24 +4,29 @@ numbers cannot serve. A slice that was cut off is read again from its begin.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing, suppress
+from functools import partial
+from typing import Any, TypeVar
 
-import orjson
-
-from mmc.errors import SourceError
-from mmc.sources.elasticsearch.client.connect import SCROLL_PATH, Connection, path_of
+from mmc.errors import SourceError, SourceMissing
+from mmc.sources.elasticsearch.client.answers import as_text
+from mmc.sources.elasticsearch.client.connect import ASKING, SCROLL_PATH, Connection, path_of
 from mmc.sources.elasticsearch.errors import garbled
+from mmc.sources.elasticsearch.reading.heads import Head, ahead, weight, whole_head
 from mmc.sources.elasticsearch.reading.indices import Index, ensure_same, gone
-from mmc.sources.elasticsearch.reading.pages import FIRST_DOCS, GROWTH, ahead, weight, whole_head
-from mmc.sources.elasticsearch.reading.shards import Query, together
+from mmc.sources.elasticsearch.reading.shards import Query, together, whole_params
 
 KEEP_ALIVE = "5m"
 """Between two pages; the server closes after that."""
 
 SCROLL_DOCS = 1000
+FIRST_DOCS = 500
+"""Before a page says how large documents are."""
+
+GROWTH = 4
 SORT = b'"sort":['
+T = TypeVar("T")
 
 
 def read_pit_slice(
@@ -34,7 +39,7 @@ def read_pit_slice(
     source: Any = None,
     page_bytes: int = 0,
     doc_bytes: float = 0.0,
-) -> Iterator[bytes]:
+) -> Generator[bytes]:
     """Yields the answers of slice `number` of `slices`, of a point in time opened for it.
 
     Elasticsearch only: OpenSearch 2 cannot sort by `_shard_doc`. Two slices of one run see the
@@ -49,30 +54,36 @@ def read_pit_slice(
         SourceBusy: a shard failed, or the point in time is lost (MMC459).
     """
     ensure_same(connection, index.name, index.uuid)
-    opened = _known(
-        connection,
+    where = {name: value for name, value in whole_params(index).items() if name == "preference"}
+    path = path_of(index.name, "_pit")
+    pit = _known(
         index.name,
-        "POST",
-        path_of(index.name, "_pit"),
-        None,
-        {"keep_alive": KEEP_ALIVE},
+        lambda: connection.post(
+            path, lambda answer: as_text(answer, "id"), None, {"keep_alive": KEEP_ALIVE, **where}
+        ),
     )
-    pit = orjson.loads(opened)["id"]
     body = _body(index, number, slices, query, source)
     body["sort"] = ["_shard_doc"]
     body["track_total_hits"] = False
     size = _Size(index.window, page_bytes or connection.options.read.page_bytes, doc_bytes)
+    last = -1
 
-    def fetch() -> bytes | None:
-        nonlocal pit
+    def ask() -> tuple[bytes, Head, int]:
         body["pit"] = {"id": pit, "keep_alive": KEEP_ALIVE}
         body["size"] = size.docs
         params = {"allow_partial_search_results": False}
-        page = _known(connection, index.name, "POST", "/_search", body, params)
-        if whole_head(page, index.name, None).empty:
+        page = connection.raw("POST", "/_search", body, params)
+        head = whole_head(page, index.name, None)
+        return page, head, last if head.empty else _place_after(page, last, index.name)
+
+    def fetch() -> bytes | None:
+        # Each page lies behind the one before it, so there is an end.
+        nonlocal pit, last
+        page, head, last = _known(index.name, lambda: connection.again(ASKING, ask))
+        if head.empty:
             return None
-        pit = _pit_id(page) or pit
-        body["search_after"] = _last_sort(page, index.name)
+        pit = head.pit or pit
+        body["search_after"] = [last]
         size.took(weight(page))
         return page
 
@@ -94,7 +105,7 @@ def read_scroll_slice(
     source: Any = None,
     page_bytes: int = 0,
     doc_bytes: float = 0.0,
-) -> Iterator[bytes]:
+) -> Generator[bytes]:
     """As `read_pit_slice`, by a scroll, which every version has.
 
     Its pages all have as many documents as the first.
@@ -105,24 +116,45 @@ def read_scroll_slice(
     docs = int(wanted / doc_bytes) if doc_bytes else SCROLL_DOCS
     body["size"] = max(1, min(docs, index.window))
     body["sort"] = ["_doc"]
-    scroll = ""
-
-    def fetch() -> bytes | None:
-        nonlocal scroll
-        if scroll:
-            more = {"scroll": KEEP_ALIVE, "scroll_id": scroll}
-            page = _known(connection, index.name, "POST", SCROLL_PATH, more)
-        else:
-            params = {"scroll": KEEP_ALIVE, "allow_partial_search_results": False}
-            path = path_of(index.name, "_search")
-            page = _known(connection, index.name, "POST", path, body, params)
-        head = whole_head(page, index.name, None)
-        scroll = head.scroll or scroll
-        return None if head.empty else page
-
-    try:
-        yield from ahead(fetch)
+    with closing(scrolled(connection, index.name, body, whole_params(index))) as pages:
+        yield from ahead(lambda: next(pages, None))
         ensure_same(connection, index.name, index.uuid)
+
+
+def scrolled(
+    connection: Connection, index: str, body: Mapping[str, Any], params: Mapping[str, Any]
+) -> Generator[bytes]:
+    """Yields the pages of a search of some documents a page, and closes it.
+
+    Raises:
+        SourceChanged, SourceBusy: as `read_pit_slice`. No page is asked for twice: the server gives
+            the one behind it then.
+    """
+    scroll, left = "", 0
+    begin = {**body, "track_total_hits": True}
+    ask = partial(
+        connection.raw,
+        "POST",
+        path_of(index, "_search"),
+        begin,
+        {"scroll": KEEP_ALIVE, **params},
+    )
+    try:
+        while True:
+            page = _known(index, ask)
+            head = whole_head(page, index, None)
+            if not scroll:
+                # Each page but the last is full.
+                left = -(-head.total // int(body["size"]))
+            scroll = head.scroll or scroll
+            if not scroll or head.empty != (left == 0):
+                raise garbled(f"a search of index {index}", page)
+            if head.empty:
+                return
+            left -= 1
+            yield page
+            more = {"scroll": KEEP_ALIVE, "scroll_id": scroll}
+            ask = partial(connection.raw, "POST", SCROLL_PATH, more)
     finally:
         if scroll:
             with suppress(SourceError):
@@ -142,29 +174,26 @@ def _body(
     return body
 
 
-def _last_sort(page: bytes, index: str) -> Any:
+def _place_after(page: bytes, last: int, index: str) -> int:
+    """Where the page ends, by `_shard_doc`, which rises from document to document.
+
+    Raises:
+        SourceBusy: not behind `last`: it is another page (MMC459).
+    """
     # Behind the documents' own content, so the last one in the page is the search's.
     at = page.rfind(SORT) + len(SORT) - 1
     end = page.find(b"]", at)
-    if at < len(SORT) or end < 0:
+    place = page[at + 1 : end].strip()
+    if at < len(SORT) or end < 0 or not place.isdigit() or int(place) <= last:
         raise garbled(f"a search of index {index}", page)
-    return orjson.loads(page[at : end + 1])
+    return int(place)
 
 
-def _pit_id(page: bytes) -> str:
-    """The server may name the point in time anew with every answer; it stands in front."""
-    mark = b'"pit_id":"'
-    at = page.find(mark, 0, 64)
-    return "" if at < 0 else page[at + len(mark) : page.index(b'"', at + len(mark))].decode()
-
-
-def _known(connection: Connection, index: str, method: str, *request: Any) -> bytes:
+def _known(index: str, ask: Callable[[], T]) -> T:
     try:
-        return connection.raw(method, *request)
-    except SourceError as error:
-        if error.code == "MMC452":
-            raise gone(index) from None
-        raise
+        return ask()
+    except SourceMissing:
+        raise gone(index) from None
 
 
 class _Size:

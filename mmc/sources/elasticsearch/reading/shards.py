@@ -1,7 +1,8 @@
 """How documents lie over the sequence numbers of a shard: at plan time, to cut it into extents.
 
-A live document has one `_seq_no` of its own in its shard; overwriting it gives it a larger one. So
-ranges of numbers part the live documents, and their counts stay true until one is changed. Nested
+A live document has one `_seq_no` in its shard; overwriting it gives it a larger one. So ranges of
+numbers part the live documents, and their counts stay true until one is changed. The number is its
+own, but in an index that was shrunk: there documents of several shards keep theirs. Nested
 documents carry the number too, but no search or aggregation counts them (measured on 8.19).
 """
 
@@ -10,9 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from mmc.errors import SourceBusy
+from mmc.sources.elasticsearch.client.answers import (
+    Read,
+    as_count,
+    as_flag,
+    as_object,
+    as_whole,
+)
 from mmc.sources.elasticsearch.client.connect import Connection, path_of
 from mmc.sources.elasticsearch.reading.indices import Index, ensure_same
 from mmc.types import JsonValue
@@ -26,6 +34,12 @@ MOST_CELLS = 5_000
 """Of one request; the server's `search.max_buckets` is 65,536, and was 10,000."""
 
 Query = Mapping[str, JsonValue]
+T = TypeVar("T")
+
+WHOLE: dict[str, Any] = {"allow_partial_search_results": False}
+"""Of a search that answers in full or fails."""
+
+_TOTAL = ("hits", "total", "value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +82,8 @@ def measure(
     docs: int = EXTENT_DOCS,
     first: int = 0,
 ) -> Shard:
-    """Cuts a shard into extents of at most `docs` documents that match, as large as that lets them.
+    """Cuts a shard into extents of at most `docs` documents that match, as large as that lets them,
+    or of one number.
 
     `query` is the user's; the index's own filter is joined to it. Counts are exact. Sequence
     numbers below `first` are left out.
@@ -83,10 +98,11 @@ def measure(
     cells = _even(max(first, 0), top + 1, _total(connection, index, shard, wanted), docs)
     done: list[Extent] = []
     while cells:
+        # Each round cuts what is too heavy in two at least, so it ends: one number, which in an
+        # index that was shrunk many documents may have, is not cut.
         counted = _count(connection, index, shard, matching, cells)
-        done += [cell for cell in counted if cell.docs <= docs]
-        # A range never holds more documents than numbers, so this ends.
-        heavy = [cell for cell in counted if cell.docs > docs]
+        heavy = [cell for cell in counted if cell.docs > docs and cell.stop - cell.start > 1]
+        done += [cell for cell in counted if cell.docs <= docs or cell.stop - cell.start == 1]
         cells = [cut for cell in heavy for cut in _even(cell.start, cell.stop, cell.docs, docs)]
     ensure_same(connection, index.name, index.uuid)
     return Shard(shard, top, tuple(_joined(sorted(done, key=lambda cell: cell.start), docs)))
@@ -95,8 +111,12 @@ def measure(
 def max_seq_no(connection: Connection, index: Index, shard: int) -> int:
     """The largest number of a live document in the shard, or -1."""
     body = {"size": 0, "aggs": {"top": {"max": {"field": "_seq_no"}}}}
-    top = _ask(connection, index, shard, body)["aggregations"]["top"]["value"]
-    return -1 if top is None else int(top)
+
+    def read(answer: Any) -> int:
+        top = as_whole(answer, "aggregations", "top", "value")
+        return -1 if top is None else top
+
+    return _ask(connection, index, shard, body, read)
 
 
 def _from(first: int) -> Query:
@@ -111,8 +131,12 @@ def is_numbered(connection: Connection, index: Index, shard: int, query: Query |
     body["aggs"] = {"numbered": {"filter": _from(0)}}
     if matching := together(index.filter, query):
         body["query"] = matching
-    told = _ask(connection, index, shard, body)
-    return bool(told["hits"]["total"]["value"] == told["aggregations"]["numbered"]["doc_count"])
+
+    def read(answer: Any) -> bool:
+        numbered = as_count(answer, "aggregations", "numbered", "doc_count")
+        return as_count(answer, *_TOTAL) == numbered
+
+    return _ask(connection, index, shard, body, read)
 
 
 def written_since(connection: Connection, index: Index, shard: Shard, query: Query | None) -> int:
@@ -131,7 +155,7 @@ def _total(connection: Connection, index: Index, shard: int, query: Query | None
     body: dict[str, Any] = {"size": 0, "track_total_hits": True}
     if query:
         body["query"] = query
-    return int(_ask(connection, index, shard, body)["hits"]["total"]["value"])
+    return _ask(connection, index, shard, body, lambda answer: as_count(answer, *_TOTAL))
 
 
 def _count(
@@ -151,45 +175,87 @@ def _count(
             "query": together(around, query),
             "aggs": {"cells": {"range": {"field": "_seq_no", "keyed": True, "ranges": ranges}}},
         }
-        told = _ask(connection, index, shard, body)["aggregations"]["cells"]["buckets"]
-        counted += [
-            Extent(low, high, int(told[str(n)]["doc_count"])) for n, (low, high) in enumerate(some)
-        ]
+
+        def read(answer: Any, some: Sequence[tuple[int, int]] = some) -> list[Extent]:
+            buckets = as_object(answer, "aggregations", "cells", "buckets")
+            return [
+                Extent(low, high, as_count(buckets, str(n), "doc_count"))
+                for n, (low, high) in enumerate(some)
+            ]
+
+        counted += _ask(connection, index, shard, body, read)
     return counted
 
 
-def _ask(connection: Connection, index: Index, shard: int, body: Mapping[str, Any]) -> Any:
-    told = connection.post(path_of(index.name, "_search"), body, search_params(shard))
-    if not is_whole(told):
-        raise incomplete(index.name, shard)
-    return told
+def _ask(
+    connection: Connection, index: Index, shard: int, body: Mapping[str, Any], read: Read[T]
+) -> T:
+    def checked(answer: dict[str, Any]) -> T:
+        if shards_of(answer) is None:
+            raise incomplete(index.name, shard)
+        return read(answer)
+
+    return connection.post(path_of(index.name, "_search"), checked, body, search_params(shard))
 
 
 def total_of(connection: Connection, index: Index, query: Query | None) -> int:
-    """Documents of all shards that match; the index's own filter is not joined to it.
+    """Documents of all its shards that match; the index's own filter is not joined to it.
 
     Raises:
         SourceBusy: a shard did not answer (MMC459).
     """
+    return count_all(connection, index.name, query, len(index.shards), whole_params(index))
+
+
+def count_all(
+    connection: Connection,
+    name: str,
+    query: Query | None,
+    shards: int,
+    params: Mapping[str, Any],
+) -> int:
+    """Documents behind a name, counted by one search of all its shards, of which there are as many
+    as that.
+
+    Raises:
+        SourceBusy: a shard did not answer, or was not asked (MMC459).
+    """
     body: dict[str, Any] = {"size": 0, "track_total_hits": True}
     if query:
         body["query"] = query
-    asked = {"allow_partial_search_results": False}
-    told = connection.post(path_of(index.name, "_search"), body, asked)
-    if not is_whole(told):
-        raise incomplete(index.name, None)
-    return int(told["hits"]["total"]["value"])
+
+    def read(answer: dict[str, Any]) -> int:
+        if shards_of(answer) != shards:
+            raise incomplete(name, None)
+        return as_count(answer, *_TOTAL)
+
+    return connection.post(path_of(name, "_search"), read, body, params)
 
 
-def is_whole(told: Mapping[str, Any]) -> bool:
-    """Whether an answer is of a search in which every shard took part to its end."""
-    shards = told.get("_shards") or {"failed": 1}
-    return not told.get("timed_out", True) and not shards["failed"] and shards["successful"] > 0
+def shards_of(answer: Mapping[str, Any]) -> int | None:
+    """How many shards a search asked; None where one did not take part to its end.
+
+    Raises:
+        Misshapen: it is no answer of a search.
+    """
+    total, successful, failed = (
+        as_count(answer, "_shards", name) for name in ("total", "successful", "failed")
+    )
+    if as_flag(answer, "timed_out") or failed or successful != total or not total:
+        return None
+    return total
+
+
+def whole_params(index: Index) -> dict[str, Any]:
+    """Of a search in all shards of an index that are meant."""
+    if not index.routed:
+        return WHOLE
+    return {**WHOLE, "preference": "_shards:" + ",".join(map(str, index.shards))}
 
 
 def search_params(shard: int) -> dict[str, Any]:
     """Of a search in one shard that answers in full or fails."""
-    return {"preference": f"_shards:{shard}", "allow_partial_search_results": False}
+    return {**WHOLE, "preference": f"_shards:{shard}"}
 
 
 def incomplete(index: str, shard: int | None) -> SourceBusy:
