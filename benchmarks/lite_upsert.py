@@ -22,15 +22,8 @@ import pyarrow.parquet as pq
 
 from mmc.arrow.schema import canonical_schema
 from mmc.milvus.schema import to_schema
-from mmc.plan.model import (
-    Batches,
-    CopySplits,
-    CreateCollection,
-    Mode,
-    Reading,
-    Split,
-    Write,
-)
+from mmc.plan.model import CopySplits, CreateCollection, Mode, Split, Write
+from mmc.plan.reading import Batches, Reading
 from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from mmc.spi import Config
 from mmc.types import Collection, Field, FieldType

@@ -13,7 +13,8 @@ import pyarrow as pa
 from mmc.arrow.schema import arrow_type
 from mmc.casts import Refused, choose
 from mmc.plan.mapping import Column, Mapping, RestColumn
-from mmc.plan.model import Batches, CopySplits, Reading, Write
+from mmc.plan.model import CopySplits, Write
+from mmc.plan.reading import Batches, Reading
 from mmc.transform.transform import Transform
 from mmc.types import Collection, Field, FieldType
 

@@ -51,7 +51,6 @@ from mmc.plan.drift import seen_source, seen_target
 from mmc.plan.mapping import Column
 from mmc.plan.model import (
     AwaitIndexes,
-    Batches,
     BuildIndex,
     CheckKeys,
     CopySplits,
@@ -64,7 +63,6 @@ from mmc.plan.model import (
     OnDrift,
     OnError,
     Plan,
-    Reading,
     RowPolicy,
     Split,
     Step,
@@ -77,6 +75,7 @@ from mmc.plan.model import (
     Mapping as FieldMapping,
 )
 from mmc.plan.places import normal_address
+from mmc.plan.reading import Batches, Reading
 from mmc.spec.options import Options
 from mmc.spi import (
     ALONE,

@@ -13,7 +13,6 @@ from mmc.facts import SourceField
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.model import (
     AwaitIndexes,
-    Batches,
     BuildIndex,
     CheckKeys,
     CheckStaging,
@@ -26,12 +25,12 @@ from mmc.plan.model import (
     ManifestCollection,
     Mode,
     OnDrift,
-    Reading,
     RemoveStaged,
     Step,
     Verify,
     WriteManifest,
 )
+from mmc.plan.reading import Batches, Reading
 
 STALL_SECONDS = 3600
 """Imports wait for each other on the server: none may move for this long."""

@@ -16,6 +16,7 @@ from mmc.diagnostics import Diagnostic
 from mmc.facts import Extent
 from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
 from mmc.plan.mapping import Mapping, RestColumn
+from mmc.plan.reading import Batches, Reading
 from mmc.types import Collection, Index, JsonValue
 
 FORMAT_VERSION = 2
@@ -212,45 +213,6 @@ class CheckKeys:
     existing: bool = False
     counted: bool = False
     kind: Literal["check_keys"] = "check_keys"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What a copy reads.
-
-    Attributes:
-        collection: of the source.
-        columns: source columns that must be read, in order.
-        where: SQL over source columns; rows where it is not true are filtered. "" means all.
-        fingerprint: of the source collection, checked when a split is opened.
-        lossy: name of the quantiser when the source's vectors are approximations, else "".
-        moving: a split may give another number of rows than planned, since rows that were changed
-            after the plan are somewhere else by now. They are counted and reported, but left to a
-            later plan.
-    """
-
-    collection: str
-    columns: tuple[str, ...]
-    where: str = ""
-    fingerprint: tuple[tuple[str, str], ...] = ()
-    lossy: str = ""
-    moving: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Batches:
-    """Sizes of what a copy writes.
-
-    Attributes:
-        rows: most rows of a batch.
-        bytes: most bytes a write call gets.
-        json_bytes: most bytes of a JSON document, also of the dynamic field; a row with a longer
-            one is bad. 0 means no limit.
-    """
-
-    rows: int
-    bytes: int
-    json_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,7 +70,7 @@ def _is_pure_json(saved: str, plan: Plan) -> None:
 def test_whole_plans_have_every_kind_of_step() -> None:
     texts = [(case / "plan.json").read_text() for case in CASES if case.name in WHOLE]
     plans = [codec.read_plan(text) for text in texts]
-    assert {type(step) for plan in plans for step in plan.steps} == set(get_args(Step))
+    assert {type(step) for plan in plans for step in plan.steps} == set(get_args(get_args(Step)[0]))
     copies = [copy for plan in plans for copy in plan.copies]
     assert {copy.route for copy in copies} == {"files.files", "milvus.bulk", "milvus.insert"}
     assert any(copy.partitions for copy in copies)

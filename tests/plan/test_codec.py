@@ -14,7 +14,6 @@ from mmc.plan.mapping import (
     RestColumn,
 )
 from mmc.plan.model import (
-    Batches,
     BuildIndex,
     CheckKeys,
     CopySplits,
@@ -31,7 +30,6 @@ from mmc.plan.model import (
     OnDrift,
     OnError,
     Plan,
-    Reading,
     RowPolicy,
     Seen,
     Split,
@@ -40,6 +38,7 @@ from mmc.plan.model import (
     Write,
     WriteManifest,
 )
+from mmc.plan.reading import Batches, Reading
 from mmc.types import Collection, Field, FieldType, Index, Metric
 
 KEY = Field("id", FieldType.parse("int64"), primary_key=True)

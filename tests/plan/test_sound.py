@@ -14,7 +14,6 @@ from mmc.errors import SpecInvalid
 from mmc.plan import codec
 from mmc.plan.mapping import Column, Expression
 from mmc.plan.model import (
-    Batches,
     CheckStaging,
     CopySplits,
     CountCheck,
@@ -31,6 +30,7 @@ from mmc.plan.model import (
     Write,
     WriteManifest,
 )
+from mmc.plan.reading import Batches
 from tests.e2e.mmc_command import mmc
 from tests.plan.test_codec import COLLECTION, COPY, EXTENT, PLAN
 

@@ -25,15 +25,8 @@ from mmc.events import (
     Retrying,
 )
 from mmc.layouts.files import FileRecord
-from mmc.plan.model import (
-    Batches,
-    CopySplits,
-    ImportFiles,
-    Reading,
-    Split,
-    Staging,
-    Write,
-)
+from mmc.plan.model import CopySplits, ImportFiles, Split, Staging, Write
+from mmc.plan.reading import Batches, Reading
 from mmc.run import imports as module
 from mmc.run.imports import Imports
 from mmc.run.stop import StopFlag

@@ -11,7 +11,8 @@ from mmc.plan.mapping import (
     Constant,
     Mapping,
 )
-from mmc.plan.model import Batches, CopySplits, CreateCollection, Mode, Reading, Split, Write
+from mmc.plan.model import CopySplits, CreateCollection, Mode, Split, Write
+from mmc.plan.reading import Batches, Reading
 from mmc.sinks.milvus.insert.sink import MilvusInsertSink
 from mmc.sinks.milvus.insert.target import InsertTarget
 from mmc.sinks.milvus.options import MilvusTargetOptions

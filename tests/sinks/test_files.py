@@ -22,18 +22,17 @@ from mmc.copied import CopiedSplit, SplitResult
 from mmc.errors import TargetError
 from mmc.plan.ddl import DropCollection
 from mmc.plan.model import (
-    Batches,
     CopySplits,
     CreateCollection,
     FileFormat,
     Layout,
     ManifestCollection,
     Mode,
-    Reading,
     Split,
     Write,
     WriteManifest,
 )
+from mmc.plan.reading import Batches, Reading
 from mmc.sinks.files.options import FilesTargetOptions
 from mmc.sinks.files.sink import FilesFolder, FilesSink
 from mmc.spi import Claim

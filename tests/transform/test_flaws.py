@@ -12,12 +12,8 @@ from mmc.plan.mapping import (
     Mapping,
     RestColumn,
 )
-from mmc.plan.model import (
-    Batches,
-    CopySplits,
-    Reading,
-    Write,
-)
+from mmc.plan.model import CopySplits, Write
+from mmc.plan.reading import Batches, Reading
 from mmc.sql import batches as sqlbatches
 from mmc.transform.transform import Transform
 from mmc.types import DYNAMIC_FIELD, Collection, Field, FieldType

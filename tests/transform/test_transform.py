@@ -24,12 +24,8 @@ from mmc.plan.mapping import (
     Mapping,
     RestColumn,
 )
-from mmc.plan.model import (
-    Batches,
-    CopySplits,
-    Reading,
-    Write,
-)
+from mmc.plan.model import CopySplits, Write
+from mmc.plan.reading import Batches, Reading
 from mmc.transform.transform import Transform, Transformed
 from mmc.types import ArrowType, Collection, Field, FieldType, JsonValue
 

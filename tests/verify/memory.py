@@ -12,17 +12,16 @@ from mmc.arrow.schema import canonical_schema
 from mmc.copied import CopiedSplit, SplitResult
 from mmc.facts import Extent, TargetCollection
 from mmc.plan.model import (
-    Batches,
     CopySplits,
     CountCheck,
     CreateCollection,
     DigestCheck,
     Mode,
-    Reading,
     Split,
     Verify,
     Write,
 )
+from mmc.plan.reading import Batches, Reading
 from mmc.spi import NOT_COUNTED, Look, Target
 from mmc.types import Collection, Field, FieldType
 from mmc.verify.digest import Digest

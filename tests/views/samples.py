@@ -43,7 +43,6 @@ from mmc.plan.mapping import (
     RestColumn,
 )
 from mmc.plan.model import (
-    Batches,
     BuildIndex,
     CheckKeys,
     CopySplits,
@@ -59,7 +58,6 @@ from mmc.plan.model import (
     OnDrift,
     OnError,
     Plan,
-    Reading,
     RowPolicy,
     Seen,
     Split,
@@ -68,6 +66,7 @@ from mmc.plan.model import (
     Write,
     WriteManifest,
 )
+from mmc.plan.reading import Batches, Reading
 from mmc.types import Collection, Field, FieldType, Index, Metric, freeze
 
 WARNING = Diagnostic(
