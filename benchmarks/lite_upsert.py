@@ -75,9 +75,11 @@ def with_mmc(uri: Path, collection: Collection, parquet: Path, batch: int) -> fl
     )
     config: Config = {"type": "milvus", "uri": str(uri), "timeout": 60.0}
     with MilvusInsertSink().open(config) as target:
-        target.ensure(CreateCollection("create", collection, Mode.FAIL, False))
+        target.ensure(
+            CreateCollection(id="create", collection=collection, mode=Mode.FAIL, exists=False)
+        )
         start = time.perf_counter()
-        writer = target.writer(step, Split("00000", (), None, 0), replay=False)
+        writer = target.writer(step, Split(id="00000", pieces=(), rows=None, bytes=0), replay=False)
         for one in batches_of(parquet, batch):
             writer.write(one)
         writer.commit()

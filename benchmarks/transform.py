@@ -29,7 +29,9 @@ def step(batch: pa.RecordBatch, types: dict[str, str], **more: object) -> CopySp
         arrow = arrow_type(batch.schema.field(name).type)
         cast = choose(arrow, type_)
         assert not isinstance(cast, Refused), cast
-        mappings.append(Mapping(Field(name, type_), Column(name, str(arrow), cast.name)))
+        mappings.append(
+            Mapping(field=Field(name, type_), origin=Column(name, str(arrow), cast.name))
+        )
     collection = Collection("c", tuple(m.field for m in mappings), dynamic="rest" in more)
     names = tuple(batch.schema.names)
     return CopySplits(

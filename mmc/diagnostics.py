@@ -8,7 +8,7 @@ checks).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 
 
@@ -18,7 +18,7 @@ class Severity(StrEnum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
     """A place in a text file. Lines and columns count from 1; `end_column` is exclusive.
 
@@ -51,6 +51,7 @@ class Diagnostic:
 
     code: str
     message: str
+    _: KW_ONLY
     severity: Severity = Severity.ERROR
     span: Span | None = None
     label: str = ""

@@ -33,7 +33,7 @@ class Diagnosed:
     diagnostic: Diagnostic
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """A plan was compiled or read: its digest and counts."""
 
@@ -49,7 +49,7 @@ class Planned:
     path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
     """An attempt begins. `resumed`: an earlier attempt of the same plan left splits done."""
 
@@ -71,7 +71,7 @@ class NothingToDo:
     rows_quarantined: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepStarted:
     """A step begins. For copies: what is planned, and what earlier attempts did of it; for bars."""
 
@@ -86,7 +86,7 @@ class StepStarted:
     splits_done: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepDone:
     """`skipped`: an earlier attempt did it."""
 
@@ -114,7 +114,7 @@ class SplitProgress:
     bytes_read: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SplitDone:
     step: str
     split: str
@@ -126,7 +126,7 @@ class SplitDone:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportAsked:
     """The server was asked to import files. `adopted`: an earlier attempt had asked already, and
     its task goes on.
@@ -140,7 +140,7 @@ class ImportAsked:
     adopted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportProgress:
     """Where the imports of a step stand; `progress` is 0..100 over all of them, by rows."""
 
@@ -152,7 +152,7 @@ class ImportProgress:
     progress: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportDone:
     step: str
     request: str
@@ -161,7 +161,7 @@ class ImportDone:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportStalled:
     """No import of a collection has made progress for `seconds`. `tasks` are waited for, for
     `left_seconds` at most if nothing moves.
@@ -205,7 +205,7 @@ class Rejection(NamedTuple):
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
     """Rows went to a quarantine file; `reasons` say why."""
 
@@ -232,7 +232,7 @@ class VerifyProgress:
     total: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
     """Verdict on one collection. Digests are hex; "" when not asked for. `looked_at` names what was
     compared with the plan, `notes` what is there beside it. `damaged`: files that hold the rows are
@@ -252,7 +252,7 @@ class Verified:
     damaged: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
     """The end. `outcome`: applied | partial | failed | stopped. `rows_left` were changed after the
     plan.
@@ -269,7 +269,7 @@ class RunFinished:
     rows_left: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
     """The command ends with this error."""
 
@@ -324,4 +324,10 @@ def failure(error: BaseException, message: str = "") -> Failed:
     if isinstance(error, Stopped):
         code = 128 + error.signal_number
     hint, number = getattr(error, "hint", ""), getattr(error, "code", "")
-    return Failed(type(error).__name__, message or str(error), hint, code, number)
+    return Failed(
+        error=type(error).__name__,
+        message=message or str(error),
+        hint=hint,
+        exit_code=code,
+        code=number,
+    )

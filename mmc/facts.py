@@ -7,7 +7,7 @@ inspect`, `plan --facts`) through `mmc.plan.codec`. Nothing here is an opinion: 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 
 from mmc.diagnostics import Diagnostic
@@ -15,7 +15,7 @@ from mmc.errors import SourceChanged
 from mmc.types import Collection, Field, Index, JsonValue
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What a seeded sample of one source field showed.
 
@@ -69,6 +69,7 @@ class SourceField:
 
     name: str
     arrow: str
+    _: KW_ONLY
     vector: str = ""
     key: bool = False
     unique: bool = False
@@ -111,7 +112,7 @@ a version nor a time.
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
     """A re-readable piece of a source: a file's rows, a row group, a run of inverted lists, a byte
     range.
@@ -164,6 +165,7 @@ class SourceCollection:
 
     name: str
     fields: tuple[SourceField, ...]
+    _: KW_ONLY
     extents: tuple[Extent, ...]
     rows: int | None
     bytes: int
@@ -176,7 +178,7 @@ class SourceCollection:
     problems: tuple[Diagnostic, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFacts:
     """Everything `inspect` saw. `type` is the source's name in the registry, `version` the
     system's.
@@ -196,7 +198,7 @@ class SourceFacts:
         raise KeyError(name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokensNumbered:
     """Tokens of the sparse vectors of a source, in the table that numbers them.
 
@@ -239,6 +241,7 @@ class IndexParam:
 
     name: str
     kind: ParamKind = ParamKind.INTEGER
+    _: KW_ONLY
     least: int | float | None = None
     most: int | float | None = None
     texts: tuple[str, ...] = ()
@@ -262,7 +265,7 @@ class IndexRule:
     metrics: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What a target (at its version, by one route) can take. `compile` refuses or adapts by it,
     before any write.
@@ -403,7 +406,7 @@ class TargetCollection:
         return (self.schema.name, self.asked) if self.asked else (self.schema.name,)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetFacts:
     """What a sink's `inspect` saw: version, what it can take, and the named collections that
     exist already.
@@ -429,7 +432,7 @@ class TargetFacts:
         return min(found, key=lambda one: name != one.names[-1], default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Both ends together: what `mmc inspect` writes and `mmc plan --facts` reads.
 

@@ -31,7 +31,7 @@ SINKS = "mmc.sinks"
 OPTIONS = "mmc.options"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
     """A registered source or sink. `name` is `faiss` or `milvus.insert`; `package` is the
     distribution it is from.
@@ -184,11 +184,11 @@ def installed() -> list[Plugin]:
     """Every registered source and sink, sorted by kind and name; none is loaded."""
     return [
         Plugin(
-            "source" if group == SOURCES else "sink",
-            name,
-            point.dist.name if point.dist else "",
-            point.dist.version if point.dist else "",
-            f"{point.module}:{point.attr}",
+            kind="source" if group == SOURCES else "sink",
+            name=name,
+            package=point.dist.name if point.dist else "",
+            version=point.dist.version if point.dist else "",
+            place=f"{point.module}:{point.attr}",
         )
         for group in (SOURCES, SINKS)
         for name, point in sorted(_found(group, tuple(sys.path)).items())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -89,6 +89,7 @@ class FieldType:
     """
 
     kind: TypeKind
+    _: KW_ONLY
     length: int | None = None
     dim: int | None = None
     element: FieldType | None = None
@@ -324,6 +325,7 @@ class Field:
 
     name: str
     type: FieldType
+    _: KW_ONLY
     primary_key: bool = False
     auto_id: bool = False
     nullable: bool = False
@@ -339,6 +341,7 @@ class Collection:
 
     name: str
     fields: tuple[Field, ...]
+    _: KW_ONLY
     dynamic: bool = False
     shards: int = 1
     partitions: tuple[str, ...] = ()

@@ -182,11 +182,30 @@ class FakeSource:
             SourceField("vector", f"fixed_size_list<float>[{DIM}]", nullable=False),
             SourceField("text", "string"),
         )
-        extent = Extent((("path", "fake"),), 0, rows, "row", rows, rows * 32, cuttable=True)
-        found = SourceCollection(
-            "rows", fields, (extent,), rows, rows * 32, fingerprint=(("fake", mark),)
+        extent = Extent(
+            locator=(("path", "fake"),),
+            start=0,
+            stop=rows,
+            unit="row",
+            rows=rows,
+            bytes=rows * 32,
+            cuttable=True,
         )
-        return SourceFacts("fake", "1", (found,), sample.rows, sample.seed)
+        found = SourceCollection(
+            "rows",
+            fields,
+            extents=(extent,),
+            rows=rows,
+            bytes=rows * 32,
+            fingerprint=(("fake", mark),),
+        )
+        return SourceFacts(
+            type="fake",
+            version="1",
+            collections=(found,),
+            sample_rows=sample.rows,
+            sample_seed=sample.seed,
+        )
 
     def read(
         self,
@@ -232,7 +251,13 @@ class FakeSink:
             max_batch_bytes=int(limit.read_text()) if limit.exists() else 1 << 20,
         )
         there = [TargetCollection(schema=schema(name), rows=rows) for name, rows in found.items()]
-        return TargetFacts("fake", "insert", "1", capabilities, tuple(there))
+        return TargetFacts(
+            type="fake",
+            route="insert",
+            version="1",
+            capabilities=capabilities,
+            collections=tuple(there),
+        )
 
     @contextmanager
     def open(self, options: FakeTargetOptions, fence: Fence = unfenced) -> Iterator[FakeTarget]:
@@ -303,7 +328,7 @@ class FakeTarget:
 
     def look(self, collection: Collection) -> Look:
         index = (("vector", Index("FLAT", Metric.L2)),)
-        return Look(TargetCollection(schema=collection, rows=NOT_COUNTED, indexes=index))
+        return Look(found=TargetCollection(schema=collection, rows=NOT_COUNTED, indexes=index))
 
     def drop_alias(self, step: DropAlias) -> None:
         raise AssertionError("the fake target has no aliases")
@@ -447,7 +472,7 @@ _ARROW = {"id": "int64", "vector": f"fixed_size_list<float>[{DIM}]", "text": "st
 def _mapping(field: Field) -> FieldMapping:
     cast = choose(ArrowType.parse(_ARROW[field.name]), field.type)
     assert isinstance(cast, Cast)
-    return FieldMapping(field, Column(field.name, _ARROW[field.name], cast.name))
+    return FieldMapping(field=field, origin=Column(field.name, _ARROW[field.name], cast.name))
 
 
 def make_plan(
@@ -480,24 +505,43 @@ def make_plan(
     cut = []
     for number, start in enumerate(range(0, rows, size)):
         stop = min(start + size, rows)
-        piece = Extent((("path", "fake"),), start, stop, "row", stop - start, (stop - start) * 32)
+        piece = Extent(
+            locator=(("path", "fake"),),
+            start=start,
+            stop=stop,
+            unit="row",
+            rows=stop - start,
+            bytes=(stop - start) * 32,
+        )
         part = partitions[number % len(partitions)]
-        cut.append(Split(f"{number:05}", (piece,), stop - start, (stop - start) * 32, part))
+        cut.append(
+            Split(
+                id=f"{number:05}",
+                pieces=(piece,),
+                rows=stop - start,
+                bytes=(stop - start) * 32,
+                partition=part,
+            )
+        )
     mappings = tuple(_mapping(field) for field in collection.fields)
     index = Index("FLAT", Metric.L2)
     there = target_facts.collection(collection.name)
     steps: tuple[Step, ...] = (
         CheckKeys(
-            "keys.articles",
-            "copy.articles",
+            id="keys.articles",
+            copy="copy.articles",
             existing=there is not None and mode is Mode.APPEND,
             counted=there is not None and mode is Mode.UPSERT,
         ),
-        *((DropCollection("drop.articles", "articles"),) if there and mode is Mode.REPLACE else ()),
+        *(
+            (DropCollection(id="drop.articles", collection="articles"),)
+            if there and mode is Mode.REPLACE
+            else ()
+        ),
         CreateCollection(
-            "create.articles",
-            collection,
-            mode,
+            id="create.articles",
+            collection=collection,
+            mode=mode,
             exists=there is not None,
             rows_before=there.rows if there else 0,
         ),
@@ -519,12 +563,17 @@ def make_plan(
             rows=rows,
             bytes=rows * 32,
         ),
-        BuildIndex("index.articles", "articles", "vector", index),
-        LoadCollection("load.articles", "articles"),
+        BuildIndex(id="index.articles", collection="articles", field="vector", index=index),
+        LoadCollection(id="load.articles", collection="articles"),
         AwaitIndexes("built.articles", "articles"),
         WriteManifest("manifest", "manifest.json"),
         Verify(
-            "verify.articles", "copy.articles", "articles", mode, CountCheck.EXACT, DigestCheck.FULL
+            id="verify.articles",
+            copy="copy.articles",
+            collection="articles",
+            mode=mode,
+            count=CountCheck.EXACT,
+            digest=DigestCheck.FULL,
         ),
     )
     return Plan(

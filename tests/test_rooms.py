@@ -18,6 +18,9 @@ OWN = ("sources", "sinks", "milvus")
 """Rooms of the plug-ins."""
 MOST_LINES = 500
 MEDIAN_LINES = 150
+MOST_FIELDS = 4
+BY_POSITION = 2
+"""Fields that say what a value is, as its name and type; those after them go by name."""
 TYPES = {*registry.types("source"), *registry.types("target")}
 
 
@@ -122,3 +125,29 @@ def test_no_two_plug_ins_have_one_code() -> None:
     for code in CODES:
         homes.setdefault(code, set()).add("diagnostics")
     assert {code: rooms for code, rooms in homes.items() if len(rooms) > 1} == {}
+
+
+def _by_position(value: ast.ClassDef) -> int:
+    """How many fields of a value with many may be given without their names."""
+    calls = [it for it in value.decorator_list if isinstance(it, ast.Call)]
+    how = next((it for it in calls if ast.unparse(it.func) == "dataclass"), None)
+    words = {it.arg: ast.unparse(it.value) for it in how.keywords} if how else {}
+    if words.get("frozen") != "True" or words.get("kw_only") == "True":
+        return 0
+    fields = [it for it in value.body if isinstance(it, ast.AnnAssign)]
+    kinds = [ast.unparse(it.annotation) for it in fields]
+    if len(kinds) - kinds.count("KW_ONLY") <= MOST_FIELDS:
+        return 0
+    return kinds.index("KW_ONLY") if "KW_ONLY" in kinds else len(kinds)
+
+
+def test_values_of_many_fields_are_made_by_name() -> None:
+    """Two numbers that change places pass mypy, and lie in a report."""
+    values = [
+        (f"{path.relative_to(ROOT)}:{node.name}", _by_position(node))
+        for path in ROOT.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert sum(places > 0 for _, places in values) > 5
+    assert [it for it in values if it[1] > BY_POSITION] == []

@@ -52,7 +52,13 @@ def inspect(spec: Spec, *, emit: Emit | None = None) -> Facts:
     unable = target.capabilities.embedded or target.no_import is not None
     if wanted_bulk and "bulk" in routes(spec.target.type) and not unable:
         bulk = reach_target(spec.target, "bulk", (), tell)
-    return Facts(source, target, bulk, place_of(spec.source), place_of(spec.target))
+    return Facts(
+        source=source,
+        target=target,
+        bulk=bulk,
+        source_of=place_of(spec.source),
+        target_of=place_of(spec.target),
+    )
 
 
 def compile_plan(spec: Spec, facts: Facts) -> tuple[Plan | None, tuple[Diagnostic, ...]]:

@@ -151,7 +151,9 @@ def init_spec(
     if not type and engine != type_ and engine in types("source"):
         # The address did not tell what the answer does.
         data = minimal(engine, options, target or f"./{stem}.db", MODELS, settings)
-        facts = Facts(replace(facts.source, type=engine), facts.target, facts.bulk)
+        facts = Facts(
+            source=replace(facts.source, type=engine), target=facts.target, bulk=facts.bulk
+        )
     return write_spec(data, facts, file, MODELS)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import pyarrow as pa
 
@@ -16,6 +16,7 @@ class Column:
 
     name: str
     type: pa.DataType
+    _: KW_ONLY
     nullable: bool = True
     vector: str = ""
     json_text: bool = False

@@ -138,14 +138,14 @@ class Observed:
     @property
     def evidence(self) -> Evidence:
         return Evidence(
-            self.rows,
-            self.nulls,
-            self.max_bytes,
-            max(self.lengths, default=None),
-            self.min_value,
-            self.max_value,
-            self.non_finite,
-            tuple(self.examples),
+            rows=self.rows,
+            nulls=self.nulls,
+            max_bytes=self.max_bytes,
+            max_items=max(self.lengths, default=None),
+            min_value=self.min_value,
+            max_value=self.max_value,
+            non_finite=self.non_finite,
+            examples=tuple(self.examples),
         )
 
 

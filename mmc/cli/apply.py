@@ -90,7 +90,7 @@ def _plan(
     ):
         plan = begun
         text = f"run {codec.digest(plan)[:12]} of this spec did not end: its plan is continued"
-        report(out, (Diagnostic("MMC636", text, Severity.NOTE),))
+        report(out, (Diagnostic("MMC636", text, severity=Severity.NOTE),))
     else:
         compiled = compile_spec(file, variables, env, emit=out)
         plan = compiled.plan

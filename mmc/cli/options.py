@@ -50,7 +50,13 @@ def output_options(command: F) -> F:
         verbose: bool,
         **kwargs: Any,
     ) -> Any:
-        output = Output(json_, json_into, "never" if no_color else color, quiet, verbose)
+        output = Output(
+            json=json_,
+            json_into=json_into,
+            color="never" if no_color else color,
+            quiet=quiet,
+            verbose=verbose,
+        )
         return command(*args, output=output, **kwargs)
 
     return wrapped  # type: ignore[return-value]

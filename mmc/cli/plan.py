@@ -75,16 +75,16 @@ def planned(plan: Plan, path: str = "") -> Planned:
     """The event that tells a plan's digest and counts."""
     s = plan.summary
     return Planned(
-        codec.digest(plan),
-        plan.name,
-        s.create,
-        s.change,
-        s.replace,
-        s.rows,
-        s.bytes,
-        s.splits,
-        s.warnings,
-        path,
+        digest=codec.digest(plan),
+        name=plan.name,
+        create=s.create,
+        change=s.change,
+        replace=s.replace,
+        rows=s.rows,
+        bytes=s.bytes,
+        splits=s.splits,
+        warnings=s.warnings,
+        path=path,
     )
 
 

@@ -101,7 +101,14 @@ def command(
         if bad:
             errors = sum(1 for diagnostic in found if diagnostic.is_error)
             of = f" in {bad} of {many(len(seen.files), 'spec')}." if len(seen.files) > 1 else ""
-            out(Failed("SpecInvalid", many(errors, "error") + of + seen.note, "", 1))
+            out(
+                Failed(
+                    error="SpecInvalid",
+                    message=many(errors, "error") + of + seen.note,
+                    hint="",
+                    exit_code=1,
+                )
+            )
         return 1 if bad else 0
 
     return framed("validate", _json_if(output, format_), body)

@@ -60,7 +60,7 @@ def run_passes(spec: Spec, facts: Facts) -> Draft:
     """The draft after the last pass, with every diagnostic, also where an error keeps it from being
     a plan.
     """
-    draft = Draft(spec, facts)
+    draft = Draft(spec=spec, facts=facts)
     for run_pass in PASSES:
         draft = run_pass(draft)
     return draft

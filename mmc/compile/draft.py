@@ -35,7 +35,7 @@ from mmc.types import Collection, Field, FieldType, Index
 Path: TypeAlias = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FieldDraft:
     """One target field on its way to a Mapping.
 
@@ -96,7 +96,7 @@ class FieldDraft:
         return f"`{self.expr}`" if self.expr else "a constant"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionDraft:
     """One collection on its way to its steps.
 
@@ -132,7 +132,7 @@ class CollectionDraft:
         return replace(self, fields=tuple(fields))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """The state between two passes. Passes never change it; they return a new one."""
 

@@ -192,9 +192,9 @@ def _filled(
     finding.
     """
     if field.auto_id:
-        return Mapping(field, Generated())
+        return Mapping(field=field, origin=Generated())
     if field.nullable or field.default is not None:
-        return Mapping(field, Constant(field.default))
+        return Mapping(field=field, origin=Constant(field.default))
     findings.append(
         draft.finding(
             "MMC362",

@@ -48,11 +48,11 @@ def _map_one(
             continue
         if column is not None:
             field = FieldDraft(
-                entry.to or milvus_name(column),
-                at,
-                entry,
-                columns[column],
-                columns[column].arrow,
+                to=entry.to or milvus_name(column),
+                at=at,
+                spec=entry,
+                source=columns[column],
+                arrow=columns[column].arrow,
                 nullable=columns[column].nullable,
                 note=columns[column].note,
             )
@@ -126,15 +126,17 @@ def _made(
     """A field from an expression, a constant, or the target's own counter."""
     to = entry.to or "id"
     if entry.auto_id:
-        return FieldDraft(to, at, entry)
+        return FieldDraft(to=to, at=at, spec=entry)
     if entry.expr is None:
         null = entry.constant is None
-        return FieldDraft(to, at, entry, constant=Constant(entry.constant), nullable=null)
+        return FieldDraft(
+            to=to, at=at, spec=entry, constant=Constant(entry.constant), nullable=null
+        )
     found = sql.type(entry.expr, types)
     if isinstance(found, Problem):
         findings.append(_problem(draft, (*at, "expr"), found, "MMC335"))
         return None
-    return FieldDraft(to, at, entry, arrow=found, nullable=True)
+    return FieldDraft(to=to, at=at, spec=entry, arrow=found, nullable=True)
 
 
 def _inferred(at: Path, field: SourceField, draft: Draft, findings: list[Diagnostic]) -> FieldDraft:
@@ -149,7 +151,15 @@ def _inferred(at: Path, field: SourceField, draft: Draft, findings: list[Diagnos
                 hint="name it in `fields` to choose another name",
             )
         )
-    return FieldDraft(to, at, None, field, field.arrow, nullable=field.nullable, note=field.note)
+    return FieldDraft(
+        to=to,
+        at=at,
+        spec=None,
+        source=field,
+        arrow=field.arrow,
+        nullable=field.nullable,
+        note=field.note,
+    )
 
 
 def _unknown_column(

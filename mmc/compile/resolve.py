@@ -53,7 +53,7 @@ def resolve_collections(draft: Draft) -> Draft:
             findings += _refuse_alias(draft, at, entry, existing)
             findings += _warn_of_run(draft, at, existing)
             to = existing.schema.name
-        found.append(CollectionDraft(at, entry, source, to, existing))
+        found.append(CollectionDraft(at=at, spec=entry, source=source, to=to, existing=existing))
     seen: dict[str, CollectionDraft] = {}
     for collection in found:
         if collection.to in seen:

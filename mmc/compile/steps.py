@@ -59,7 +59,7 @@ def _open(draft: Draft, drafted: CollectionDraft) -> Iterator[LoadCollection]:
     joins = draft.spec.model.load.mode in (Mode.APPEND, Mode.UPSERT)
     if joins and there is not None and not there.loaded:
         name = there.schema.name
-        yield LoadCollection(f"open.{name}", name, refresh=bool(there.unloaded))
+        yield LoadCollection(id=f"open.{name}", collection=name, refresh=bool(there.unloaded))
 
 
 def _in_manifest(drafted: CollectionDraft) -> ManifestCollection:
@@ -107,7 +107,7 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
     appends = joins and mode is Mode.APPEND
     counted = joins and mode is Mode.UPSERT and model.verify.count != "off"
     if appends or counted or not _key_is_unique(drafted):
-        steps.append(CheckKeys(f"keys.{name}", copy.id, existing=appends, counted=counted))
+        steps.append(CheckKeys(id=f"keys.{name}", copy=copy.id, existing=appends, counted=counted))
     able = draft.able(drafted)
     if able.imports:
         steps.append(CheckStaging(f"stage.{name}", copy.id))
@@ -115,17 +115,25 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
     indexes: list[Step] = []
     if not able.whole_files:
         indexes += [
-            BuildIndex(f"index.{name}.{field}", name, field, index, note)
+            BuildIndex(
+                id=f"index.{name}.{field}", collection=name, field=field, index=index, note=note
+            )
             for field, index, note in drafted.indexes
         ]
     if able.index_first:
         steps += indexes
     if able.load_first and not joins:
-        steps.append(LoadCollection(f"open.{name}", name, wait=False))
+        steps.append(LoadCollection(id=f"open.{name}", collection=name, wait=False))
     steps.append(copy)
     if able.imports:
         steps.append(
-            ImportFiles(f"import.{name}", copy.id, name, able.files_per_import, STALL_SECONDS)
+            ImportFiles(
+                id=f"import.{name}",
+                copy=copy.id,
+                collection=name,
+                files=able.files_per_import,
+                stall_seconds=STALL_SECONDS,
+            )
         )
     if not able.index_first:
         steps += indexes
@@ -136,10 +144,19 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
         # What is loaded before its index is there takes the memory of the bare vectors.
         steps += built
     if not able.whole_files:
-        steps.append(LoadCollection(f"load.{name}", name))
+        steps.append(LoadCollection(id=f"load.{name}", collection=name))
     count, digest = CountCheck(model.verify.count), DigestCheck(model.verify.digest)
     if count is not CountCheck.OFF or digest is not DigestCheck.OFF:
-        steps.append(Verify(f"verify.{name}", copy.id, name, mode, count, digest))
+        steps.append(
+            Verify(
+                id=f"verify.{name}",
+                copy=copy.id,
+                collection=name,
+                mode=mode,
+                count=count,
+                digest=digest,
+            )
+        )
     if able.load_first:
         steps += built
     if drafted.staging is not None and not drafted.staging.keep:
@@ -154,9 +171,9 @@ def _create(drafted: CollectionDraft, mode: Mode) -> Iterator[Step]:
     name = collection.name
     there = drafted.existing if mode is not Mode.FAIL else None
     create = CreateCollection(
-        f"create.{name}",
-        collection,
-        mode,
+        id=f"create.{name}",
+        collection=collection,
+        mode=mode,
         exists=there is not None,
         asked=there.asked if there else "",
         claimed=(there.run or "") if there else "",
@@ -165,7 +182,9 @@ def _create(drafted: CollectionDraft, mode: Mode) -> Iterator[Step]:
         yield create
     elif mode is Mode.REPLACE:
         yield from (DropAlias(f"unalias.{alias}", name, alias) for alias in there.aliases)
-        yield DropCollection(f"drop.{name}", name, drafted.lost, there.run or "")
+        yield DropCollection(
+            id=f"drop.{name}", collection=name, lost=drafted.lost, claimed=there.run or ""
+        )
         keyed = any(field.partition_key for field in collection.fields)
         yield replace(
             create,
@@ -182,7 +201,12 @@ def _create(drafted: CollectionDraft, mode: Mode) -> Iterator[Step]:
             aliases=there.aliases,
         )
         if drafted.changes or drafted.new_description:
-            yield AlterCollection(f"alter.{name}", name, drafted.changes, drafted.new_description)
+            yield AlterCollection(
+                id=f"alter.{name}",
+                collection=name,
+                properties=drafted.changes,
+                description=drafted.new_description,
+            )
 
 
 def _key_is_unique(drafted: CollectionDraft) -> bool:

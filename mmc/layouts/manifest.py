@@ -38,7 +38,7 @@ class ManifestFile:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestPart:
     """One split: a file, or for NumPy a folder with `files`, and then `sha256` is "".
 
@@ -64,7 +64,7 @@ class ManifestPart:
         return self.files or (ManifestFile(self.path, self.bytes, self.sha256),)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestEntry:
     """One collection: how to create it, and the sum of its parts.
 

@@ -58,7 +58,7 @@ _INDEXES_2_5 = _INDEXES_2_4 | {"HNSW_SQ", "HNSW_PQ", "HNSW_PRQ"}
 _INDEXES_2_6 = _INDEXES_2_5 | {"IVF_RABITQ"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """How to speak to one line of versions.
 
@@ -100,7 +100,7 @@ class Dialect:
 
 
 LITE = Dialect(
-    Capabilities(
+    capabilities=Capabilities(
         types=_SCALARS | {"float_vector", "sparse_float_vector"},
         elements=_ELEMENTS,
         varchar_unit="characters",
@@ -197,7 +197,7 @@ _V2_6 = replace(
 _V3_0 = replace(_V2_6, nullable_vectors=True, index_rules=indexrules.V3_0, max_vector_fields=10)
 
 _D2_3 = Dialect(
-    _V2_3,
+    capabilities=_V2_3,
     json_objects=True,
     largest_key=2**63 - 2,
     imports=V2_3,
@@ -206,16 +206,16 @@ _D2_3 = Dialect(
 
 SERVERS: tuple[tuple[tuple[int, ...], Dialect], ...] = (
     ((2, 3), _D2_3),
-    ((2, 4), Dialect(_V2_4, imports=V2_4_0)),
-    ((2, 4, 2), Dialect(_V2_4, imports=V2_4_2)),
-    ((2, 4, 4), Dialect(_V2_4, imports=V2_4_4)),
-    ((2, 4, 5), Dialect(_V2_4, imports=V2_4)),
-    ((2, 5), Dialect(_V2_5, imports=V2_5, grants_by_name=True)),
-    ((2, 5, 12), Dialect(_V2_5_12, imports=V2_5, grants_by_name=True)),
-    ((2, 6), Dialect(_V2_6, imports=V2_6, grants_by_name=True)),
-    ((2, 6, 24), Dialect(_V2_6, imports=V2_6_24, grants_by_name=True)),
-    ((3, 0), Dialect(_V3_0, imports=V2_6, grants_by_name=True)),
-    ((3, 0, 2), Dialect(_V3_0, imports=V2_6_24, grants_by_name=True)),
+    ((2, 4), Dialect(capabilities=_V2_4, imports=V2_4_0)),
+    ((2, 4, 2), Dialect(capabilities=_V2_4, imports=V2_4_2)),
+    ((2, 4, 4), Dialect(capabilities=_V2_4, imports=V2_4_4)),
+    ((2, 4, 5), Dialect(capabilities=_V2_4, imports=V2_4)),
+    ((2, 5), Dialect(capabilities=_V2_5, imports=V2_5, grants_by_name=True)),
+    ((2, 5, 12), Dialect(capabilities=_V2_5_12, imports=V2_5, grants_by_name=True)),
+    ((2, 6), Dialect(capabilities=_V2_6, imports=V2_6, grants_by_name=True)),
+    ((2, 6, 24), Dialect(capabilities=_V2_6, imports=V2_6_24, grants_by_name=True)),
+    ((3, 0), Dialect(capabilities=_V3_0, imports=V2_6, grants_by_name=True)),
+    ((3, 0, 2), Dialect(capabilities=_V3_0, imports=V2_6_24, grants_by_name=True)),
 )
 """First version -> dialect, ascending. A newer server is spoken to as the newest that is known."""
 

@@ -6,7 +6,7 @@ seen to bring it in exactly; for later versions, where their readers' sources sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 from mmc.facts import Capabilities
 from mmc.types import ELEMENTS, Field, TypeKind
@@ -33,6 +33,7 @@ class ImportFormat:
 
     name: str
     types: frozenset[str]
+    _: KW_ONLY
     nullable: bool = False
     empty_is_null: bool = False
     elements: frozenset[str] = frozenset(str(kind) for kind in ELEMENTS)
@@ -48,7 +49,7 @@ class ImportFormat:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Imports:
     """How one line of versions imports.
 
@@ -85,7 +86,7 @@ _SPARSE = frozenset({"sparse_float_vector"})
 _ARRAY = frozenset({"array"})
 
 V2_3 = Imports(
-    (
+    formats=(
         ImportFormat("parquet", _PLAIN | _ARRAY | _VECTORS_2_3),
         ImportFormat("numpy", _PLAIN | _VECTORS_2_3),
         ImportFormat(
@@ -99,7 +100,7 @@ V2_3 = Imports(
     index_first=False,
 )
 V2_4 = Imports(
-    (
+    formats=(
         ImportFormat("parquet", _PLAIN | _ARRAY | _SPARSE | _VECTORS_2_4),
         ImportFormat("numpy", _PLAIN | _VECTORS_2_4),
         ImportFormat("json", _PLAIN | _ARRAY | _SPARSE | _VECTORS_2_4),

@@ -29,7 +29,7 @@ _REFINED = ("sq4u", "sq6", "sq8", "fp16", "bf16", "fp32", "flat")
 
 
 def _number(name: str, least: float | None = None, most: float | None = None) -> IndexParam:
-    return IndexParam(name, ParamKind.NUMBER, least, most)
+    return IndexParam(name, ParamKind.NUMBER, least=least, most=most)
 
 
 def _flag(name: str) -> IndexParam:

@@ -131,7 +131,7 @@ def warnings(options: ServerOptions) -> tuple[Diagnostic, ...]:
             "MMC574",
             "target.tls.verify is false: mmc trusts the certificate that is shown when it connects,"
             " and anyone on the way can pose as the server",
-            Severity.WARNING,
+            severity=Severity.WARNING,
             hint="name the file of the authority that signed it in target.tls.ca",
         ),
     )

@@ -53,7 +53,7 @@ def read_plan(text: str, file: str = "plan") -> Plan:
             not match), or one that mmc could not have made: see `mmc.plan.sound`.
     """
     plan = _open(text, file, "mmc-plan", "plan", Plan)
-    start = Span(file, 1, 1, 2)
+    start = Span(file=file, line=1, column=1, end_column=2)
     found = [
         Diagnostic("MMC125", f"{place}: {reason}", span=start, hint="make the plan again")
         for place, reason in islice(unsound(plan), _NAMED)
@@ -89,9 +89,11 @@ def _open(text: str, file: str, format_: str, key: str, cls: type[T]) -> T:
     except (ValueError, RecursionError) as error:
         line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
         raise _invalid(
-            "MMC120", f"not JSON: {error}", Span(file, line, column, column + 1)
+            "MMC120",
+            f"not JSON: {error}",
+            Span(file=file, line=line, column=column, end_column=column + 1),
         ) from None
-    start = Span(file, 1, 1, 2)
+    start = Span(file=file, line=1, column=1, end_column=2)
     if not isinstance(body, dict) or body.get("format") != format_ or key not in body:
         raise _invalid("MMC121", f"this is no {format_} file", start)
     if body.get("version") != FORMAT_VERSION:

@@ -32,7 +32,7 @@ class DropAlias:
     kind: Literal["drop_alias"] = "drop_alias"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DropCollection:
     """Drops a collection with all its rows. Empty when it is gone already.
 
@@ -67,7 +67,7 @@ class Change:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlterCollection:
     """Sets properties and the description of a collection that exists and stays."""
 

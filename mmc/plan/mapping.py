@@ -53,7 +53,7 @@ class Generated:
 Origin: TypeAlias = Annotated[Column | Expression | Constant | Generated, Discriminator("kind")]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mapping:
     """How one target field is made.
 

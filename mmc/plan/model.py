@@ -103,7 +103,7 @@ class Endpoint:
         return dict(self.config)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
     """A bounded, re-readable part of a source: the unit of work, checkpoint, retry and
     verification.
@@ -153,7 +153,7 @@ class Staging:
     keep: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateCollection:
     """Makes the database if needed, the collection and its partitions; what a `replace` finds there
     was dropped by an earlier step.
@@ -197,7 +197,7 @@ class CreateCollection:
         return not self.exists or self.mode not in (Mode.APPEND, Mode.UPSERT)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckKeys:
     """Reads the primary key (through `where` and casts) of all splits, before anything is written.
 
@@ -267,7 +267,7 @@ class CheckStaging:
     kind: Literal["check_staging"] = "check_staging"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportFiles:
     """Has the server import the files of a copy: each is submitted as soon as it is staged, so the
     server works while later ones are written; this step waits for the last.
@@ -295,7 +295,7 @@ class RemoveStaged:
     kind: Literal["remove_staged"] = "remove_staged"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildIndex:
     """Creates one index; a server then builds it beside all else.
 
@@ -310,7 +310,7 @@ class BuildIndex:
     kind: Literal["build_index"] = "build_index"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadCollection:
     """Loads the collection so that it can be queried.
 
@@ -366,7 +366,7 @@ class WriteManifest:
     kind: Literal["write_manifest"] = "write_manifest"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verify:
     """Counts at strong consistency, and reads everything back into an order-free digest, as
     asked.
@@ -409,7 +409,7 @@ class RowPolicy:
     max_errors: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """The part of the facts that must still hold at apply.
 
@@ -429,7 +429,7 @@ class Seen:
     sample_seed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """Counts for people and scripts."""
 
@@ -442,7 +442,7 @@ class Summary:
     warnings: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything `apply` needs. Equal spec and facts give a byte-equal plan; `digest` is in
     `codec`.

@@ -17,7 +17,7 @@ from mmc.state.records import checked_splits
 from mmc.state.store import Run, RunStatus, SplitRecord, Store
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CopyReport:
     """One collection: its splits and rows. `rows_read` = written + filtered + quarantined.
 
@@ -42,7 +42,7 @@ class CopyReport:
     rows_left: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
     """One run over all its attempts. `seconds` is from the first start to the last end.
 

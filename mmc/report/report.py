@@ -43,7 +43,7 @@ class Verdict(StrEnum):
     INCOMPLETE = "incomplete"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionReport:
     """One collection. `planned` is None where only reading told; `expected`, `found` are counts of
     the target. `left` were changed after the plan, and wait for the next one. `fingerprint` has
@@ -83,7 +83,7 @@ class CollectionReport:
         return self.read == self.written + self.filtered + self.quarantined
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """A run. Times are ISO 8601 in UTC; `outcome` as in `RunFinished`; `versions` are (name,
     version)."""

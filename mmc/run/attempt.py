@@ -18,7 +18,7 @@ from mmc.state.store import Run, Store
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """While `lease` is held and `stop` is not asked for, it may go on."""
 

@@ -98,7 +98,7 @@ class Copying:
         """
         result = copied.result
         self._attempt.lease.check()
-        record = SplitRecord(step.id, copied.split.id, done=True, result=result)
+        record = SplitRecord(step=step.id, split=copied.split.id, done=True, result=result)
         unfinished_end(self._run, unaccounted(record))
         record = replace(record, quarantine=self._keep_bad_rows(record))
         self._attempt.keep(self._store.split_done(self._run, record, self._attempt.holder))
@@ -130,7 +130,15 @@ class Copying:
         if not file.rows:
             return ""
         path = str(file.path)
-        self._emit(Quarantined(record.step, record.split, file.rows, path, reasons=result.reasons))
+        self._emit(
+            Quarantined(
+                step=record.step,
+                split=record.split,
+                rows=file.rows,
+                path=path,
+                reasons=result.reasons,
+            )
+        )
         return path
 
     def _judge_errors(self) -> None:

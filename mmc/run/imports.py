@@ -180,7 +180,12 @@ class Imports:
         self._tries[record.request] = self._tries.get(record.request, 0) + 1
         self._emit(
             ImportAsked(
-                self._step.id, record.request, task, len(record.splits), record.attempt, adopted
+                step=self._step.id,
+                request=record.request,
+                task=task,
+                splits=len(record.splits),
+                attempt=record.attempt,
+                adopted=adopted,
             )
         )
 
@@ -273,7 +278,15 @@ class Imports:
         self._reload(record.request)
         began = self._begun.get(record.request, self._clock())
         seconds = self._clock() - began
-        self._emit(ImportDone(self._step.id, record.request, record.task, task.rows, seconds))
+        self._emit(
+            ImportDone(
+                step=self._step.id,
+                request=record.request,
+                task=record.task,
+                rows=task.rows,
+                seconds=seconds,
+            )
+        )
 
     def _failed(self, record: ImportRecord, task: ImportTask) -> None:
         # A failed task brought nothing. One that failed before this process began is tried again:
@@ -344,7 +357,15 @@ class Imports:
         tasks = tuple(r.task for r in self._open() if r.request not in self._again_at)
         if tasks:
             name = self._copy.collection.name
-            self._emit(ImportStalled(self._step.id, name, tasks, seconds, left))
+            self._emit(
+                ImportStalled(
+                    step=self._step.id,
+                    collection=name,
+                    tasks=tasks,
+                    seconds=seconds,
+                    left_seconds=left,
+                )
+            )
 
     def _marks(self) -> Hashable:
         """What changes when something moves."""
@@ -362,7 +383,16 @@ class Imports:
                 done += self._rows(record) * self._stands[record.request].progress / 100
         finished = len(records) - len(self._open())
         percent = int(100 * done / rows) if rows else 100
-        self._emit(ImportProgress(self._step.id, len(records), finished, rows, int(done), percent))
+        self._emit(
+            ImportProgress(
+                step=self._step.id,
+                requests=len(records),
+                requests_done=finished,
+                rows=rows,
+                rows_done=int(done),
+                progress=percent,
+            )
+        )
 
     # -- records ---------------------------------------------------------------------------------
 

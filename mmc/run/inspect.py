@@ -123,7 +123,7 @@ def inspect_again(plan: Plan, *, emit: Emit, should_stop: Callable[[], bool] = n
         emit=emit,
         should_stop=should_stop,
     )
-    return Facts(source, target)
+    return Facts(source=source, target=target)
 
 
 def _source_again(

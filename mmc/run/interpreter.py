@@ -137,7 +137,9 @@ def apply_plan(
         with recorder.into(log):
             try:
                 with ExitStack() as stack:
-                    attempt = Attempt(plan, run, store, lease, emit, stop)
+                    attempt = Attempt(
+                        plan=plan, run=run, store=store, lease=lease, emit=emit, stop=stop
+                    )
                     outcome = _Apply(attempt, directory, stack).carry_out()
             except LeaseLost:
                 raise  # the run belongs to whoever holds the lease now
@@ -171,13 +173,13 @@ def _nothing_to_do(plan: Plan, digest: str, store: Store, emit: Emit) -> RunRepo
 def _tell_end(report: RunReport, emit: Emit, began: float) -> RunReport:
     emit(
         RunFinished(
-            report.run,
-            report.outcome,
-            report.rows_read,
-            report.rows_written,
-            report.rows_filtered,
-            report.rows_quarantined,
-            time.monotonic() - began,
+            run=report.run,
+            outcome=report.outcome,
+            rows_read=report.rows_read,
+            rows_written=report.rows_written,
+            rows_filtered=report.rows_filtered,
+            rows_quarantined=report.rows_quarantined,
+            seconds=time.monotonic() - began,
             rows_left=report.rows_left,
         )
     )
@@ -241,12 +243,12 @@ class _Apply:
         total = sum(len(copy.splits) for copy in self._plan.copies)
         self._emit(
             RunStarted(
-                self._run.id,
-                self._run.plan_digest,
-                self._run.attempt,
-                bool(done),
-                len(done),
-                total,
+                run=self._run.id,
+                plan_digest=self._run.plan_digest,
+                attempt=self._run.attempt,
+                resumed=bool(done),
+                splits_done=len(done),
+                splits_total=total,
             )
         )
         before = self._store.steps(self._run.id)
@@ -264,7 +266,9 @@ class _Apply:
             label = label_of(step)
             self._emit(self._started(step, label, done))
             if step.id in ended:
-                self._emit(StepDone(step.id, step.kind, label, 0.0, skipped=True))
+                self._emit(
+                    StepDone(step=step.id, kind=step.kind, label=label, seconds=0.0, skipped=True)
+                )
                 continue
             if step.id == first_effect:
                 self._check_access(left)
@@ -277,7 +281,11 @@ class _Apply:
                     take_back(self._store, self._run.id, step.id)
                 raise
             self._store.step_done(self._run.id, step.id, outcome.result, done=outcome.ok)
-            self._emit(StepDone(step.id, step.kind, label, time.monotonic() - began))
+            self._emit(
+                StepDone(
+                    step=step.id, kind=step.kind, label=label, seconds=time.monotonic() - began
+                )
+            )
             good = good and outcome.ok
             if outcome.ok:
                 ended.add(step.id)
@@ -291,12 +299,12 @@ class _Apply:
 
     def _started(self, step: Step, label: str, done: Sequence[SplitRecord]) -> StepStarted:
         if not isinstance(step, CopySplits):
-            return StepStarted(step.id, step.kind, label)
+            return StepStarted(step=step.id, kind=step.kind, label=label)
         mine = [record for record in done if record.step == step.id]
         return StepStarted(
-            step.id,
-            step.kind,
-            label,
+            step=step.id,
+            kind=step.kind,
+            label=label,
             rows=step.rows,
             bytes=step.bytes,
             splits=len(step.splits),

@@ -79,7 +79,9 @@ def check_keys(
             that are there already.
         Stopped: `should_stop` said so. `signal_number` is 0: the caller knows it.
     """
-    reader = _Reader(source, step, emit, should_stop, counted_in)
+    reader = _Reader(
+        source=source, step=step, emit=emit, should_stop=should_stop, counted_in=counted_in
+    )
     held = _Held(scratch)
     rows = there_already = 0
     try:
@@ -147,7 +149,7 @@ class _Held:
         self.arrays, self.count, self.spilled = [], 0, True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
     """Reads the keys of a step's splits."""
 

@@ -169,6 +169,6 @@ def _note(lost: _Lost) -> Diagnostic:
         "MMC576",
         f"{lost.copy.collection.name}: {path}: {why}{more}; {many(rows, 'row')} of"
         f" {many(len(lost.splits), 'split')} are copied again",
-        Severity.NOTE,
+        severity=Severity.NOTE,
         hint="this run wrote them: let nothing else delete or change them while it goes on",
     )

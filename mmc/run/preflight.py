@@ -148,7 +148,7 @@ def _refuse_gone(plan: Plan, run: Run, steps: Mapping[str, StepRecord], now: Fac
 
 
 def _tell(end: str, difference: Difference, emit: Emit) -> None:
-    emit(Diagnosed(Diagnostic("MMC632", f"{end} {difference}", difference.severity)))
+    emit(Diagnosed(Diagnostic("MMC632", f"{end} {difference}", severity=difference.severity)))
 
 
 def _begun_collections(

@@ -60,7 +60,11 @@ def verify_plan(
         targets = OpenTargets(plan, emit, stop, stack)
         for step in plan.steps:
             if isinstance(step, Verify):
-                known = recorded(store, run.id, plan, step) if run else Recorded((), None)
+                known = (
+                    recorded(store, run.id, plan, step)
+                    if run
+                    else Recorded(splits=(), rows_before=None)
+                )
                 try:
                     verdicts.append(verify_copied(plan, step, known, targets, emit, stop))
                 except MmcError as error:
@@ -83,10 +87,10 @@ def tell_verdict(verdict: Verified, emit: Emit, *, ended: bool) -> None:
             " `load: {mode: replace}` in the spec, and apply that, which writes all files anew"
         )
     message = f"{verdict.collection}: files that were written are gone or changed"
-    emit(Diagnosed(Diagnostic("MMC576", message, Severity.NOTE, hint=hint)))
+    emit(Diagnosed(Diagnostic("MMC576", message, severity=Severity.NOTE, hint=hint)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """What a run recorded of a copy. `rows_before`: rows that the collection had before its first
     row; None when none stay. `partitions_before`: the same of each partition. `replaced`: what an
@@ -110,11 +114,13 @@ def recorded(store: Store, run: str, plan: Plan, step: Verify) -> Recorded:
     held = parts.items() if isinstance(parts, dict) else ()
     own = found.get(OWN_PROPERTIES)
     return Recorded(
-        splits_of(store, run, copy_of(plan, step.copy)),
-        before if isinstance(before, int) else None,
-        {name: rows for name, rows in held if isinstance(rows, int)},
-        _replaced(plan, step, steps),
-        {name: str(value) for name, value in own.items()} if isinstance(own, dict) else {},
+        splits=splits_of(store, run, copy_of(plan, step.copy)),
+        rows_before=before if isinstance(before, int) else None,
+        partitions_before={name: rows for name, rows in held if isinstance(rows, int)},
+        replaced=_replaced(plan, step, steps),
+        own_properties={name: str(value) for name, value in own.items()}
+        if isinstance(own, dict)
+        else {},
     )
 
 

@@ -36,7 +36,7 @@ from mmc.types import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A spec under check.
 
@@ -71,7 +71,7 @@ def types(draft: Draft) -> Iterator[Finding]:
             try:
                 field_type(field.type)
             except TypeSyntaxError as error:
-                yield Finding("MMC230", str(error), (*at, "type"), error.hint)
+                yield Finding("MMC230", str(error), path=(*at, "type"), hint=error.hint)
 
 
 def origins(draft: Draft) -> Iterator[Finding]:
@@ -90,25 +90,35 @@ def origins(draft: Draft) -> Iterator[Finding]:
         said += ["auto_id"] if field.auto_id else []
         if len(said) > 1:
             message = f"a field comes from one thing, and this one says {' and '.join(said)}"
-            yield Finding("MMC231", message, (*at, said[1]), "remove all but one", key=True)
+            yield Finding(
+                "MMC231", message, path=(*at, said[1]), hint="remove all but one", key=True
+            )
         elif field.drop:
             other = sorted(_keys(field) - {"from", "to", "drop"})
             if other:
                 message = f"a dropped column takes no `{other[0]}`"
                 yield Finding(
-                    "MMC231", message, (*at, other[0]), "a dropped column has `from` only", key=True
+                    "MMC231",
+                    message,
+                    path=(*at, other[0]),
+                    hint="a dropped column has `from` only",
+                    key=True,
                 )
             elif not said and not field.to:
-                yield Finding("MMC231", "which column to drop is not said", at, "add from: COLUMN")
+                yield Finding(
+                    "MMC231", "which column to drop is not said", path=at, hint="add from: COLUMN"
+                )
         elif not said and field.to is None:
             yield Finding(
                 "MMC231",
                 "a field needs `from` or `to`",
-                at,
-                "add to: NAME, and from: COLUMN if it differs",
+                path=at,
+                hint="add to: NAME, and from: COLUMN if it differs",
             )
         elif field.to is None and said[0] in ("expr", "constant"):
-            yield Finding("MMC231", f"a field made by `{said[0]}` needs `to`", at, "add to: NAME")
+            yield Finding(
+                "MMC231", f"a field made by `{said[0]}` needs `to`", path=at, hint="add to: NAME"
+            )
 
 
 def _keys(field: FieldSpec) -> set[str]:
@@ -132,9 +142,9 @@ def names(draft: Draft) -> Iterator[Finding]:
                 yield Finding(
                     "MMC232",
                     f"two fields are named `{name}`",
-                    (*at, key),
-                    "give one another `to`",
-                    first,
+                    path=(*at, key),
+                    hint="give one another `to`",
+                    label=first,
                 )
             seen.setdefault(name, j)
     targets: dict[str, int] = {}
@@ -143,14 +153,20 @@ def names(draft: Draft) -> Iterator[Finding]:
         if name is None:
             if len(draft.model.collections) > 1 and not draft.damaged(("collections", i)):
                 message = "one of several collections must say which it is"
-                yield Finding("MMC243", message, ("collections", i), "add from: COLLECTION")
+                yield Finding(
+                    "MMC243", message, path=("collections", i), hint="add from: COLLECTION"
+                )
             continue
         if name in targets:
             key = "to" if collection.to else "from"
             first = f"first in collections[{targets[name]}]"
             message = f"two collections go to `{name}`"
             yield Finding(
-                "MMC234", message, ("collections", i, key), "give one another `to`", first
+                "MMC234",
+                message,
+                path=("collections", i, key),
+                hint="give one another `to`",
+                label=first,
             )
         targets.setdefault(name, i)
 
@@ -169,30 +185,40 @@ def keys(draft: Draft) -> Iterator[Finding]:
                 word = name.replace("_", " ")
                 label = f"first in fields[{other}]"
                 yield Finding(
-                    "MMC233", f"a second {word}", (*at, shown), "a collection has one", label
+                    "MMC233",
+                    f"a second {word}",
+                    path=(*at, shown),
+                    hint="a collection has one",
+                    label=label,
                 )
             type_ = _type(field)
             if type_ and type_.kind not in (TypeKind.INT64, TypeKind.VARCHAR):
                 message = f"{type_} cannot be a {name.replace('_', ' ')}"
-                yield Finding("MMC237", message, (*at, "type"), "use int64 or varchar(n)")
+                yield Finding("MMC237", message, path=(*at, "type"), hint="use int64 or varchar(n)")
         if field.auto_id and field.primary_key is False:
             message = "`auto_id` makes the primary key, and `primary_key: false` says it is none"
-            yield Finding("MMC237", message, (*at, "primary_key"), "remove one of them")
+            yield Finding("MMC237", message, path=(*at, "primary_key"), hint="remove one of them")
         if primary and field.partition_key:
             message = "the primary key cannot be the partition key"
             yield Finding(
                 "MMC242",
                 message,
-                (*at, "partition_key"),
-                "Milvus spreads rows by the primary key anyway",
+                path=(*at, "partition_key"),
+                hint="Milvus spreads rows by the primary key anyway",
             )
         if primary and field.nullable:
             yield Finding(
-                "MMC242", "the primary key cannot be null", (*at, "nullable"), "remove nullable"
+                "MMC242",
+                "the primary key cannot be null",
+                path=(*at, "nullable"),
+                hint="remove nullable",
             )
         if primary and field.default is not None:
             yield Finding(
-                "MMC242", "the primary key has no default", (*at, "default"), "remove default"
+                "MMC242",
+                "the primary key has no default",
+                path=(*at, "default"),
+                hint="remove default",
             )
 
 
@@ -203,7 +229,10 @@ def values(draft: Draft) -> Iterator[Finding]:
         constant_null = "constant" in field.model_fields_set and field.constant is None
         if constant_null and (field.nullable is False or field.primary_key):
             yield Finding(
-                "MMC238", "null for a field that cannot be null", (*at, "constant"), "give a value"
+                "MMC238",
+                "null for a field that cannot be null",
+                path=(*at, "constant"),
+                hint="give a value",
             )
         if type_ is not None:
             yield from _typed_values(at, field, type_)
@@ -213,7 +242,7 @@ def _typed_values(at: Path, field: FieldSpec, type_: FieldType) -> Iterator[Find
     for name, value in (("default", field.default), ("constant", field.constant)):
         problem = misfit(value, type_) if value is not None else ""
         if problem:
-            yield Finding("MMC238", f"`{name}` is no {type_}: {problem}", (*at, name))
+            yield Finding("MMC238", f"`{name}` is no {type_}: {problem}", path=(*at, name))
 
 
 def vectors(draft: Draft) -> Iterator[Finding]:
@@ -228,7 +257,7 @@ def _typed_normalize(at: Path, field: FieldSpec, type_: FieldType) -> Iterator[F
     floats = (TypeKind.FLOAT_VECTOR, TypeKind.FLOAT16_VECTOR, TypeKind.BFLOAT16_VECTOR)
     if field.normalize and type_.kind not in floats:
         message = f"{type_} cannot be normalized; only vectors of floats have a length to divide by"
-        yield Finding("MMC244", message, (*at, "normalize"), "remove normalize")
+        yield Finding("MMC244", message, path=(*at, "normalize"), hint="remove normalize")
 
 
 def cast_names(draft: Draft) -> Iterator[Finding]:
@@ -237,7 +266,7 @@ def cast_names(draft: Draft) -> Iterator[Finding]:
         if field.cast is not None and field.cast not in CASTS:
             close = nearest(field.cast, list(CASTS))
             hint = f"did you mean {close}?" if close else "casts: " + ", ".join(CASTS)
-            yield Finding("MMC235", f"no cast `{field.cast[:60]}`", (*at, "cast"), hint)
+            yield Finding("MMC235", f"no cast `{field.cast[:60]}`", path=(*at, "cast"), hint=hint)
 
 
 _FLOAT_METRICS = (Metric.COSINE, Metric.IP, Metric.L2)
@@ -285,7 +314,9 @@ def indexes(draft: Draft) -> Iterator[Finding]:
             close = close or nearest(name, (*INDEX_TYPES, NO_INDEX))
             hint = f"did you mean {close}?" if close else ""
             message = f"`{name[:60]}` is not an index type that is known here"
-            yield Finding("MMC247", message, (*place, "type"), hint, severity=Severity.WARNING)
+            yield Finding(
+                "MMC247", message, path=(*place, "type"), hint=hint, severity=Severity.WARNING
+            )
         type_ = _type(field)
         if type_ is not None:
             yield from _typed_index(at, field, type_)
@@ -298,11 +329,13 @@ def _typed_index(at: Path, field: FieldSpec, type_: FieldType) -> Iterator[Findi
     suits = _index_types(type_.kind)
     if name in INDEX_TYPES and name not in suits:
         hint = "use " + ", ".join(suits[:4])
-        yield Finding("MMC239", f"no {name} index on {type_}", (*place, "type"), hint)
+        yield Finding("MMC239", f"no {name} index on {type_}", path=(*place, "type"), hint=hint)
     metric, metrics = field.index.metric, _METRICS.get(type_.kind, ())
     if metric and metric not in metrics:
         hint = "use " + ", ".join(metrics) if metrics else "remove metric: only vectors have one"
-        yield Finding("MMC239", f"no metric {metric} on {type_}", (*place, "metric"), hint)
+        yield Finding(
+            "MMC239", f"no metric {metric} on {type_}", path=(*place, "metric"), hint=hint
+        )
 
 
 def with_type(at: Path, field: FieldSpec, type_: FieldType) -> Iterator[Finding]:
@@ -330,7 +363,9 @@ def dynamic(draft: Draft) -> Iterator[Finding]:
     for i, collection in enumerate(draft.model.collections):
         if collection.rest == "dynamic" and collection.dynamic is False:
             message = "`rest: dynamic` needs the dynamic field, and `dynamic: false` turns it off"
-            yield Finding("MMC246", message, ("collections", i, "dynamic"), "remove one of them")
+            yield Finding(
+                "MMC246", message, path=("collections", i, "dynamic"), hint="remove one of them"
+            )
 
 
 def lint_codes(draft: Draft) -> Iterator[Finding]:
@@ -346,8 +381,8 @@ def lint_codes(draft: Draft) -> Iterator[Finding]:
             yield Finding(
                 "MMC236",
                 f"no diagnostic has the code `{code[:60]}`",
-                ("lint", code),
-                hint,
+                path=("lint", code),
+                hint=hint,
                 key=True,
             )
 
@@ -359,14 +394,14 @@ def endpoints(draft: Draft) -> Iterator[Finding]:
             path = (kind, *problem.path)
             if not draft.damaged(path):
                 message = problem.message.replace(PLACE, show(path))
-                yield Finding(problem.code, message, path, problem.hint, key=problem.key)
+                yield Finding(problem.code, message, path=path, hint=problem.hint, key=problem.key)
 
 
 def folders(draft: Draft) -> Iterator[Finding]:
     """The staging folder has a bucket, and names between slashes."""
     staging, path = draft.model.load.staging, ("load", "staging", "url")
     if staging is not None and not draft.damaged(path) and (odd := odd_folder(staging.url)):
-        yield Finding("MMC248", f"`{show(path)}` {odd[0]}", path, odd[1])
+        yield Finding("MMC248", f"`{show(path)}` {odd[0]}", path=path, hint=odd[1])
 
 
 def sizes(draft: Draft) -> Iterator[Finding]:
@@ -378,10 +413,10 @@ def sizes(draft: Draft) -> Iterator[Finding]:
     said, bytes_ = staging.file_size, staging.bytes_wanted
     if isinstance(said, str) and bytes_of(said) is None:
         message = f"`{show(path)}` is no size: `{said[:60]}`"
-        yield Finding("MMC205", message, path, "write bytes, or a size such as 256MiB")
+        yield Finding("MMC205", message, path=path, hint="write bytes, or a size such as 256MiB")
     elif not least <= bytes_ <= most:
         end = f"at least {shown(least)}" if bytes_ < least else f"at most {shown(most)}"
-        yield Finding("MMC205", f"`{show(path)}` must be {end}", path)
+        yield Finding("MMC205", f"`{show(path)}` must be {end}", path=path)
 
 
 def _type(field: FieldSpec) -> FieldType | None:

@@ -84,8 +84,8 @@ def _text(value: str, path: Path) -> Iterator[Finding]:
     yield Finding(
         "MMC222",
         f"`{show(path)}` has credentials {where}",
-        path,
-        hint,
+        path=path,
+        hint=hint,
         secret=True,
         culprit=path,
     )
@@ -100,8 +100,8 @@ def _plain(path: Path, name: str, value: JsonValue) -> Finding:
     return Finding(
         "MMC220",
         f"`{show(path)}` holds a secret as plain text",
-        path,
-        f"write {key}{{secret: {reference}}}, and keep the secret in the environment",
+        path=path,
+        hint=f"write {key}{{secret: {reference}}}, and keep the secret in the environment",
         secret=True,
         culprit=path,
     )
@@ -113,8 +113,8 @@ def _reference(value: JsonValue, path: Path, rendered: Rendered) -> Iterator[Fin
         yield Finding(
             "MMC223",
             f"`{show(place)}` is made of an environment variable's value",
-            place,
-            "name the variable instead: {secret: env:NAME}",
+            path=place,
+            hint="name the variable instead: {secret: env:NAME}",
             secret=True,
             culprit=path,
         )
@@ -124,8 +124,8 @@ def _reference(value: JsonValue, path: Path, rendered: Rendered) -> Iterator[Fin
         yield Finding(
             "MMC221",
             f"`{show(place)}` is not a reference to a secret",
-            place,
-            "write env:NAME or file:/path; the secret itself never stands in a spec",
+            path=place,
+            hint="write env:NAME or file:/path; the secret itself never stands in a spec",
             secret=True,
             culprit=path,
         )

@@ -26,7 +26,7 @@ billion.
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """Plain data with places. Paths are tuples such as ("collections", 0, "fields", 1, "type").
 
@@ -59,18 +59,20 @@ def parse(text: str, file: str) -> Document:
     if text.startswith("\ufeff"):
         text = text[1:]
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
-        spot = Span(file, 1, 1, 2)
+        spot = Span(file=file, line=1, column=1, end_column=2)
         return Document(
-            file,
-            None,
-            {},
-            {},
-            (Diagnostic("MMC103", "the file is larger than 1 MiB", span=spot),),
+            file=file,
+            data=None,
+            keys={},
+            values={},
+            diagnostics=(Diagnostic("MMC103", "the file is larger than 1 MiB", span=spot),),
             fatal=True,
         )
     composed = compose(text, file)
     if composed.root is None:
-        return Document(file, None, {}, {}, composed.diagnostics, fatal=True)
+        return Document(
+            file=file, data=None, keys={}, values={}, diagnostics=composed.diagnostics, fatal=True
+        )
     builder = _Builder(composed)
     data = builder.build(composed.root, ())
     found = [*composed.diagnostics, *builder.found]
@@ -82,12 +84,12 @@ def parse(text: str, file: str) -> Document:
             Diagnostic("MMC117", "a spec is a mapping of keys to values", span=span, hint=hint)
         )
     return Document(
-        file,
-        data,
-        builder.keys,
-        builder.values,
-        tuple(found),
-        frozenset(builder.broken),
+        file=file,
+        data=data,
+        keys=builder.keys,
+        values=builder.values,
+        diagnostics=tuple(found),
+        broken=frozenset(builder.broken),
         fatal=fatal,
     )
 

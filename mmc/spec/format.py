@@ -51,7 +51,16 @@ def format_spec(text: str, models: Models, file: str = "<spec>") -> str:
     if not same or tree.comments != lay_out(compose(formatted, file)).comments:
         message = "cannot be formatted without changing what it says"
         hint = "please report this file; comments in unusual places, or anchors, may be the cause"
-        raise SpecInvalid([Diagnostic("MMC118", message, span=Span(file, 1, 1, 2), hint=hint)])
+        raise SpecInvalid(
+            [
+                Diagnostic(
+                    "MMC118",
+                    message,
+                    span=Span(file=file, line=1, column=1, end_column=2),
+                    hint=hint,
+                )
+            ]
+        )
     return formatted
 
 

@@ -38,7 +38,7 @@ MAX_SHOWN = 1_000
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     """A spec without errors.
 
@@ -62,7 +62,9 @@ class Spec:
         """Place of a value (or its key); of the nearest ancestor when the path itself is not in the
         text.
         """
-        return Document(self.file, None, self.key_spans, self.spans).span(path, key=key)
+        return Document(file=self.file, data=None, keys=self.key_spans, values=self.spans).span(
+            path, key=key
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def load_spec(
     """
     # Findings name the file, and a plan keeps them.
     file = as_text(os.fspath(path))
-    top = Span(file, 1, 1, 2)
+    top = Span(file=file, line=1, column=1, end_column=2)
     try:
         with FilePath(path).open("rb") as stream:
             raw = stream.read(MAX_BYTES + 4)
@@ -118,7 +120,12 @@ def _not_utf8(file: str, raw: bytes, error: UnicodeDecodeError) -> Diagnostic:
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         hint = "this looks like UTF-16; save the file as UTF-8"
     message = f"byte 0x{raw[start]:02x} is not UTF-8"
-    return Diagnostic("MMC102", message, span=Span(file, line, column, column + 1), hint=hint)
+    return Diagnostic(
+        "MMC102",
+        message,
+        span=Span(file=file, line=line, column=column, end_column=column + 1),
+        hint=hint,
+    )
 
 
 def parse_spec(
@@ -171,7 +178,7 @@ def _bounded(diagnostics: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
     more = Diagnostic(
         "MMC595",
         f"at least {len(left):,} more problems, {errors:,} of them errors",
-        Severity.ERROR if errors else Severity.NOTE,
+        severity=Severity.ERROR if errors else Severity.NOTE,
         hint="mend those above, and check again",
     )
     return (*kept, more)
@@ -211,7 +218,13 @@ class _Check:
         if not isinstance(model, SpecModel):
             return None
         self.levels = model.lint
-        draft = Draft(model, source, target, _with_parents(self.broken), self.models)
+        draft = Draft(
+            model=model,
+            source=source,
+            target=target,
+            broken=_with_parents(self.broken),
+            models=self.models,
+        )
         self.take([finding for check in CHECKS for finding in check(draft)])
         if source is None or target is None or self.failed():
             return None
@@ -220,13 +233,13 @@ class _Check:
         if "name" not in model.model_fields_set:
             model = model.model_copy(update={"name": _stem(self.document.file)})
         return Spec(
-            model,
-            _endpoint(source),
-            _endpoint(target),
-            codec.digest(body),
-            self.document.file,
-            MappingProxyType(dict(self.document.values)),
-            MappingProxyType(dict(self.document.keys)),
+            model=model,
+            source=_endpoint(source),
+            target=_endpoint(target),
+            digest=codec.digest(body),
+            file=self.document.file,
+            spans=MappingProxyType(dict(self.document.values)),
+            key_spans=MappingProxyType(dict(self.document.keys)),
         )
 
     def failed(self) -> bool:
@@ -265,7 +278,7 @@ class _Check:
                 found = self.models.model(kind, type_)
             except PluginMissing as error:
                 message = f"{kind} type `{type_[:60]}`: {error}"
-                self.take([Finding("MMC207", message, (kind, "type"), error.hint)])
+                self.take([Finding("MMC207", message, path=(kind, "type"), hint=error.hint)])
         return tuple((name, found if name == type_ else None) for name in known)
 
     def endpoint(
@@ -284,7 +297,7 @@ class _Check:
             if any(broken[: len(path)] == path for broken in self.broken):
                 return None
             self.take(
-                Finding("MMC209", f"`{show((*path, *where))}`: {problem}", (*path, *where))
+                Finding("MMC209", f"`{show((*path, *where))}`: {problem}", path=(*path, *where))
                 for where, problem in _problems(error, data)
             )
             return None
@@ -296,11 +309,11 @@ class _Check:
         return Diagnostic(
             finding.code,
             finding.message,
-            finding.severity,
-            span,
-            finding.label,
-            finding.hint,
-            show(finding.path),
+            severity=finding.severity,
+            span=span,
+            label=finding.label,
+            hint=finding.hint,
+            path=show(finding.path),
         )
 
 

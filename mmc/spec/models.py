@@ -75,7 +75,9 @@ def field_type(said: str | TypeMapping) -> FieldType:
         if getattr(said, name) is not None and name not in _PARAMETERS.get(kind, ()):
             raise TypeSyntaxError(f"{kind} takes no {name}", f"remove {name}")
     element = field_type(said.element) if said.element is not None else None
-    return FieldType(kind, said.length, said.dim, element, said.capacity)
+    return FieldType(
+        kind, length=said.length, dim=said.dim, element=element, capacity=said.capacity
+    )
 
 
 MAX_TYPE_TEXT = 200

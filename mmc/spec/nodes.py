@@ -71,14 +71,18 @@ class Lines:
         stop = min(end - self.starts[number], len(text.rstrip()))
         shown = harmless and number not in self.hidden
         return Span(
-            self.file, number + 1, column + 1, max(stop, column + 1) + 1, text if shown else ""
+            file=self.file,
+            line=number + 1,
+            column=column + 1,
+            end_column=max(stop, column + 1) + 1,
+            text=text if shown else "",
         )
 
 
 Kind: TypeAlias = Literal["scalar", "mapping", "sequence", "alias"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """A node of the YAML tree. `start` and `end` are positions in the text.
 
@@ -187,16 +191,16 @@ def _tree(lines: Lines, events: Iterator[Any]) -> Composed:
             case "ScalarEvent":
                 style = event.style or ""
                 node = Node(
-                    "scalar",
-                    start,
-                    end,
-                    event.value,
-                    style,
+                    kind="scalar",
+                    start=start,
+                    end=end,
+                    value=event.value,
+                    style=style,
                     anchor=event.anchor or "",
                     tag=_tag(event),
                 )
             case "AliasEvent":
-                node = Node("alias", start, end, event.anchor)
+                node = Node(kind="alias", start=start, end=end, value=event.anchor)
                 if event.anchor in named:
                     targets[start] = named[event.anchor]
                 else:
@@ -235,10 +239,18 @@ def _container(opened: _Open, end: int) -> Node:
     start, flow, anchor = event.start_mark.index, bool(event.flow_style), event.anchor or ""
     if type(event).__name__ == "SequenceStartEvent":
         return Node(
-            "sequence", start, end, items=tuple(children), flow=flow, anchor=anchor, tag=_tag(event)
+            kind="sequence",
+            start=start,
+            end=end,
+            items=tuple(children),
+            flow=flow,
+            anchor=anchor,
+            tag=_tag(event),
         )
     pairs = tuple(zip(children[::2], children[1::2], strict=True))
-    return Node("mapping", start, end, pairs=pairs, flow=flow, anchor=anchor, tag=_tag(event))
+    return Node(
+        kind="mapping", start=start, end=end, pairs=pairs, flow=flow, anchor=anchor, tag=_tag(event)
+    )
 
 
 def _tag(event: Any) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ class Finding:
 
     code: str
     message: str
+    _: KW_ONLY
     path: Path
     hint: str = ""
     label: str = ""
@@ -119,9 +120,9 @@ def _explain(error: ValidationError) -> Iterator[Finding]:
             problem = _PATTERNS.get(
                 error.validator_value, f"does not match {error.validator_value}"
             )
-            yield Finding("MMC206", f"`{show(path)}` {problem}", path, _name_hint(error))
+            yield Finding("MMC206", f"`{show(path)}` {problem}", path=path, hint=_name_hint(error))
         case _:
-            yield Finding("MMC205", f"`{show(path)}` {_limit(error)}", path)
+            yield Finding("MMC205", f"`{show(path)}` {_limit(error)}", path=path)
 
 
 def _unknown_keys(error: ValidationError, path: Path) -> Iterator[Finding]:
@@ -134,7 +135,7 @@ def _unknown_keys(error: ValidationError, path: Path) -> Iterator[Finding]:
         hint = f"did you mean {close}?" if close else "keys: " + ", ".join(known)
         place = (*path, name)
         yield Finding(
-            "MMC201", f"{where} has no key `{name}`", place, hint, key=True, culprit=place
+            "MMC201", f"{where} has no key `{name}`", path=place, hint=hint, key=True, culprit=place
         )
 
 
@@ -152,7 +153,12 @@ def _missing(error: ValidationError, path: Path) -> Iterator[Finding]:
     )
     culprit = path or (found[1],)
     yield Finding(
-        "MMC202", f"{where} needs a key `{found[1]}`", path, hint, key=True, culprit=culprit
+        "MMC202",
+        f"{where} needs a key `{found[1]}`",
+        path=path,
+        hint=hint,
+        key=True,
+        culprit=culprit,
     )
 
 
@@ -200,7 +206,7 @@ def _wrong_kind(path: Path, value: JsonValue, kinds: list[str]) -> Finding:
     if isinstance(value, dict) and "array" in kinds:
         hint = "begin each item with `- `"
     is_not = str(value) if isinstance(value, float) and "integer" in kinds else kind_of(value)
-    return Finding("MMC203", f"`{show(path)}` must be {wanted}, not {is_not}", path, hint)
+    return Finding("MMC203", f"`{show(path)}` must be {wanted}, not {is_not}", path=path, hint=hint)
 
 
 def _wrong_choice(path: Path, value: JsonValue, choices: list[JsonValue]) -> Finding:
@@ -216,8 +222,8 @@ def _wrong_choice(path: Path, value: JsonValue, choices: list[JsonValue]) -> Fin
         return Finding(
             "MMC208",
             f"version {shown} of the spec format",
-            path,
-            f"this mmc reads version {choices[0]}",
+            path=path,
+            hint=f"this mmc reads version {choices[0]}",
         )
     names = [str(choice) for choice in choices]
     close = nearest(str(value), names) or next(
@@ -226,8 +232,8 @@ def _wrong_choice(path: Path, value: JsonValue, choices: list[JsonValue]) -> Fin
     hint = f"did you mean {close}?" if close else "values: " + ", ".join(names)
     if path in (("source", "type"), ("target", "type")):
         hint = f"did you mean {close}?" if close else f"installed: {', '.join(names)}"
-        return Finding("MMC207", f"no {path[0]} type {shown}", path, hint)
-    return Finding("MMC204", f"`{show(path)}` cannot be {shown}", path, hint)
+        return Finding("MMC207", f"no {path[0]} type {shown}", path=path, hint=hint)
+    return Finding("MMC204", f"`{show(path)}` cannot be {shown}", path=path, hint=hint)
 
 
 def _name_hint(error: ValidationError) -> str:

@@ -37,7 +37,7 @@ MAX_CHAIN = 20
 """Longest chain of vars that use vars."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
     """Attributes:
     data: the document's data with every template replaced; None in the place of one that failed.
@@ -102,11 +102,11 @@ class _Renderer:
         self.keys()
         self.unused()
         return Rendered(
-            data,
-            tuple(self.found),
-            frozenset(self.broken),
-            frozenset(self.templated),
-            frozenset(self.from_env),
+            data=data,
+            diagnostics=tuple(self.found),
+            broken=frozenset(self.broken),
+            templated=frozenset(self.templated),
+            from_env=frozenset(self.from_env),
         )
 
     def value_of(self, name: str) -> JsonValue:
@@ -234,7 +234,7 @@ class _Renderer:
             close = nearest(name, [*self.declared, *self.used])
             hint = f"did you mean {close}?" if close else ""
             message = f"--var {name}: the spec has no such variable"
-            self.found.append(Diagnostic("MMC217", message, Severity.WARNING, hint=hint))
+            self.found.append(Diagnostic("MMC217", message, severity=Severity.WARNING, hint=hint))
 
 
 def _typed(text: str, declared: JsonValue) -> JsonValue:

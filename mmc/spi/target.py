@@ -67,7 +67,7 @@ def no_progress(done: int, total: int) -> None:
 NOT_COUNTED = -1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """What a target tells of a collection, to be compared with the plan.
 

@@ -43,7 +43,7 @@ _OWNER = re.compile(r"[0-9]+-[0-9]+-[0-9a-z]+")
 """Process, when it started, and something that no other has."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
     """Who holds a lease. `host` names the machine, its boot and its process namespace."""
 
@@ -218,7 +218,7 @@ class Lease:
                     "MMC621" if expired else "MMC622",
                     f"took over the lease on {holder.target} from {holder}: "
                     + ("it had expired" if expired else "that process is gone"),
-                    Severity.NOTE,
+                    severity=Severity.NOTE,
                 )
             )
         )

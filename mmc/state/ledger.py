@@ -31,7 +31,7 @@ class ImportStatus(StrEnum):
     COMPLETED = "completed"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRecord:
     """One request.
 
@@ -186,12 +186,12 @@ def _record(row: Any) -> ImportRecord:
     if (status is ImportStatus.INTENDED) != (not task):
         of.refuse("task", f"the task of an import that is {status}")
     return ImportRecord(
-        request,
-        names,
-        status,
-        of.count("attempt", 1, 2**31 - 2),
-        task,
-        of.parsed("earlier", tuple[str, ...]),
-        of.count("rows"),
-        of.time("asked_at"),
+        request=request,
+        splits=names,
+        status=status,
+        attempt=of.count("attempt", 1, 2**31 - 2),
+        task=task,
+        earlier=of.parsed("earlier", tuple[str, ...]),
+        rows=of.count("rows"),
+        asked_at=of.time("asked_at"),
     )

@@ -60,7 +60,7 @@ class _Progress(StrEnum):
     DONE = "done"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One plan digest and how far it got. Times are UTC."""
 
@@ -75,7 +75,7 @@ class Run:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecord:
     """A step that was begun. `result` is what it found or made, as JSON; None until it is done."""
 
@@ -87,7 +87,7 @@ class StepRecord:
     finished_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SplitRecord:
     """A split that was begun. Its result counts nothing until it is done. `quarantine`: path of
     the file with its bad rows, or "".

@@ -189,13 +189,15 @@ class Transform:
         origin = origin_of(batch)
         bad = tuple(
             BadRow(
-                origin.path,
-                origin.place(row),
-                origin.unit,
-                *reasons[row],
-                _as_found(plain_values(batch, row), flaws.get(row)),
+                path=origin.path,
+                row=origin.place(row),
+                unit=origin.unit,
+                code=code,
+                field=column,
+                reason=reason,
+                values=_as_found(plain_values(batch, row), flaws.get(row)),
             )
-            for row in sorted(reasons)
+            for row, (code, column, reason) in sorted(reasons.items())
         )
         return bad, np.flatnonzero(good)
 

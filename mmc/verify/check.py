@@ -65,7 +65,7 @@ class Replaced:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Check:
     """What the parts of one verification share."""
 
@@ -132,7 +132,15 @@ def verify_step(
         Stopped: `should_stop` said so. `signal_number` is 0: the caller knows it.
         TargetError, SourceError: from reading.
     """
-    check = _Check(step, copy, target, tuple(splits), read_split, emit, should_stop)
+    check = _Check(
+        step=step,
+        copy=copy,
+        target=target,
+        splits=tuple(splits),
+        read_split=read_split,
+        emit=emit,
+        should_stop=should_stop,
+    )
     look = target.look(copy.collection)
     misshapen = [*shape_problems(shape, look.found, own_properties or {}), *look.problems]
     looked: list[str] = []
@@ -142,8 +150,8 @@ def verify_step(
     expected, found = written, -1
     if look.damaged:
         return Verified(
-            step.id,
-            copy.collection.name,
+            step=step.id,
+            collection=copy.collection.name,
             ok=False,
             rows_expected=expected,
             rows_found=found,
@@ -185,8 +193,8 @@ def verify_step(
         problems += _misplaced(check, look.found.schema, counted, *before)
         looked.append("partitions")
     return Verified(
-        step.id,
-        copy.collection.name,
+        step=step.id,
+        collection=copy.collection.name,
         ok=not (problems or misshapen),
         rows_expected=expected,
         rows_found=found,

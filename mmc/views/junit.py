@@ -16,7 +16,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 """Characters that XML 1.0 cannot hold."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
     """`failure` is None for a case that passes; `kind` is the type of the failure."""
 
@@ -31,7 +31,7 @@ def render(diagnostics: Sequence[Diagnostic], plan: Plan | None = None) -> str:
     """A suite a spec file, a case a diagnostic: errors fail, warnings and notes pass."""
     cases = [_of_diagnostic(found, plan) for found in diagnostics]
     if not any(found.is_error for found in diagnostics):
-        cases.append(_Case(plan.name if plan else "mmc", "plan" if plan else "valid"))
+        cases.append(_Case(suite=plan.name if plan else "mmc", name="plan" if plan else "valid"))
     return _document(cases)
 
 
@@ -39,13 +39,13 @@ def render_report(report: Report) -> str:
     """A case a collection: passes when it is verified."""
     return _document(
         _Case(
-            report.plan,
-            f"{collection.target}: everything that was sent is there",
-            collection.verdict.value,
-            None
+            suite=report.plan,
+            name=f"{collection.target}: everything that was sent is there",
+            kind=collection.verdict.value,
+            failure=None
             if collection.verdict is Verdict.VERIFIED
             else "\n".join((f"verdict: {collection.verdict}", *collection.problems)),
-            f"looked at: {', '.join(collection.looked_at)}" if collection.looked_at else "",
+            output=f"looked at: {', '.join(collection.looked_at)}" if collection.looked_at else "",
         )
         for collection in report.collections
     )
@@ -59,8 +59,8 @@ def _of_diagnostic(found: Diagnostic, plan: Plan | None) -> _Case:
     )
     name = f"{place}{found.code} {found.message}"
     if found.is_error:
-        return _Case(suite, name, found.code, text)
-    return _Case(suite, name, output=f"{found.severity}: {text}")
+        return _Case(suite=suite, name=name, kind=found.code, failure=text)
+    return _Case(suite=suite, name=name, output=f"{found.severity}: {text}")
 
 
 def _document(cases: Iterable[_Case]) -> str:

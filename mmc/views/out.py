@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mmc.views.ndjson import NdjsonView
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """What the flags ask for.
 

@@ -97,7 +97,7 @@ class _Table:
             raise ValueError("a table needs a `source` line and a `target` line")
         collections = tuple(_summed(*one) for one in self.collections)
         source = replace(self.source, collections=collections)
-        return Facts(source, self.targets["target"], self.targets.get("bulk"))
+        return Facts(source=source, target=self.targets["target"], bulk=self.targets.get("bulk"))
 
     def add(self, line: Line) -> None:
         """Raises ValueError."""
@@ -184,9 +184,13 @@ def _target(line: Line) -> TargetFacts:
     line.end()
     match type_, route:
         case "files", "parquet" | "numpy" | "json":
-            return TargetFacts(type_, "files", version, files.capabilities(route))
+            return TargetFacts(
+                type=type_, route="files", version=version, capabilities=files.capabilities(route)
+            )
         case "milvus", "insert" | "bulk":
-            return TargetFacts(type_, route, version, _server(route, version))
+            return TargetFacts(
+                type=type_, route=route, version=version, capabilities=_server(route, version)
+            )
     raise ValueError(f"`{type_} {route}` is no target")
 
 

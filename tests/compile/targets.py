@@ -82,11 +82,25 @@ def compiled(
         SourceField("embedding", "fixed_size_list<float>[8]", nullable=False, index=index),
     )
     parts = partitions or ("",)
-    extents = tuple(Extent((), 0, 10, "row", 10, 400, partition=one) for one in parts)
-    source = SourceCollection("words", fields, extents, 10, 400, partitions=partitions)
+    extents = tuple(
+        Extent(locator=(), start=0, stop=10, unit="row", rows=10, bytes=400, partition=one)
+        for one in parts
+    )
+    source = SourceCollection(
+        "words", fields, extents=extents, rows=10, bytes=400, partitions=partitions
+    )
     able = version_of(server).dialect.capabilities
-    target = TargetFacts("milvus", "insert", server, able, (existing,) if existing else ())
-    plan, findings = compile_plan(loaded.spec, Facts(SourceFacts("files", "1", (source,)), target))
+    target = TargetFacts(
+        type="milvus",
+        route="insert",
+        version=server,
+        capabilities=able,
+        collections=(existing,) if existing else (),
+    )
+    plan, findings = compile_plan(
+        loaded.spec,
+        Facts(source=SourceFacts(type="files", version="1", collections=(source,)), target=target),
+    )
     return Compiled(
         plan,
         findings,

@@ -26,7 +26,7 @@ def able(version: str) -> Capabilities:
 
 
 def made(field: SourceField, inferred: str, able: Capabilities) -> str:
-    draft = FieldDraft("f", (), source=field, arrow=field.arrow)
+    draft = FieldDraft(to="f", at=(), source=field, arrow=field.arrow)
     found = instead(draft, FieldType.parse(inferred), able)
     return str(found.type) if found is not None else ""
 
@@ -50,9 +50,9 @@ def test_a_byte_vector_where_no_server_has_one(version: str, becomes: str) -> No
 @pytest.mark.parametrize(
     ("arrow", "evidence", "becomes"),
     [
-        ("string", Evidence(9, max_bytes=500, non_objects=1), "varchar(1024)"),
-        ("string", Evidence(9, max_bytes=99_999, non_objects=1), "varchar(65535)"),
-        ("string", Evidence(9, max_bytes=500), ""),
+        ("string", Evidence(rows=9, max_bytes=500, non_objects=1), "varchar(1024)"),
+        ("string", Evidence(rows=9, max_bytes=99_999, non_objects=1), "varchar(65535)"),
+        ("string", Evidence(rows=9, max_bytes=500), ""),
         ("list<struct<a: int64>>", Evidence(), "varchar(65535)"),
         ("struct<a: int64>", Evidence(), ""),
     ],

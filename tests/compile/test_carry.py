@@ -106,7 +106,8 @@ def test_a_new_index_is_as_the_old_one(
 SCALAR = Index("INVERTED")
 TRIE = Index("Trie")
 KEYED = tuple(
-    Field(one.name, one.type, one.primary_key, partition_key=one.name == "lang") for one in FIELDS
+    Field(one.name, one.type, primary_key=one.primary_key, partition_key=one.name == "lang")
+    for one in FIELDS
 )
 FOREIGN = (*KEYED[:1], *FIELDS[2:], Field("tenant", FieldType.parse("int64"), partition_key=True))
 

@@ -32,7 +32,7 @@ def _compiled(
     schema: Collection = replace(there.schema, **change)  # type: ignore[arg-type]
     schema = replace(schema, fields=schema.fields + fields)
     target = replace(facts.target, collections=(replace(there, schema=schema),))
-    return compile_plan(spec, Facts(facts.source, target))
+    return compile_plan(spec, Facts(source=facts.source, target=target))
 
 
 def _found(code: str, diagnostics: tuple[Diagnostic, ...]) -> list[str]:
@@ -100,6 +100,6 @@ def test_lists_for_a_json_field_that_takes_only_objects(
     able = replace(facts.target.capabilities, json_objects=objects)
     target = replace(facts.target, capabilities=able, collections=(there,))
     source_facts = replace(facts.source, collections=(source,))
-    _, diagnostics = compile_plan(spec, Facts(source_facts, target))
+    _, diagnostics = compile_plan(spec, Facts(source=source_facts, target=target))
     told = [one for one in _found("MMC363", diagnostics) if "takes only objects there" in one]
     assert len(told) == refused

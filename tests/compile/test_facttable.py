@@ -103,7 +103,9 @@ ODD: list[JsonValue] = [
 def test_what_is_written_is_read(value: JsonValue) -> None:
     pairs = (("a", value), ("b", "end"))
     assert Line(" ".join(pairs_text(pairs))).pairs() == pairs
-    extent = Extent(pairs, 0, 1, "row", None, 0, partition=str(value))
+    extent = Extent(
+        locator=pairs, start=0, stop=1, unit="row", rows=None, bytes=0, partition=str(value)
+    )
     (said,) = Line(" ".join(attributes_text(extent, "locator"))).attributes(Extent)
     assert Extent(locator=pairs, **said) == extent
 

@@ -61,13 +61,19 @@ def compiled(
     if there:
         (known,) = facts.target.collections
         found = (replace(known, schema=replace(known.schema, partitions=names)),)
-    target = TargetFacts("milvus", "insert", version, able, found)
+    target = TargetFacts(
+        type="milvus", route="insert", version=version, capabilities=able, collections=found
+    )
     bulk = None
     if dialect.imports is not None:
         files = import_capabilities(able, dialect.imports)
         files = replace(files, formats=formats or files.formats)
-        bulk = TargetFacts("milvus", "bulk", version, files, found)
-    return compile_plan(spec, Facts(replace(facts.source, collections=(source,)), target, bulk))
+        bulk = TargetFacts(
+            type="milvus", route="bulk", version=version, capabilities=files, collections=found
+        )
+    return compile_plan(
+        spec, Facts(source=replace(facts.source, collections=(source,)), target=target, bulk=bulk)
+    )
 
 
 def told(diagnostics: tuple[Diagnostic, ...]) -> list[Diagnostic]:

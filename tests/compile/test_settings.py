@@ -75,7 +75,9 @@ def test_properties_and_the_description_are_altered_where_the_server_can() -> No
         found = compiled("upsert", STAYING, spec, server=server)
         assert found.plan is not None
         (step,) = [one for one in found.plan.steps if isinstance(one, AlterCollection)]
-        assert step == AlterCollection("alter.words", "words", changed, description)
+        assert step == AlterCollection(
+            id="alter.words", collection="words", properties=changed, description=description
+        )
         assert bool(found.said("MMC375")) == (description is None)
         assert found.plan.summary.change == 2 + (description is not None)
         kinds = [one.kind for one in found.plan.steps]

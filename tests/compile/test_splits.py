@@ -15,14 +15,14 @@ def extents(draw: st.DrawFn) -> tuple[Extent, ...]:
         rows = draw(st.integers(0, 5000))
         found.append(
             Extent(
-                (("path", f"f{number}"),),
-                start,
-                start + rows,
-                "row",
-                rows,
-                rows * draw(st.integers(1, 50)),
-                draw(st.booleans()),
-                draw(st.sampled_from(["", "p", "q"])),
+                locator=(("path", f"f{number}"),),
+                start=start,
+                stop=start + rows,
+                unit="row",
+                rows=rows,
+                bytes=rows * draw(st.integers(1, 50)),
+                cuttable=draw(st.booleans()),
+                partition=draw(st.sampled_from(["", "p", "q"])),
             )
         )
     return tuple(found)
@@ -55,7 +55,11 @@ def test_a_split_is_only_larger_than_wanted_when_it_cannot_be_cut(
 
 
 def test_rows_that_only_reading_tells_stay_unknown() -> None:
-    text = Extent((("path", "a.jsonl"),), 0, 100, "byte", None, 100)
-    counted = Extent((("path", "b.jsonl"),), 0, 50, "byte", 7, 50)
+    text = Extent(
+        locator=(("path", "a.jsonl"),), start=0, stop=100, unit="byte", rows=None, bytes=100
+    )
+    counted = Extent(
+        locator=(("path", "b.jsonl"),), start=0, stop=50, unit="byte", rows=7, bytes=50
+    )
     (split,) = split_extents((text, counted), 1000, None)
     assert split.rows is None and split.bytes == 150

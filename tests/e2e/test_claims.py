@@ -231,7 +231,7 @@ def test_a_collection_that_another_run_fills_is_not_dropped(
     with desk.target() as target:
         collection = replace(small(), name=a_name())
         target.ensure(create_step(collection), Claim(there, begun=True))
-        step = DropCollection("drop", collection.name, claimed=claimed)
+        step = DropCollection(id="drop", collection=collection.name, claimed=claimed)
         if code:
             with pytest.raises(TargetError, match=there) as refused:
                 target.drop_collection(step)

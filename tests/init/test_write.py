@@ -147,7 +147,7 @@ def test_an_error_stands_at_its_field_and_is_told_at_its_line() -> None:
 def test_a_damaged_collection_is_told_and_left_out() -> None:
     data, facts = seen(CASES / "compile" / "nothing_said")
     good = facts.source.collections[0]
-    problem = Diagnostic("MMC418", "segment 7 is cut short", Severity.ERROR)
+    problem = Diagnostic("MMC418", "segment 7 is cut short", severity=Severity.ERROR)
     bad: SourceCollection = replace(good, name="torn", problems=(problem,))
     made = written(data, replace(facts, source=replace(facts.source, collections=(good, bad))))
     assert "# left out: torn: segment 7 is cut short" in made.text

@@ -24,12 +24,28 @@ INDEX = Index("HNSW", Metric.L2, freeze({"M": 16, "efConstruction": 200}))
 
 def part(collection: str, name: str, rows: int = 5, **options: Any) -> ManifestPart:
     path = f"{collection}/{name}"
-    return ManifestPart(path, collection, "", name[5:10], rows, 99, "ab" * 32, **options)
+    return ManifestPart(
+        path=path,
+        collection=collection,
+        partition="",
+        split=name[5:10],
+        rows=rows,
+        bytes=99,
+        sha256="ab" * 32,
+        **options,
+    )
 
 
 def entry(schema: Collection, rows: int, format_: str = "parquet") -> ManifestEntry:
     return ManifestEntry(
-        schema.name, "f00d", format_, schema.name, rows, 99, schema, (("v", INDEX),)
+        name=schema.name,
+        plan="f00d",
+        format=format_,
+        directory=schema.name,
+        rows=rows,
+        bytes=99,
+        schema=schema,
+        indexes=(("v", INDEX),),
     )
 
 

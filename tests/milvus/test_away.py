@@ -73,9 +73,11 @@ CALLS: Sequence[tuple[str, Callable[[InsertTarget], object]]] = (
     ("create collection and partition", lambda target: target.ensure(create_step(NEXT))),
     (
         "create index",
-        lambda target: target.build_index(BuildIndex("i", "c", "v", Index("FLAT", Metric.L2))),
+        lambda target: target.build_index(
+            BuildIndex(id="i", collection="c", field="v", index=Index("FLAT", Metric.L2))
+        ),
     ),
-    ("load", lambda target: target.load(LoadCollection("l", "c"))),
+    ("load", lambda target: target.load(LoadCollection(id="l", collection="c"))),
     ("flush", lambda target: target.await_indexes(AwaitIndexes("a", "c"))),
     ("count", lambda target: target.count(COLLECTION)),
     ("raw query", lambda target: read(target, COLLECTION)),

@@ -30,8 +30,8 @@ def made(target: InsertTarget) -> Collection:
     for partition, start in (("a", 0), ("b", 5)):
         rows = small_rows(collection, list(range(start, start + 5)))
         write(target, collection, rows, partition=partition)
-    target.build_index(BuildIndex("i", name, "v", FLAT))
-    target.load(LoadCollection("l", name))
+    target.build_index(BuildIndex(id="i", collection=name, field="v", index=FLAT))
+    target.load(LoadCollection(id="l", collection=name))
     target._client.create_alias(name, f"{name}_prod")
     target._client.create_alias(name, f"{name}_live")
     return collection

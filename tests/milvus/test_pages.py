@@ -124,6 +124,6 @@ def test_an_indexed_collection_is_loaded_to_be_read(tmp_path: Path) -> None:
         target.ensure(create_step(collection))
         write(target, collection, rows)
         index = Index("FLAT", Metric.L2)
-        target.build_index(BuildIndex("i", "c", "v", index))
+        target.build_index(BuildIndex(id="i", collection="c", field="v", index=index))
     with open_lite(tmp_path) as target:
         same(read(target, collection), rows)

@@ -44,8 +44,19 @@ from mmc.types import Collection, Field, FieldType, Index, Metric
 KEY = Field("id", FieldType.parse("int64"), primary_key=True)
 TAGS = Field("tags", FieldType.parse("array<varchar(10)>(5)"), nullable=True, default=["a", 1])
 COLLECTION = Collection("a", (KEY, TAGS), dynamic=True, partitions=("p",))
-EXTENT = Extent((("path", "x"), ("row_group", 3)), 0, 10, "row", 10, 400, True, "p")
-TAIL = Extent((("path", "x"), ("row_group", 4)), 10, 20, "row", None, 400)
+EXTENT = Extent(
+    locator=(("path", "x"), ("row_group", 3)),
+    start=0,
+    stop=10,
+    unit="row",
+    rows=10,
+    bytes=400,
+    cuttable=True,
+    partition="p",
+)
+TAIL = Extent(
+    locator=(("path", "x"), ("row_group", 4)), start=10, stop=20, unit="row", rows=None, bytes=400
+)
 SEEN = (("a/file x", "400:1"), ("fields.id", "int64"))
 LAYOUT = Layout(FileFormat.PARQUET, "a")
 COPY = CopySplits(
@@ -53,10 +64,13 @@ COPY = CopySplits(
     read=Reading(collection="a", columns=("id", "x"), fingerprint=(("x", "400:1"),)),
     collection=COLLECTION,
     mappings=(
-        Mapping(KEY, Column("id", "int64", "identity")),
-        Mapping(TAGS, Constant({"k": [1.5]})),
+        Mapping(field=KEY, origin=Column("id", "int64", "identity")),
+        Mapping(field=TAGS, origin=Constant({"k": [1.5]})),
     ),
-    splits=(Split("00000", (EXTENT,), 10, 400, "p"), Split("00001", (TAIL,), None, 400)),
+    splits=(
+        Split(id="00000", pieces=(EXTENT,), rows=10, bytes=400, partition="p"),
+        Split(id="00001", pieces=(TAIL,), rows=None, bytes=400),
+    ),
     route="milvus.insert",
     reason="insert: Milvus Lite",
     write=Write.INSERT,
@@ -65,26 +79,39 @@ COPY = CopySplits(
     layout=LAYOUT,
 )
 PLAN = Plan(
-    "x",
-    "0" * 64,
-    Endpoint("faiss", (("path", "x"), ("storage", {"key": {"secret": "env:K"}}))),
-    Endpoint("milvus", (("uri", "./a.db"),)),
-    Seen(codec.digest(SEEN), SEEN, (("a", None),)),
-    Seen(codec.digest(()), (), ()),
-    (
-        CheckKeys("keys.a", "copy.a"),
-        CreateCollection("create.a", COLLECTION, Mode.FAIL, False),
+    name="x",
+    spec_digest="0" * 64,
+    source=Endpoint("faiss", (("path", "x"), ("storage", {"key": {"secret": "env:K"}}))),
+    target=Endpoint("milvus", (("uri", "./a.db"),)),
+    source_seen=Seen(schema=codec.digest(SEEN), details=SEEN, rows=(("a", None),)),
+    target_seen=Seen(schema=codec.digest(()), details=(), rows=()),
+    steps=(
+        CheckKeys(id="keys.a", copy="copy.a"),
+        CreateCollection(id="create.a", collection=COLLECTION, mode=Mode.FAIL, exists=False),
         COPY,
-        BuildIndex("i", "a", "v", Index("HNSW", Metric.L2, (("M", 16),)), "as in the source"),
-        LoadCollection("l", "a"),
+        BuildIndex(
+            id="i",
+            collection="a",
+            field="v",
+            index=Index("HNSW", Metric.L2, (("M", 16),)),
+            note="as in the source",
+        ),
+        LoadCollection(id="l", collection="a"),
         WriteManifest("m", "manifest.json", (ManifestCollection("copy.a", COLLECTION, LAYOUT),)),
-        Verify("v", "copy.a", "a", Mode.FAIL, CountCheck.EXACT, DigestCheck.FULL),
+        Verify(
+            id="v",
+            copy="copy.a",
+            collection="a",
+            mode=Mode.FAIL,
+            count=CountCheck.EXACT,
+            digest=DigestCheck.FULL,
+        ),
     ),
-    RowPolicy(OnError.QUARANTINE, None),
-    OnDrift.WARN,
-    2,
-    ExecutorKind.THREADS,
-    Summary(2, 0, 0, None, 4, 2, 6),
+    rows=RowPolicy(OnError.QUARANTINE, None),
+    on_drift=OnDrift.WARN,
+    workers=2,
+    executor=ExecutorKind.THREADS,
+    summary=Summary(create=2, change=0, replace=0, rows=None, bytes=4, splits=2, warnings=6),
 )
 
 
@@ -99,10 +126,15 @@ def test_text_is_the_same_for_equal_plans() -> None:
 
 
 def test_facts_round_trip() -> None:
-    collection = SourceCollection("a", (), (EXTENT,), 10, 400)
+    collection = SourceCollection("a", (), extents=(EXTENT,), rows=10, bytes=400)
     facts = Facts(
-        SourceFacts("faiss", "1", (collection,)),
-        TargetFacts("milvus", "insert", "2", Capabilities(frozenset({"int64"}), frozenset())),
+        source=SourceFacts(type="faiss", version="1", collections=(collection,)),
+        target=TargetFacts(
+            type="milvus",
+            route="insert",
+            version="2",
+            capabilities=Capabilities(types=frozenset({"int64"}), elements=frozenset()),
+        ),
     )
     assert codec.read_facts(codec.write_facts(facts)) == facts
 
@@ -123,8 +155,13 @@ def test_a_plan_changed_by_hand_is_refused() -> None:
 
 def test_facts_of_an_older_version_are_read_and_a_plan_is_not() -> None:
     facts = Facts(
-        SourceFacts("files", "1", ()),
-        TargetFacts("milvus", "insert", "2", Capabilities(frozenset({"int64"}), frozenset())),
+        source=SourceFacts(type="files", version="1", collections=()),
+        target=TargetFacts(
+            type="milvus",
+            route="insert",
+            version="2",
+            capabilities=Capabilities(types=frozenset({"int64"}), elements=frozenset()),
+        ),
     )
     body = json.loads(codec.write_facts(facts))
     del body["facts"]["source"]["sample_seed"]

@@ -26,15 +26,25 @@ from mmc.types import Collection, Field, FieldType, Index, Metric
 ID = SourceField("id", "int64", key=True, nullable=False)
 VECTOR = SourceField("vec", "list<float>", vector="float_vector(4)", index=Index("HNSW", Metric.L2))
 ROWS = SourceCollection(
-    "a/b.c", (ID, VECTOR), (), 100, 1000, (("s3://x/a.parquet", "10:1"),), ("p",)
+    "a/b.c",
+    (ID, VECTOR),
+    extents=(),
+    rows=100,
+    bytes=1000,
+    fingerprint=(("s3://x/a.parquet", "10:1"),),
+    partitions=("p",),
 )
-SOURCE = SourceFacts("files", "1", (ROWS,), 10_000, 7)
+SOURCE = SourceFacts(
+    type="files", version="1", collections=(ROWS,), sample_rows=10_000, sample_seed=7
+)
 SCHEMA = Collection("articles", (Field("id", FieldType.parse("int64"), primary_key=True),))
 LIMITS = Capabilities(types=frozenset({"int64", "json"}), elements=frozenset())
 THERE = TargetCollection(
     schema=SCHEMA, rows=5, indexes=(("vec", Index("FLAT", Metric.IP, (("nlist", 4),))),)
 )
-TARGET = TargetFacts("milvus", "insert", "2.6", LIMITS, (THERE,))
+TARGET = TargetFacts(
+    type="milvus", route="insert", version="2.6", capabilities=LIMITS, collections=(THERE,)
+)
 
 
 def _source(**change: Any) -> SourceFacts:
@@ -60,7 +70,7 @@ def test_equal_facts_are_no_drift_and_equally_seen() -> None:
 
 def test_what_a_sample_showed_is_no_drift() -> None:
     other = replace(VECTOR, evidence=Evidence(rows=5, max_items=4), note="changed")
-    extent = Extent((), 0, 1, "row", 1, 1)
+    extent = Extent(locator=(), start=0, stop=1, unit="row", rows=1, bytes=1)
     assert _lines(SOURCE, _source(fields=(ID, other), extents=(extent,), bytes=7)) == []
 
 

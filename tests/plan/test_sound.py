@@ -95,14 +95,35 @@ FORGED = [
     (_copy(collection=replace(COLLECTION, name="b")), "no step makes or checks 'b'"),
     (_copy(collection=replace(COLLECTION, fields=COLLECTION.fields[1:])), "no primary key"),
     (
-        _with(Verify("v", "copy.b", "a", PLAN.steps[1].mode, CountCheck.EXACT, DigestCheck.FULL)),
+        _with(
+            Verify(
+                id="v",
+                copy="copy.b",
+                collection="a",
+                mode=PLAN.steps[1].mode,
+                count=CountCheck.EXACT,
+                digest=DigestCheck.FULL,
+            )
+        ),
         "'copy.b'",
     ),  # type: ignore[union-attr]
     (
-        _with(Verify("v", "copy.a", "b", PLAN.steps[1].mode, CountCheck.EXACT, DigestCheck.FULL)),
+        _with(
+            Verify(
+                id="v",
+                copy="copy.a",
+                collection="b",
+                mode=PLAN.steps[1].mode,
+                count=CountCheck.EXACT,
+                digest=DigestCheck.FULL,
+            )
+        ),
         "copies 'a'",
     ),  # type: ignore[union-attr]
-    (_with(ImportFiles("i2", "copy.a", "a", 0, 1)), "0 files an import"),
+    (
+        _with(ImportFiles(id="i2", copy="copy.a", collection="a", files=0, stall_seconds=1)),
+        "0 files an import",
+    ),
     (replace(PLAN, steps=(*PLAN.steps, PLAN.steps[0])), "two steps have this id"),
     (_copy(splits=(), rows=7), "its splits have 0 rows, and it has 7 rows"),
     (

@@ -105,7 +105,7 @@ def test_rows_that_are_not_accounted_for_are_told() -> None:
 def test_what_was_read_is_told_by_its_fingerprint() -> None:
     files = tuple((f"articles/file data/{n:03}.parquet", f"10:{n}") for n in range(25))
     other = (("articles/fields", "id"), ("articles2/file b", "1"), ("type", "files"))
-    plan = replace(articles(), source_seen=Seen("a", (*files, *other), ()))
+    plan = replace(articles(), source_seen=Seen(schema="a", details=(*files, *other), rows=()))
     report = make_report(plan, ran(VERIFIED))
     (collection,) = report.collections
     assert len(collection.fingerprint) == 25

@@ -58,9 +58,18 @@ def copy_into(
 
 
 def steps_of(copy: CopySplits) -> tuple[Step, ...]:
-    create = CreateCollection("create.c", copy.collection, Mode.FAIL, False)
+    create = CreateCollection(
+        id="create.c", collection=copy.collection, mode=Mode.FAIL, exists=False
+    )
     check = CheckStaging("stage.c", copy.id)
-    return (check, create, copy, ImportFiles("import.c", copy.id, copy.collection.name, 1, 60))
+    return (
+        check,
+        create,
+        copy,
+        ImportFiles(
+            id="import.c", copy=copy.id, collection=copy.collection.name, files=1, stall_seconds=60
+        ),
+    )
 
 
 def killed(store: Store, folder: Path, format_: str = "parquet") -> tuple[Plan, str]:
@@ -81,7 +90,7 @@ def done(copy: CopySplits) -> SplitRecord:
     names = layout.files_of(copy.layout.format, part, copy.collection)
     files = tuple(FileRecord(name, 1, "", 2) for name in names)
     result = SplitResult(rows_read=2, rows_written=2, digest=f"2:{0:032x}", files=files)
-    return SplitRecord(copy.id, "00000", True, result=result)
+    return SplitRecord(step=copy.id, split="00000", done=True, result=result)
 
 
 def put(folder: Path, *paths: str) -> list[str]:

@@ -37,7 +37,9 @@ from mmc.state.store import SplitRecord
 from mmc.state.tables import leases
 from tests.fakes import schema
 
-STEP = ImportFiles("import.articles", "copy.articles", "articles", 1, 100)
+STEP = ImportFiles(
+    id="import.articles", copy="copy.articles", collection="articles", files=1, stall_seconds=100
+)
 LEASE = ("key", "me")
 
 
@@ -68,7 +70,7 @@ class Server:
         self.effect()
         files = tuple(path for group in groups for path in group.files)
         self.asked += 1
-        task = ImportTask(str(self.asked), TaskState.WAITING, files)
+        task = ImportTask(id=str(self.asked), state=TaskState.WAITING, files=files)
         self.tasks_.append(task)
         self.effect()
         if self.lose_answers:
@@ -83,7 +85,7 @@ class Server:
                 self.tasks_[at] = self._ended(task)
                 break
         known = {task.id: task for task in self.tasks_}
-        gone = ImportTask("?", TaskState.FAILED, reason="unknown", code=module.GONE)
+        gone = ImportTask(id="?", state=TaskState.FAILED, reason="unknown", code=module.GONE)
         return [known.get(id_, gone) for id_ in ids]
 
     def _ended(self, task: ImportTask) -> ImportTask:
@@ -122,7 +124,10 @@ class Rig:
 
     @property
     def copy(self) -> CopySplits:
-        pieces = [Split(record.split, (), record.result.rows_written, 1) for record in self.splits]
+        pieces = [
+            Split(id=record.split, pieces=(), rows=record.result.rows_written, bytes=1)
+            for record in self.splits
+        ]
         return CopySplits(
             id="copy.articles",
             read=Reading(collection="articles", columns=()),
@@ -172,7 +177,7 @@ def split(number: int, rows: int, files: int = 1) -> SplitRecord:
     paths = [f"k/articles/part-{number}-{name}-{rows}" for name in range(files)] if rows else []
     records = tuple(FileRecord(path, 1, "", rows) for path in paths)
     result = SplitResult(rows_written=rows, files=records)
-    return SplitRecord("copy.articles", f"{number:05d}", True, result=result)
+    return SplitRecord(step="copy.articles", split=f"{number:05d}", done=True, result=result)
 
 
 @pytest.fixture
@@ -506,7 +511,7 @@ def test_tasks_of_the_same_files_from_before_are_not_ours(rig: Rig) -> None:
 
 def test_no_progress_for_too_long(rig: Rig) -> None:
     rig.server.tasks = lambda copy, ids: [  # type: ignore[method-assign]
-        ImportTask(id_, TaskState.RUNNING, progress=40) for id_ in ids
+        ImportTask(id=id_, state=TaskState.RUNNING, progress=40) for id_ in ids
     ]
     with pytest.raises(TargetError, match="no progress for 100 seconds") as caught:
         rig.once()
@@ -517,7 +522,7 @@ def test_no_progress_for_too_long(rig: Rig) -> None:
 def test_what_is_waited_for_is_told_after_a_minute(rig: Rig) -> None:
     step = replace(STEP, stall_seconds=1800)
     rig.server.tasks = lambda copy, ids: [  # type: ignore[method-assign]
-        ImportTask(id_, TaskState.RUNNING, progress=0) for id_ in ids
+        ImportTask(id=id_, state=TaskState.RUNNING, progress=0) for id_ in ids
     ]
     imports = rig.begin(step)
     for record in rig.splits:
@@ -579,8 +584,8 @@ def test_imports_of_others_do_not_keep_ours_waiting(rig: Rig) -> None:
         rig.once()
     others = ("elsewhere/x.parquet",)
     rig.server.tasks_ += [
-        ImportTask("80", TaskState.COMPLETED, others, rows=9),
-        ImportTask("81", TaskState.RUNNING, others),
+        ImportTask(id="80", state=TaskState.COMPLETED, files=others, rows=9),
+        ImportTask(id="81", state=TaskState.RUNNING, files=others),
     ]
     assert rig.once() == 60
     exact(rig)

@@ -531,7 +531,9 @@ def test_a_collection_that_was_loaded_first_may_have_other_rows_than_were_stored
     """Stored rows, which is what the plan knows, have deleted ones among them."""
     bench.apply(bench.plan(rows=10, splits=1))
     plan = bench.plan(mode=Mode.APPEND, name="second", where="id >= 10")
-    plan = replace(plan, steps=(LoadCollection("open.articles", "articles"), *plan.steps))
+    plan = replace(
+        plan, steps=(LoadCollection(id="open.articles", collection="articles"), *plan.steps)
+    )
     bench.fault("read.00000.0", "error")
     with pytest.raises(SourceError):
         bench.apply(plan)

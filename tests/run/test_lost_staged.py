@@ -54,7 +54,9 @@ def test_only_what_is_still_to_be_imported(
             store.split_begun(run.id, copy.id, split)
             file = FileRecord(f"{KEY}/c/part-{split}.parquet", 0, "", 2)
             result = SplitResult(rows_read=2, rows_written=2, files=(file,))
-            store.split_done(run.id, SplitRecord(copy.id, split, True, result=result))
+            store.split_done(
+                run.id, SplitRecord(step=copy.id, split=split, done=True, result=result)
+            )
         put(tmp_path / "staging", "part-00002.parquet")
         holder = (lease.key, lease.owner)
         ledger = Ledger(store.database, run.id, step.id, holder)

@@ -13,7 +13,15 @@ from mmc.transform.badrow import BadRow
 
 
 def bad(row: int, reason: str = "null", **values: object) -> BadRow:
-    return BadRow("x.parquet", row, "row", "MMC600", "id", reason, values)
+    return BadRow(
+        path="x.parquet",
+        row=row,
+        unit="row",
+        code="MMC600",
+        field="id",
+        reason=reason,
+        values=values,
+    )
 
 
 def test_a_row_a_line(tmp_path: Path) -> None:

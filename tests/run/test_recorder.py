@@ -166,10 +166,10 @@ def test_nothing_waits_for_a_lease_that_another_has(quick: None) -> None:
 def test_progress_is_told_while_a_step_runs_even_when_it_is_silent(quick: None) -> None:
     recorder, away = Recorder(lambda _: None), Away(back_after=0)
     with recorder.into(log(away)):
-        recorder(StepStarted("copy", "copy_splits", "copy a", rows=100))
+        recorder(StepStarted(step="copy", kind="copy_splits", label="copy a", rows=100))
         recorder(SplitProgress("copy", "00000", 40, 0))
         wait_for(lambda: len([it for it in away.running if it]) >= 3)
-        recorder(StepDone("copy", "copy_splits", "copy a", 1.0))
+        recorder(StepDone(step="copy", kind="copy_splits", label="copy a", seconds=1.0))
         wait_for(lambda: len(away.events) == 2)
     assert {it["copy"].rows for it in away.running if it} >= {40}
     assert away.running[-1] == {}

@@ -130,7 +130,7 @@ def test_records_of_another_copy_are_left_out(bench: Bench) -> None:
     (copy,) = bench.plan().copies
     empty = f"0:{0:032x}"
     mine, other = (
-        SplitRecord(step, "00000", True, result=SplitResult(digest=empty))
+        SplitRecord(step=step, split="00000", done=True, result=SplitResult(digest=empty))
         for step in (copy.id, "x")
     )
     assert checked_splits("r", copy, [mine, other]) == [mine]
@@ -140,12 +140,21 @@ def test_records_of_another_copy_are_left_out(bench: Bench) -> None:
         checked_splits("r", copy, [replace(mine, split="7")])
 
 
-IMPORT = ImportFiles("import.a", "copy.a", "a", 2, 900)
+IMPORT = ImportFiles(id="import.a", copy="copy.a", collection="a", files=2, stall_seconds=900)
 
 
 def _request(request: str, rows: int, *splits: str) -> ImportRecord:
     done = ImportStatus.COMPLETED
-    return ImportRecord(request, splits, done, 1, "7", (), rows, datetime.now(UTC))
+    return ImportRecord(
+        request=request,
+        splits=splits,
+        status=done,
+        attempt=1,
+        task="7",
+        earlier=(),
+        rows=rows,
+        asked_at=datetime.now(UTC),
+    )
 
 
 WHOLE = [_request("0", 5, "0", "1"), _request("3", 4, "3")]
@@ -169,7 +178,7 @@ def test_files_that_were_not_imported_are_told(
     """Split 2 has no rows, so no files."""
     rows = {"0": 2, "1": 3, "2": 0, "3": 4}
     done = [
-        SplitRecord("copy.a", split, True, result=SplitResult(rows_written=n))
+        SplitRecord(step="copy.a", split=split, done=True, result=SplitResult(rows_written=n))
         for split, n in rows.items()
     ]
     assert list(unimported(IMPORT, done, requests)) == [f"import.a: {text}" for text in said]

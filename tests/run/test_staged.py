@@ -39,13 +39,13 @@ from tests.state import plans
 def _steps(name: str, mode: Mode) -> tuple[Step, ...]:
     collection: Collection = replace(schema(), name=name)
     copy = replace(copy_step(collection, "file"), id=f"copy.{name}", staging=Staging("s3://b/x"))
-    drop = (DropCollection(f"drop.{name}", name),) if mode is Mode.REPLACE else ()
+    drop = (DropCollection(id=f"drop.{name}", collection=name),) if mode is Mode.REPLACE else ()
     return (
         CheckStaging(f"stage.{name}", copy.id),
         *drop,
-        CreateCollection(f"create.{name}", collection, mode, exists=True),
+        CreateCollection(id=f"create.{name}", collection=collection, mode=mode, exists=True),
         copy,
-        ImportFiles(f"import.{name}", copy.id, name, 1, 100),
+        ImportFiles(id=f"import.{name}", copy=copy.id, collection=name, files=1, stall_seconds=100),
     )
 
 
@@ -82,8 +82,12 @@ def test_an_import_that_nobody_asked_for_ends_the_run(
     collection: Collection = replace(schema(), name="a")
     copy = replace(plans.in_splits(copy_step(collection, "file"), 2), id="copy.a")
     copy = replace(copy, layout=Layout(FileFormat.PARQUET, "a"), staging=Staging("s3://b/x"))
-    step = ImportFiles("import.a", copy.id, "a", 1, 100)
-    plan = plans.planned(CreateCollection("create.a", collection, Mode.FAIL, False), copy, step)
+    step = ImportFiles(id="import.a", copy=copy.id, collection="a", files=1, stall_seconds=100)
+    plan = plans.planned(
+        CreateCollection(id="create.a", collection=collection, mode=Mode.FAIL, exists=False),
+        copy,
+        step,
+    )
     with (
         Store.open(f"sqlite:///{tmp_path}/state.db") as store,
         Lease(store.database, plan.target, lambda event: None, heartbeat=False) as lease,
@@ -94,7 +98,7 @@ def test_an_import_that_nobody_asked_for_ends_the_run(
             two = f"2:{0:032x}"
             file = FileRecord(f"a/part-{split.id}.parquet", 1, "", 2)
             result = SplitResult(rows_read=2, rows_written=2, digest=two, files=(file,))
-            done = SplitRecord(copy.id, split.id, True, result=result)
+            done = SplitRecord(step=copy.id, split=split.id, done=True, result=result)
             store.split_done(run.id, done)
         ledger = Ledger(store.database, run.id, step.id, (lease.key, lease.owner))
         ledger.intend("00000", ["00000"])

@@ -37,7 +37,9 @@ from mmc.state.unfinished import touched, unfinished
 from tests.run.conftest import Bench
 
 KEYS, CREATE, COPY = "keys.articles", "create.articles", "copy.articles"
-IMPORT = ImportFiles("import.articles", COPY, "articles", 16, 900)
+IMPORT = ImportFiles(
+    id="import.articles", copy=COPY, collection="articles", files=16, stall_seconds=900
+)
 
 
 def _other(plan: Plan, name: str = "letters") -> Plan:

@@ -39,7 +39,7 @@ def open_lite(folder: Path, database: str = "") -> Iterator[InsertTarget]:
 def create_step(
     collection: Collection, mode: Mode = Mode.FAIL, *, exists: bool = False
 ) -> CreateCollection:
-    return CreateCollection("create", collection, mode, exists)
+    return CreateCollection(id="create", collection=collection, mode=mode, exists=exists)
 
 
 def copy_step(
@@ -50,7 +50,7 @@ def copy_step(
         id="copy",
         read=Reading(collection="s", columns=()),
         collection=collection,
-        mappings=tuple(Mapping(field, Constant(None)) for field in collection.fields),
+        mappings=tuple(Mapping(field=field, origin=Constant(None)) for field in collection.fields),
         splits=(),
         route="milvus.insert",
         reason="",
@@ -60,4 +60,4 @@ def copy_step(
 
 
 def a_split(partition: str = "") -> Split:
-    return Split("00000", (), None, 0, partition)
+    return Split(id="00000", pieces=(), rows=None, bytes=0, partition=partition)

@@ -68,11 +68,11 @@ def copy_step(format_: str, schema: Collection = SCHEMA) -> CopySplits:
     )
 
 
-DROP = DropCollection("drop.docs", "docs")
+DROP = DropCollection(id="drop.docs", collection="docs")
 
 
 def create(mode: Mode = Mode.FAIL, schema: Collection = SCHEMA) -> CreateCollection:
-    return CreateCollection("create", schema, mode, exists=mode is Mode.REPLACE)
+    return CreateCollection(id="create", collection=schema, mode=mode, exists=mode is Mode.REPLACE)
 
 
 def options(
@@ -87,7 +87,7 @@ def target(url: Path | str, format_: str = "parquet") -> FilesFolder:
 
 
 def split(number: int, rows: int | None = None, partition: str = "") -> Split:
-    return Split(f"{number:05d}", (), rows, 0, partition)
+    return Split(id=f"{number:05d}", pieces=(), rows=rows, bytes=0, partition=partition)
 
 
 def write_split(
@@ -369,7 +369,7 @@ def test_two_runs_that_come_at_the_same_moment(
 def test_replace_that_was_planned_of_nothing(tmp_path: Path) -> None:
     fill(target(tmp_path))
     before = names(tmp_path)
-    step = CreateCollection("create", SCHEMA, Mode.REPLACE, exists=False)
+    step = CreateCollection(id="create", collection=SCHEMA, mode=Mode.REPLACE, exists=False)
     with pytest.raises(TargetError, match="holds a collection docs") as caught:
         target(tmp_path).ensure(step)
     assert caught.value.code == "MMC530"

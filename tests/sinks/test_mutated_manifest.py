@@ -113,7 +113,7 @@ def _read(folder: Path, format_: str) -> None:
     read = FilesOptions(type="files", manifest=str(folder / "manifest.json"))
     facts = source.inspect(read, [], Sample(100, 1))
     for collection in facts.collections:
-        piece = Split("00000", collection.extents, None, 0)
+        piece = Split(id="00000", pieces=collection.extents, rows=None, bytes=0)
         columns = [field.name for field in collection.fields]
         for batch in source.read(read, collection.name, piece, columns, 64):
             batch.validate(full=True)

@@ -126,7 +126,10 @@ def test_other_encodings(tmp_path: Path) -> None:
     assert load_spec(file).spec is not None
     file.write_bytes(b"\xef\xbb\xbfversion: 1\nname: \xc3\xa9\xff")
     (found,) = load_spec(file).diagnostics
-    assert (found.code, found.span) == ("MMC102", Span(str(file), 2, 8, 9))
+    assert (found.code, found.span) == (
+        "MMC102",
+        Span(file=str(file), line=2, column=8, end_column=9),
+    )
     file.write_text(SMALL, encoding="utf-16")
     (found,) = load_spec(file).diagnostics
     assert found.code == "MMC102" and "UTF-16" in found.hint

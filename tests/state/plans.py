@@ -26,7 +26,7 @@ SECRET = {"secret": "env:TOKEN"}
 
 
 def plan(name: str = "one", uri: str = "http://milvus:19530") -> Plan:
-    seen = Seen(digest(()), (), ())
+    seen = Seen(schema=digest(()), details=(), rows=())
     return Plan(
         name=name,
         spec_digest="",
@@ -39,7 +39,7 @@ def plan(name: str = "one", uri: str = "http://milvus:19530") -> Plan:
         on_drift=OnDrift.FAIL,
         workers=1,
         executor=ExecutorKind.THREADS,
-        summary=Summary(0, 0, 0, 0, 0, 0, 0),
+        summary=Summary(create=0, change=0, replace=0, rows=0, bytes=0, splits=0, warnings=0),
     )
 
 
@@ -52,13 +52,21 @@ def planned(*steps: Step) -> Plan:
     seen = replace(
         plan().source_seen, rows=tuple((copy.read.collection, copy.rows) for copy in copies)
     )
-    summary = Summary(new, 0, 0, rows, 0, splits, 0)
+    summary = Summary(
+        create=new, change=0, replace=0, rows=rows, bytes=0, splits=splits, warnings=0
+    )
     return replace(plan(), steps=steps, source_seen=seen, summary=summary)
 
 
 def in_splits(copy: CopySplits, number: int) -> CopySplits:
     """The copy of so many splits, of two rows each."""
     splits = tuple(
-        Split(f"{at:05}", (Extent((("at", at),), 0, 2, "row", 2, 0),), 2, 0) for at in range(number)
+        Split(
+            id=f"{at:05}",
+            pieces=(Extent(locator=(("at", at),), start=0, stop=2, unit="row", rows=2, bytes=0),),
+            rows=2,
+            bytes=0,
+        )
+        for at in range(number)
     )
     return replace(copy, splits=splits, rows=2 * number)

@@ -89,7 +89,16 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def split(number: int) -> SplitDone:
-    return SplitDone("copy.a", f"{number:05}", 10, 8, 1, 1, 640, 0.5)
+    return SplitDone(
+        step="copy.a",
+        split=f"{number:05}",
+        rows_read=10,
+        rows_written=8,
+        rows_filtered=1,
+        rows_quarantined=1,
+        bytes_read=640,
+        seconds=0.5,
+    )
 
 
 def reading(rows: int) -> Reading:
@@ -98,11 +107,27 @@ def reading(rows: int) -> Reading:
 
 def check_log(bench: Bench) -> None:
     bad = Quarantined(
-        "copy.a", "\u00e9\U0001f600", 1, "p", (Rejection("MMC401", "t", "too long", 1),)
+        step="copy.a",
+        split="\u00e9\U0001f600",
+        rows=1,
+        path="p",
+        reasons=(Rejection("MMC401", "t", "too long", 1),),
     )
-    place = Span("s.yaml", 1, 2, 3)
-    note = Diagnosed(Diagnostic("MMC621", "taken over", Severity.NOTE, span=place))
-    first = [RunStarted(bench.run.id, "d", 1, False, 0, 2), split(1), bad, note]
+    place = Span(file="s.yaml", line=1, column=2, end_column=3)
+    note = Diagnosed(Diagnostic("MMC621", "taken over", severity=Severity.NOTE, span=place))
+    first = [
+        RunStarted(
+            run=bench.run.id,
+            plan_digest="d",
+            attempt=1,
+            resumed=False,
+            splits_done=0,
+            splits_total=2,
+        ),
+        split(1),
+        bad,
+        note,
+    ]
     assert bench.write(*first, **{"copy.a": reading(10)})
     found = all_events(bench.store.database, bench.run.id)
     assert [it.event for it in found] == first
@@ -133,7 +158,9 @@ def test_every_event_comes_back_as_it_was(bench: Bench) -> None:
     every = [
         *SAMPLES,
         NothingToDo(bench.run.id, "d", "2030-01-01", 3),
-        Failed("TargetError", "no space", "free some", 1, "MMC532"),
+        Failed(
+            error="TargetError", message="no space", hint="free some", exit_code=1, code="MMC532"
+        ),
     ]
     assert {kind_of(type(event)) for event in every} == set(EVENTS)
     assert bench.write(*every)

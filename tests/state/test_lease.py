@@ -138,11 +138,13 @@ def test_a_split_is_recorded_only_under_our_lease(bench: Bench) -> None:
         bench.store.split_begun(run, "copy", split)
     with bench.lease() as ours:
         key = (ours.key, ours.owner)
-        assert bench.store.split_done(run, SplitRecord("copy", "00000", True), key)
+        assert bench.store.split_done(run, SplitRecord(step="copy", split="00000", done=True), key)
         bench.write(owner="1-1-thief")
-        assert not bench.store.split_done(run, SplitRecord("copy", "00001", True), key)
+        assert not bench.store.split_done(
+            run, SplitRecord(step="copy", split="00001", done=True), key
+        )
         bench.write(owner=ours.owner)
-    assert not bench.store.split_done(run, SplitRecord("copy", "00001", True), key)
+    assert not bench.store.split_done(run, SplitRecord(step="copy", split="00001", done=True), key)
     assert [record.done for record in bench.store.splits(run)] == [True, False]
 
 

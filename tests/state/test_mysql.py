@@ -70,7 +70,9 @@ def test_names_that_differ_a_little_are_different(mysql_database: MariaDB) -> No
             store.step_begun(run, f"copy.{name}", "import_files")
             store.step_done(run, f"copy.{name}", {"rows": number})
             assert store.split_begun(run, f"copy.{name}", "00000") == 1
-            done = SplitRecord(f"copy.{name}", "00000", True, result=SplitResult(rows_read=number))
+            done = SplitRecord(
+                step=f"copy.{name}", split="00000", done=True, result=SplitResult(rows_read=number)
+            )
             assert store.split_done(run, done)
         results = {id_: record.result for id_, record in store.steps(run).items()}
         assert results == {f"copy.{name}": {"rows": n} for n, name in enumerate(ALIKE, 1)}
@@ -135,7 +137,9 @@ def test_a_short_restart_is_tried_again(own_mariadb: Restartable) -> None:
             try:
                 assert store.split_begun(run, "copy", "00000") == 1
                 assert store.split_done(
-                    run, SplitRecord("copy", "00000", True), (lease.key, lease.owner)
+                    run,
+                    SplitRecord(step="copy", split="00000", done=True),
+                    (lease.key, lease.owner),
                 )
             finally:
                 back.join()

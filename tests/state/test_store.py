@@ -75,7 +75,10 @@ def test_a_split_counts_its_attempts_and_keeps_its_result(store: Store) -> None:
         quarantine="q/1.jsonl",
     )
     assert store.split_done(run, record)
-    assert store.splits(run) == [SplitRecord("copy", "00000", False, 1), record]
+    assert store.splits(run) == [
+        SplitRecord(step="copy", split="00000", done=False, attempt=1),
+        record,
+    ]
     assert store.splits(run, "other") == []
 
 
@@ -83,7 +86,15 @@ def test_steps_keep_their_result_until_done(store: Store) -> None:
     run = store.begin_run(plan()).id
     store.step_begun(run, "verify", "verify")
     assert not store.steps(run)["verify"].done and store.steps(run)["verify"].result is None
-    found = Verified("verify", "a", False, 2, 1, "", "")
+    found = Verified(
+        step="verify",
+        collection="a",
+        ok=False,
+        rows_expected=2,
+        rows_found=1,
+        digest_expected="",
+        digest_found="",
+    )
     store.step_done(run, "verify", codec.to_json(found), done=False)
     record = store.steps(run)["verify"]
     assert not record.done and record.result == codec.to_json(found)

@@ -29,7 +29,9 @@ def batch(*flaws: Flaw) -> pa.RecordBatch:
 
 def step(*names: str, where: str = "", rest: tuple[RestColumn, ...] = ()) -> CopySplits:
     fields = tuple(Field(name, INT64, primary_key=name == "id", nullable=True) for name in names)
-    mappings = tuple(Mapping(field, Column(field.name, "int64", "identity")) for field in fields)
+    mappings = tuple(
+        Mapping(field=field, origin=Column(field.name, "int64", "identity")) for field in fields
+    )
     collection = Collection("c", fields, dynamic=bool(rest))
     return CopySplits(
         id="copy.c",

@@ -48,8 +48,8 @@ def mapping(
     field = Field(name, target, nullable=nullable)
     origin = source or ("" if expr else name)
     return Mapping(
-        field,
-        Expression(expr, arrow, cast.name) if expr else Column(origin, arrow, cast.name),
+        field=field,
+        origin=Expression(expr, arrow, cast.name) if expr else Column(origin, arrow, cast.name),
         default=default,
         normalize=normalize,
     )
@@ -85,7 +85,7 @@ def run(plan: CopySplits, batch: pa.RecordBatch) -> Transformed:
 
 def test_map_rename_constant_expression_and_filter() -> None:
     batch = pa.record_batch({"_id": ["a", "b", "c", "d"], "n": pa.array([1, 2, None, 4])})
-    constant = Mapping(Field("k", FieldType.parse("varchar(5)")), Constant("é"))
+    constant = Mapping(field=Field("k", FieldType.parse("varchar(5)")), origin=Constant("é"))
     plan = step(
         mapping("id", "varchar(4)", "string", source="_id"),
         mapping("twice", "int32", "int64", expr="n * 2"),
@@ -223,7 +223,7 @@ def test_a_default_stands_in_for_null(type_: str, array: pa.Array, default: Json
     plan = step(mapping("x", type_, arrow_text(array.type), default=default))
     done = run(plan, batch)
     assert not done.bad and done.batch.num_rows == 2
-    constant = Mapping(Field("x", FieldType.parse(type_)), Constant(default))
+    constant = Mapping(field=Field("x", FieldType.parse(type_)), origin=Constant(default))
     same = run(step(constant), batch).batch
     assert done.batch.slice(1).equals(same.slice(1))
 
@@ -238,7 +238,7 @@ def test_a_constant_that_does_not_fit_is_refused_before_any_row() -> None:
     for type_, value in (("int8", 300), ("varchar(1)", "é"), ("int64", "x"), ("bool", 1)):
         field = Field("k", FieldType.parse(type_))
         with pytest.raises(ExpressionFailed, match="does not go into"):
-            Transform(step(Mapping(field, Constant(value))))
+            Transform(step(Mapping(field=field, origin=Constant(value))))
 
 
 @pytest.mark.parametrize("type_", ["float_vector(3)", "float16_vector(3)", "bfloat16_vector(3)"])
@@ -276,7 +276,8 @@ def test_only_some_fields() -> None:
 
 def test_auto_ids_are_not_in_the_batch() -> None:
     auto = Mapping(
-        Field("id", FieldType.parse("int64"), primary_key=True, auto_id=True), Generated()
+        field=Field("id", FieldType.parse("int64"), primary_key=True, auto_id=True),
+        origin=Generated(),
     )
     batch = pa.record_batch({"n": pa.array([1, 2], pa.int8())})
     assert run(step(auto, mapping("n", "int8", "int8")), batch).batch.schema.names == ["n"]

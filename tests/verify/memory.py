@@ -70,7 +70,7 @@ class MemoryTarget:
 
     def look(self, collection: Collection) -> Look:
         assert collection == self.collection
-        return Look(self.found or TargetCollection(schema=collection, rows=NOT_COUNTED))
+        return Look(found=self.found or TargetCollection(schema=collection, rows=NOT_COUNTED))
 
     def count_partitions(self, collection: Collection, partitions: Sequence[str]) -> list[int]:
         assert collection == self.collection
@@ -119,9 +119,19 @@ class Migration:
     def splits(self) -> list[Split]:
         made = []
         for number, rows in enumerate(self.sent):
-            extent = Extent((), 0, len(rows), "row", len(rows), 1)
+            extent = Extent(
+                locator=(), start=0, stop=len(rows), unit="row", rows=len(rows), bytes=1
+            )
             partition = self.partitions[number] if self.partitions else ""
-            made.append(Split(f"{number:05}", (extent,), len(rows), 1, partition))
+            made.append(
+                Split(
+                    id=f"{number:05}",
+                    pieces=(extent,),
+                    rows=len(rows),
+                    bytes=1,
+                    partition=partition,
+                )
+            )
         return made
 
     @property
@@ -141,7 +151,14 @@ class Migration:
     @property
     def step(self) -> Verify:
         name = self.collection.name
-        return Verify("verify.words", "copy.words", name, self.mode, self.count, self.digest)
+        return Verify(
+            id="verify.words",
+            copy="copy.words",
+            collection=name,
+            mode=self.mode,
+            count=self.count,
+            digest=self.digest,
+        )
 
     shape: Planned | None = None
 
@@ -152,7 +169,13 @@ class Migration:
     @property
     def create(self) -> CreateCollection:
         exists = self.mode in (Mode.APPEND, Mode.UPSERT)
-        return CreateCollection("create.words", self.collection, self.mode, exists, self.before)
+        return CreateCollection(
+            id="create.words",
+            collection=self.collection,
+            mode=self.mode,
+            exists=exists,
+            rows_before=self.before,
+        )
 
     def done(self) -> list[CopiedSplit]:
         made = []

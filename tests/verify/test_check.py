@@ -67,8 +67,8 @@ def test_what_arrived_is_verified() -> None:
     random.Random(1).shuffle(target.rows)
     found = verify(migration, target, events=events)
     assert found == Verified(
-        "verify.words",
-        "words",
+        step="verify.words",
+        collection="words",
         ok=True,
         rows_expected=60,
         rows_found=60,

@@ -141,20 +141,20 @@ def test_what_a_plan_leaves_is_told_from_its_steps() -> None:
     scalar = Index("INVERTED")
     steps = (
         CreateCollection(
-            "create.words",
-            schema,
-            Mode.APPEND,
+            id="create.words",
+            collection=schema,
+            mode=Mode.APPEND,
             exists=True,
             indexes=(("vec", HNSW),),
             aliases=("prod",),
         ),
         AlterCollection(
-            "alter.words",
-            "words",
-            (Change("b", "2", "3"), Change("c", None, "4")),
-            Change("description", "words", "more words"),
+            id="alter.words",
+            collection="words",
+            properties=(Change("b", "2", "3"), Change("c", None, "4")),
+            description=Change("description", "words", "more words"),
         ),
-        BuildIndex("index.words", "words", "id", scalar),
+        BuildIndex(id="index.words", collection="words", field="id", index=scalar),
         CreateAlias("alias.live", "words", "live"),
         CreateAlias("alias.other", "other", "other"),
     )

@@ -72,13 +72,13 @@ from mmc.types import Collection, Field, FieldType, Index, Metric, freeze
 WARNING = Diagnostic(
     "MMC311",
     "varchar(64) is shorter than 3 of 10,000 sampled values",
-    Severity.WARNING,
-    Span(
-        "examples/articles.yaml",
-        19,
-        37,
-        48,
-        "      - {from: _id, to: id, type: varchar(64), primary_key: true}",
+    severity=Severity.WARNING,
+    span=Span(
+        file="examples/articles.yaml",
+        line=19,
+        column=37,
+        end_column=48,
+        text="      - {from: _id, to: id, type: varchar(64), primary_key: true}",
     ),
     label="longest value seen: 91 bytes",
     hint="use varchar(128), or rows.on_error: quarantine",
@@ -87,11 +87,11 @@ WARNING = Diagnostic(
 ERROR = Diagnostic(
     "MMC339",
     "no column `body_vex` in the source: 100%, or|not <b>",
-    Severity.ERROR,
-    Span("dir, one/a b.yaml", 4, 3, 9, "  from: body_vex"),
+    severity=Severity.ERROR,
+    span=Span(file="dir, one/a b.yaml", line=4, column=3, end_column=9, text="  from: body_vex"),
     hint="did you mean `body_vec`?",
 )
-NOTE = Diagnostic("MMC371", "the source names no metric; L2 is taken", Severity.NOTE)
+NOTE = Diagnostic("MMC371", "the source names no metric; L2 is taken", severity=Severity.NOTE)
 
 
 def _fields() -> tuple[Mapping, ...]:
@@ -103,32 +103,44 @@ def _fields() -> tuple[Mapping, ...]:
     epoch = "milliseconds since 1970-01-01 UTC; a remainder is a bad row"
     return (
         Mapping(
-            field("id", "varchar(64)", primary_key=True), Column("_id", "string", "fits"), note=fits
+            field=field("id", "varchar(64)", primary_key=True),
+            origin=Column("_id", "string", "fits"),
+            note=fits,
         ),
         Mapping(
-            field("embedding", "float_vector(768)"),
-            Column("body_vec", "fixed_size_list<float>[768]", "vector"),
+            field=field("embedding", "float_vector(768)"),
+            origin=Column("body_vec", "fixed_size_list<float>[768]", "vector"),
             normalize=True,
             note=f"cosine (source `similarity`); {vector}",
         ),
         Mapping(
-            field("published", "int64"),
-            Column("published", "timestamp[ms]", "epoch_ms"),
+            field=field("published", "int64"),
+            origin=Column("published", "timestamp[ms]", "epoch_ms"),
             default=0,
             note=epoch,
         ),
         Mapping(
-            field("title_key", "varchar(256)", nullable=True),
-            Expression("lower(trim(title))", "string", "fits"),
+            field=field("title_key", "varchar(256)", nullable=True),
+            origin=Expression("lower(trim(title))", "string", "fits"),
             note=fits,
         ),
-        Mapping(field("lang", "varchar(8)", partition_key=True), Constant("en")),
+        Mapping(field=field("lang", "varchar(8)", partition_key=True), origin=Constant("en")),
     )
 
 
 def _splits() -> tuple[Split, ...]:
-    extent = Extent((("path", "articles.parquet"),), 0, 50_000, "row", 50_000, 160_000_000)
-    return tuple(Split(f"{number:05}", (extent,), 50_000, 160_000_000) for number in range(24))
+    extent = Extent(
+        locator=(("path", "articles.parquet"),),
+        start=0,
+        stop=50_000,
+        unit="row",
+        rows=50_000,
+        bytes=160_000_000,
+    )
+    return tuple(
+        Split(id=f"{number:05}", pieces=(extent,), rows=50_000, bytes=160_000_000)
+        for number in range(24)
+    )
 
 
 def articles() -> Plan:
@@ -155,32 +167,48 @@ def articles() -> Plan:
     )
     index = Index("HNSW", Metric.COSINE, freeze({"M": 16, "efConstruction": 200}))
     return Plan(
-        "articles",
-        "0" * 64,
-        Endpoint("files", (("path", "articles.parquet"),)),
-        Endpoint("milvus", (("token", {"secret": "env:MILVUS_TOKEN"}), ("uri", "./demo.db"))),
-        Seen("a", (), ()),
-        Seen("b", (), ()),
-        (
-            CheckKeys("keys.articles", "copy.articles"),
-            CreateCollection("create.articles", made, Mode.FAIL, exists=False),
+        name="articles",
+        spec_digest="0" * 64,
+        source=Endpoint("files", (("path", "articles.parquet"),)),
+        target=Endpoint(
+            "milvus", (("token", {"secret": "env:MILVUS_TOKEN"}), ("uri", "./demo.db"))
+        ),
+        source_seen=Seen(schema="a", details=(), rows=()),
+        target_seen=Seen(schema="b", details=(), rows=()),
+        steps=(
+            CheckKeys(id="keys.articles", copy="copy.articles"),
+            CreateCollection(id="create.articles", collection=made, mode=Mode.FAIL, exists=False),
             copy,
-            BuildIndex("index.articles.embedding", "articles", "embedding", index, "as the source"),
-            LoadCollection("load.articles", "articles"),
+            BuildIndex(
+                id="index.articles.embedding",
+                collection="articles",
+                field="embedding",
+                index=index,
+                note="as the source",
+            ),
+            LoadCollection(id="load.articles", collection="articles"),
             Verify(
-                "verify.articles",
-                "copy.articles",
-                "articles",
-                Mode.FAIL,
-                CountCheck.EXACT,
-                DigestCheck.FULL,
+                id="verify.articles",
+                copy="copy.articles",
+                collection="articles",
+                mode=Mode.FAIL,
+                count=CountCheck.EXACT,
+                digest=DigestCheck.FULL,
             ),
         ),
-        RowPolicy(OnError.QUARANTINE, 100),
-        OnDrift.FAIL,
-        1,
-        ExecutorKind.THREADS,
-        Summary(2, 0, 0, 1_204_331, 3_865_470_566, 24, 1),
+        rows=RowPolicy(OnError.QUARANTINE, 100),
+        on_drift=OnDrift.FAIL,
+        workers=1,
+        executor=ExecutorKind.THREADS,
+        summary=Summary(
+            create=2,
+            change=0,
+            replace=0,
+            rows=1_204_331,
+            bytes=3_865_470_566,
+            splits=24,
+            warnings=1,
+        ),
         diagnostics=(WARNING,),
     )
 
@@ -200,9 +228,10 @@ def two_collections() -> Plan:
             collection=made,
             mappings=(
                 Mapping(
-                    made.fields[0], Generated() if auto_ else Column("id", "int64", "identity")
+                    field=made.fields[0],
+                    origin=Generated() if auto_ else Column("id", "int64", "identity"),
                 ),
-                Mapping(vector, Column("vec", "fixed_size_binary[8]", "bytes")),
+                Mapping(field=vector, origin=Column("vec", "fixed_size_binary[8]", "bytes")),
             ),
             splits=_splits()[:splits],
             route="files.files",
@@ -219,32 +248,47 @@ def two_collections() -> Plan:
         plan,
         name="two",
         steps=(
-            CreateCollection("create.words", first, Mode.APPEND, exists=True, rows_before=1_000),
+            CreateCollection(
+                id="create.words",
+                collection=first,
+                mode=Mode.APPEND,
+                exists=True,
+                rows_before=1_000,
+            ),
             AlterCollection(
-                "alter.words",
-                "words",
-                (Change("collection.ttl.seconds", None, "864000"),),
-                Change("description", "", "all words"),
+                id="alter.words",
+                collection="words",
+                properties=(Change("collection.ttl.seconds", None, "864000"),),
+                description=Change("description", "", "all words"),
             ),
             copies[0],
             DropAlias("unalias.live", "other", "live"),
-            DropCollection("drop.other", "other", ("field old", "function bm25")),
-            CreateCollection("create.other", second, Mode.REPLACE, exists=True),
+            DropCollection(
+                id="drop.other", collection="other", lost=("field old", "function bm25")
+            ),
+            CreateCollection(id="create.other", collection=second, mode=Mode.REPLACE, exists=True),
             CreateAlias("alias.live", "other", "live"),
             copies[1],
-            BuildIndex("index.other.vec", "other", "vec", Index("BIN_FLAT", Metric.HAMMING)),
+            BuildIndex(
+                id="index.other.vec",
+                collection="other",
+                field="vec",
+                index=Index("BIN_FLAT", Metric.HAMMING),
+            ),
             WriteManifest("manifest", "manifest.json"),
             Verify(
-                "verify.words",
-                "copy.words",
-                "words",
-                Mode.APPEND,
-                CountCheck.EXACT,
-                DigestCheck.OFF,
+                id="verify.words",
+                copy="copy.words",
+                collection="words",
+                mode=Mode.APPEND,
+                count=CountCheck.EXACT,
+                digest=DigestCheck.OFF,
             ),
         ),
         rows=RowPolicy(OnError.FAIL, None),
-        summary=Summary(0, 2, 1, None, 1_800, 1, 0),
+        summary=Summary(
+            create=0, change=2, replace=1, rows=None, bytes=1_800, splits=1, warnings=0
+        ),
         diagnostics=(),
     )
 
@@ -253,26 +297,29 @@ DIGEST = "126ceb:0123456789abcdef0123456789abcdef"
 OTHER = "126ceb:fedcba9876543210fedcba9876543210"
 LOOKED_AT = ("rows", "digest", "partitions", "schema", "1 index", "aliases", "properties")
 VERIFIED = Verified(
-    "verify.articles",
-    "articles",
-    True,
-    1_204_328,
-    1_204_328,
-    DIGEST,
-    DIGEST,
+    step="verify.articles",
+    collection="articles",
+    ok=True,
+    rows_expected=1_204_328,
+    rows_found=1_204_328,
+    digest_expected=DIGEST,
+    digest_found=DIGEST,
     looked_at=LOOKED_AT,
     notes=("the plan does not know the alias live",),
 )
 DIFFERS = Verified(
-    "verify.articles",
-    "articles",
-    False,
-    1_204_328,
-    1_204_327,
-    DIGEST,
-    OTHER,
-    ("MMC701: the target counts 1,204,327 rows", "MMC703: id = 7: sent, but not in the target"),
-    LOOKED_AT,
+    step="verify.articles",
+    collection="articles",
+    ok=False,
+    rows_expected=1_204_328,
+    rows_found=1_204_327,
+    digest_expected=DIGEST,
+    digest_found=OTHER,
+    problems=(
+        "MMC701: the target counts 1,204,327 rows",
+        "MMC703: id = 7: sent, but not in the target",
+    ),
+    looked_at=LOOKED_AT,
 )
 REASONS = (Rejection("MMC651", "id", "text longer than 64 bytes", 3),)
 
@@ -280,14 +327,38 @@ EVENTS: tuple[Event, ...] = (
     Started("apply", "0.1.0"),
     Diagnosed(WARNING),
     Diagnosed(ERROR),
-    Planned("9f2c41d0" * 8, "articles", 2, 0, 0, 1_204_331, 3_865_470_566, 24, 1, "a.plan.json"),
-    RunStarted("r7", "9f2c41d0" * 8, 2, True, 10, 24),
-    StepStarted("create.articles", "create_collection", "create articles"),
-    StepDone("create.articles", "create_collection", "create articles", 0.41, skipped=True),
+    Planned(
+        digest="9f2c41d0" * 8,
+        name="articles",
+        create=2,
+        change=0,
+        replace=0,
+        rows=1_204_331,
+        bytes=3_865_470_566,
+        splits=24,
+        warnings=1,
+        path="a.plan.json",
+    ),
+    RunStarted(
+        run="r7",
+        plan_digest="9f2c41d0" * 8,
+        attempt=2,
+        resumed=True,
+        splits_done=10,
+        splits_total=24,
+    ),
+    StepStarted(step="create.articles", kind="create_collection", label="create articles"),
+    StepDone(
+        step="create.articles",
+        kind="create_collection",
+        label="create articles",
+        seconds=0.41,
+        skipped=True,
+    ),
     StepStarted(
-        "copy.articles",
-        "copy_splits",
-        "copy articles",
+        step="copy.articles",
+        kind="copy_splits",
+        label="copy articles",
         rows=1_204_331,
         bytes=3_865_470_566,
         splits=24,
@@ -299,31 +370,93 @@ EVENTS: tuple[Event, ...] = (
     SplitProgress("copy.articles", "00010", 25_000, 80_000_000),
     Retrying("read articles.parquet", "timed out", 2, 1.5),
     Paced("write of split copy.articles/00010", "rate limit exceeded", 4_194_304, 0.5),
-    Quarantined("copy.articles", "00010", 3, ".mmc/runs/r7/00010.jsonl", REASONS),
-    SplitDone("copy.articles", "00010", 50_000, 49_990, 7, 3, 160_000_000, 2.5),
-    StepDone("copy.articles", "copy_splits", "copy articles", 75.2),
-    StepStarted("import.articles", "import_files", "import articles"),
-    ImportAsked("import.articles", "00000", "4501", 1, 1),
-    ImportAsked("import.articles", "00001", "4502", 1, 2, adopted=True),
-    ImportStalled("import.articles", "articles", ("4501", "4502"), 60.5, 3539.5),
-    ImportProgress("import.articles", 2, 1, 1_204_328, 900_000, 74),
-    ImportDone("import.articles", "00000", "4501", 604_328, 31.5),
-    StepDone("import.articles", "import_files", "import articles", 40.0),
-    StepStarted("index.articles.embedding", "build_index", "index articles.embedding"),
+    Quarantined(
+        step="copy.articles",
+        split="00010",
+        rows=3,
+        path=".mmc/runs/r7/00010.jsonl",
+        reasons=REASONS,
+    ),
+    SplitDone(
+        step="copy.articles",
+        split="00010",
+        rows_read=50_000,
+        rows_written=49_990,
+        rows_filtered=7,
+        rows_quarantined=3,
+        bytes_read=160_000_000,
+        seconds=2.5,
+    ),
+    StepDone(step="copy.articles", kind="copy_splits", label="copy articles", seconds=75.2),
+    StepStarted(step="import.articles", kind="import_files", label="import articles"),
+    ImportAsked(step="import.articles", request="00000", task="4501", splits=1, attempt=1),
+    ImportAsked(
+        step="import.articles", request="00001", task="4502", splits=1, attempt=2, adopted=True
+    ),
+    ImportStalled(
+        step="import.articles",
+        collection="articles",
+        tasks=("4501", "4502"),
+        seconds=60.5,
+        left_seconds=3539.5,
+    ),
+    ImportProgress(
+        step="import.articles",
+        requests=2,
+        requests_done=1,
+        rows=1_204_328,
+        rows_done=900_000,
+        progress=74,
+    ),
+    ImportDone(step="import.articles", request="00000", task="4501", rows=604_328, seconds=31.5),
+    StepDone(step="import.articles", kind="import_files", label="import articles", seconds=40.0),
+    StepStarted(
+        step="index.articles.embedding", kind="build_index", label="index articles.embedding"
+    ),
     IndexProgress("index.articles.embedding", 400_000, 1_204_328),
-    StepDone("index.articles.embedding", "build_index", "index articles.embedding", 227.0),
-    StepStarted("verify.articles", "verify", "verify articles"),
+    StepDone(
+        step="index.articles.embedding",
+        kind="build_index",
+        label="index articles.embedding",
+        seconds=227.0,
+    ),
+    StepStarted(step="verify.articles", kind="verify", label="verify articles"),
     VerifyProgress("verify.articles", 600_000, 1_204_328),
     VERIFIED,
-    StepDone("verify.articles", "verify", "verify articles", 12.3),
-    RunFinished("r7", "partial", 1_204_331, 1_204_328, 0, 3, 88.0, ".mmc/runs/r7/report.json"),
+    StepDone(step="verify.articles", kind="verify", label="verify articles", seconds=12.3),
+    RunFinished(
+        run="r7",
+        outcome="partial",
+        rows_read=1_204_331,
+        rows_written=1_204_328,
+        rows_filtered=0,
+        rows_quarantined=3,
+        seconds=88.0,
+        report=".mmc/runs/r7/report.json",
+    ),
 )
 OTHER_EVENTS: tuple[Event, ...] = (
     NothingToDo("r7", "9f2c41d0" * 8, "2026-01-02T03:04:05+00:00"),
     DIFFERS,
-    RunFinished("r7", "failed", 10, 9, 1, 0, 3725.0),
-    RunFinished("r7", "stopped", 10, 9, 1, 0, 0.04),
-    Failed("TargetError", "the server refuses", "ask it why", 1),
+    RunFinished(
+        run="r7",
+        outcome="failed",
+        rows_read=10,
+        rows_written=9,
+        rows_filtered=1,
+        rows_quarantined=0,
+        seconds=3725.0,
+    ),
+    RunFinished(
+        run="r7",
+        outcome="stopped",
+        rows_read=10,
+        rows_written=9,
+        rows_filtered=1,
+        rows_quarantined=0,
+        seconds=0.04,
+    ),
+    Failed(error="TargetError", message="the server refuses", hint="ask it why", exit_code=1),
 )
 
 

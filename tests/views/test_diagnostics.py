@@ -11,10 +11,12 @@ def test_the_form() -> None:
     first = Diagnostic(
         "MMC311",
         "varchar(64) is shorter than 3 of 10,000 sampled values",
-        Severity.WARNING,
-        Span("examples/articles.yaml", 19, column, column + 11, LINE),
-        "longest value seen: 91 bytes",
-        "use varchar(128), or rows.on_error: quarantine",
+        severity=Severity.WARNING,
+        span=Span(
+            file="examples/articles.yaml", line=19, column=column, end_column=column + 11, text=LINE
+        ),
+        label="longest value seen: 91 bytes",
+        hint="use varchar(128), or rows.on_error: quarantine",
     )
     second = Diagnostic("MMC217", "about no line", hint="do this", label="because")
     assert render([first, second]) == (
@@ -32,7 +34,7 @@ def test_the_form() -> None:
 
 
 def snippet(text: str, column: int, end: int, label: str = "") -> list[str]:
-    span = Span("f", 7, column, end, text)
+    span = Span(file="f", line=7, column=column, end_column=end, text=text)
     return render([Diagnostic("MMC105", "m", span=span, label=label)]).splitlines()[1:]
 
 
@@ -60,17 +62,39 @@ def test_wide_lines_are_cut_around_the_caret() -> None:
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
     shown = render(
-        [Diagnostic("MMC105", "a\x1b[31m\nb", span=Span("f\x07", 1, 1, 2, "\x1b]0;x\x07"))]
+        [
+            Diagnostic(
+                "MMC105",
+                "a\x1b[31m\nb",
+                span=Span(file="f\x07", line=1, column=1, end_column=2, text="\x1b]0;x\x07"),
+            )
+        ]
     )
     assert not {c for c in shown if ord(c) < 32} - {"\n"}
     assert shown.count("\n") == 3
 
 
 def test_a_span_without_text_shows_its_place_only() -> None:
-    shown = render([Diagnostic("MMC220", "plain", span=Span("f", 3, 9, 12), label="why", hint="h")])
+    shown = render(
+        [
+            Diagnostic(
+                "MMC220",
+                "plain",
+                span=Span(file="f", line=3, column=9, end_column=12),
+                label="why",
+                hint="h",
+            )
+        ]
+    )
     assert shown == "f:3:9: error[MMC220]: plain\n   = note: why\n   = hint: h\n"
 
 
 def test_long_line_numbers_widen_the_gutter() -> None:
-    shown = render([Diagnostic("MMC105", "m", span=Span("f", 123456, 1, 2, "x"))])
+    shown = render(
+        [
+            Diagnostic(
+                "MMC105", "m", span=Span(file="f", line=123456, column=1, end_column=2, text="x")
+            )
+        ]
+    )
     assert shown.splitlines()[1:] == [" 123456 | x", "        | ^"]

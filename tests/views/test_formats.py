@@ -66,7 +66,9 @@ def test_github_shows_the_worst_ten_and_counts_the_others() -> None:
 
 
 def test_github_escapes_what_would_end_a_property_or_a_line() -> None:
-    bad = Diagnostic("MMC311", "50%\r\n::error::x", span=Span("a,b:c%.yaml", 1, 2, 3))
+    bad = Diagnostic(
+        "MMC311", "50%\r\n::error::x", span=Span(file="a,b:c%.yaml", line=1, column=2, end_column=3)
+    )
     (line,) = github.render([bad]).splitlines()
     assert line == (
         "::error file=a%2Cb%3Ac%25.yaml,line=1,col=2,endColumn=3,title=MMC311::"
@@ -166,7 +168,7 @@ def test_sarif_is_valid(found: tuple[Diagnostic, ...]) -> None:
 
 
 def test_sarif_places() -> None:
-    outside = replace(WARNING, span=Span("/tmp/a b.yaml", 3, 5, 5))
+    outside = replace(WARNING, span=Span(file="/tmp/a b.yaml", line=3, column=5, end_column=5))
     log = json.loads(sarif.render([ERROR, outside]))
     first, second = (
         result["locations"][0]["physicalLocation"] for result in log["runs"][0]["results"]
@@ -200,7 +202,7 @@ def test_junit_passes_when_nothing_is_wrong() -> None:
 
 
 def test_junit_survives_what_xml_cannot_hold() -> None:
-    bad = Diagnostic("MMC311", "a\x00\x1b<&>\"'\ufffe]]>😀", Severity.ERROR)
+    bad = Diagnostic("MMC311", "a\x00\x1b<&>\"'\ufffe]]>😀", severity=Severity.ERROR)
     failure = ElementTree.fromstring(junit.render([bad])).find(".//failure")
     assert failure is not None
     assert failure.text == "a??<&>\"'?]]>😀"

@@ -169,7 +169,18 @@ def test_a_plan_that_was_drawn_is_not_told_again() -> None:
     digest = codec.digest(plan)
     view.show_plan(plan, digest)
     drawn = out.getvalue()
-    told = Planned(digest, plan.name, 2, 0, 0, 1, 1, 1, 0, "p.json")
+    told = Planned(
+        digest=digest,
+        name=plan.name,
+        create=2,
+        change=0,
+        replace=0,
+        rows=1,
+        bytes=1,
+        splits=1,
+        warnings=0,
+        path="p.json",
+    )
     view(told)
     assert out.getvalue() == drawn
     view, out, _ = piped()
@@ -222,7 +233,7 @@ def test_colour_always_and_never_are_stronger(monkeypatch: pytest.MonkeyPatch) -
 
 
 def step(kind: str = "copy_splits", rows: int | None = 1_000) -> StepStarted:
-    return StepStarted("s", kind, "copy articles", rows=rows, splits=4)
+    return StepStarted(step="s", kind=kind, label="copy articles", rows=rows, splits=4)
 
 
 @pytest.mark.parametrize("columns", [80, 120])
@@ -231,7 +242,7 @@ def test_a_live_line_on_a_terminal(columns: int) -> None:
         view(step())
         view(SplitProgress("s", "00000", 250, 1 << 20))
         time.sleep(0.6)
-        view(StepDone("s", "copy_splits", "copy articles", 0.6))
+        view(StepDone(step="s", kind="copy_splits", label="copy articles", seconds=0.6))
     drawn = text()
     assert "25 %" in drawn
     assert ("250 of 1,000 rows" if columns == 120 else "250 rows") in drawn
@@ -259,7 +270,7 @@ def test_no_live_line_when_quiet() -> None:
         view(step())
         view(SplitProgress("s", "00000", 250, 1 << 20))
         time.sleep(0.4)
-        view(StepDone("s", "copy_splits", "copy articles", 0.6))
+        view(StepDone(step="s", kind="copy_splits", label="copy articles", seconds=0.6))
     assert text() == ""
 
 
@@ -268,7 +279,7 @@ def test_no_live_line_on_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
     with show_on(80) as (view, text):
         view(step())
         view(SplitProgress("s", "00000", 250, 1 << 20))
-        view(StepDone("s", "copy_splits", "copy articles", 0.6))
+        view(StepDone(step="s", kind="copy_splits", label="copy articles", seconds=0.6))
     assert text() == "> copy articles: 1,000 rows in 4 splits\n> copy articles: done in 0.6 s\n"
 
 
@@ -278,7 +289,7 @@ def test_a_heartbeat_in_a_pipe_even_when_nothing_happens() -> None:
     deadline = time.monotonic() + 5
     while err.getvalue().count("elapsed") < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
-    view(StepDone("s", "build_index", "copy articles", 0.6))
+    view(StepDone(step="s", kind="build_index", label="copy articles", seconds=0.6))
     lines = err.getvalue().splitlines()
     assert lines[0] == "+ copy articles"
     assert re.fullmatch(r"> copy articles: \d:\d\d elapsed", lines[1])
@@ -314,7 +325,17 @@ def test_what_to_do_next_is_left_out_in_ci(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("CI", "true")
     view, out, _ = piped()
     view.show_plan(articles(), "d" * 64, "a.plan.json")
-    view(RunFinished("r", "stopped", 1, 1, 0, 0, 1.0))
+    view(
+        RunFinished(
+            run="r",
+            outcome="stopped",
+            rows_read=1,
+            rows_written=1,
+            rows_filtered=0,
+            rows_quarantined=0,
+            seconds=1.0,
+        )
+    )
     assert "Saved a.plan.json (sha256 dddddddd)\n" in out.getvalue()
     assert "mmc apply" not in out.getvalue()
     assert "To continue" not in out.getvalue()
@@ -325,10 +346,21 @@ def test_secrets_and_control_characters_do_not_get_out() -> None:
     bad = "a\x1b[31mb\x07c hunter22 [bold]d[/bold] :smile:"
     view, out, err = piped()
     view(Diagnosed(Diagnostic("MMC311", bad, hint=bad)))
-    view(Failed("E", bad, bad, 1))
-    view(StepStarted("s", "copy_splits", bad))
-    view(StepDone("s", "copy_splits", bad, 1.0))
-    view(Verified("s", bad, False, 1, 1, "", "", (bad,)))
+    view(Failed(error="E", message=bad, hint=bad, exit_code=1))
+    view(StepStarted(step="s", kind="copy_splits", label=bad))
+    view(StepDone(step="s", kind="copy_splits", label=bad, seconds=1.0))
+    view(
+        Verified(
+            step="s",
+            collection=bad,
+            ok=False,
+            rows_expected=1,
+            rows_found=1,
+            digest_expected="",
+            digest_found="",
+            problems=(bad,),
+        )
+    )
     view(NothingToDo(bad, "d", bad))
     text = out.getvalue() + err.getvalue()
     assert "hunter22" not in text
@@ -341,11 +373,35 @@ def test_each_reason_of_a_quarantine_is_told_once() -> None:
     view, out, err = piped()
     for split in ("00000", "00001", "00002"):
         reasons = (Rejection("MMC604", "title", "too long", 2),)
-        view(Quarantined("copy.a", split, 2, f".mmc/runs/r/quarantine/{split}.jsonl", reasons))
+        view(
+            Quarantined(
+                step="copy.a",
+                split=split,
+                rows=2,
+                path=f".mmc/runs/r/quarantine/{split}.jsonl",
+                reasons=reasons,
+            )
+        )
     view(
-        Quarantined("copy.a", "00003", 1, "q/00003.jsonl", (Rejection("MMC602", "id", "null", 1),))
+        Quarantined(
+            step="copy.a",
+            split="00003",
+            rows=1,
+            path="q/00003.jsonl",
+            reasons=(Rejection("MMC602", "id", "null", 1),),
+        )
     )
-    view(RunFinished("r", "partial", 10, 3, 0, 7, 1.0))
+    view(
+        RunFinished(
+            run="r",
+            outcome="partial",
+            rows_read=10,
+            rows_written=3,
+            rows_filtered=0,
+            rows_quarantined=7,
+            seconds=1.0,
+        )
+    )
     assert err.getvalue().splitlines() == [
         "quarantined: MMC604 title: too long (2 rows) of split 00000",
         "quarantined: MMC602 id: null (1 row) of split 00003",
@@ -356,18 +412,36 @@ def test_each_reason_of_a_quarantine_is_told_once() -> None:
 
 def test_a_stop_is_told_once() -> None:
     view, out, err = piped()
-    view(RunFinished("r", "stopped", 1, 1, 0, 0, 1.0))
-    view(Failed("Stopped", "stopped by SIGINT", "", 130))
+    view(
+        RunFinished(
+            run="r",
+            outcome="stopped",
+            rows_read=1,
+            rows_written=1,
+            rows_filtered=0,
+            rows_quarantined=0,
+            seconds=1.0,
+        )
+    )
+    view(Failed(error="Stopped", message="stopped by SIGINT", hint="", exit_code=130))
     assert "To continue" in out.getvalue()
     assert err.getvalue() == ""
     view, _, err = piped()
-    view(Failed("Stopped", "stopped by SIGINT", "", 130))
+    view(Failed(error="Stopped", message="stopped by SIGINT", hint="", exit_code=130))
     assert "stopped by SIGINT" in err.getvalue()
 
 
 def test_an_error_has_its_code() -> None:
     view, _, err = piped()
-    view(Failed("PlanStale", "the plan is stale", "plan again", 4, "MMC631"))
+    view(
+        Failed(
+            error="PlanStale",
+            message="the plan is stale",
+            hint="plan again",
+            exit_code=4,
+            code="MMC631",
+        )
+    )
     assert err.getvalue() == "error[MMC631]: the plan is stale\n   = hint: plan again\n"
 
 

@@ -70,7 +70,9 @@ def test_a_diagnostic_keeps_its_parts() -> None:
 def test_a_secret_is_not_in_a_line(secret: str) -> None:
     REDACTOR.learn(secret)
     found = Diagnostic("MMC311", f"<{secret}>", hint=secret)
-    for line in lines(Diagnosed(found), Failed("E", f"at {secret}.", "", 1)):
+    for line in lines(
+        Diagnosed(found), Failed(error="E", message=f"at {secret}.", hint="", exit_code=1)
+    ):
         assert "***" in line
         assert secret not in line
         assert secret not in json.dumps(json.loads(line), ensure_ascii=False)

@@ -20,7 +20,9 @@ from mmc.views.progress import progress_line
 
 
 def begin(rows: int | None = 1_000, size: int = 1 << 20, **done: int) -> StepProgress:
-    event = StepStarted("s", "copy_splits", "copy a", rows=rows, bytes=size, splits=4, **done)
+    event = StepStarted(
+        step="s", kind="copy_splits", label="copy a", rows=rows, bytes=size, splits=4, **done
+    )
     return StepProgress.of(event, 0.0)
 
 
@@ -29,7 +31,16 @@ def at(split: str, rows: int, size: int = 0) -> SplitProgress:
 
 
 def finish(split: str, rows: int, size: int = 0) -> SplitDone:
-    return SplitDone("s", split, rows, rows, 0, 0, size, 1.0)
+    return SplitDone(
+        step="s",
+        split=split,
+        rows_read=rows,
+        rows_written=rows,
+        rows_filtered=0,
+        rows_quarantined=0,
+        bytes_read=size,
+        seconds=1.0,
+    )
 
 
 def test_splits_add_up_and_a_retried_one_goes_back() -> None:
@@ -73,7 +84,7 @@ def test_without_rows_bytes_tell() -> None:
 
 
 def test_an_index_that_is_being_built_shows_its_rows() -> None:
-    progress = StepProgress.of(StepStarted("i", "build_index", "index a.v"), 0.0)
+    progress = StepProgress.of(StepStarted(step="i", kind="build_index", label="index a.v"), 0.0)
     assert progress_line(progress.at(5.0)) == "index a.v: 0:05 elapsed"
     progress.take(IndexProgress("i", 250, 1_000), 5.0)
     line = progress_line(progress.at(5.0))
@@ -81,7 +92,7 @@ def test_an_index_that_is_being_built_shows_its_rows() -> None:
 
 
 def test_reading_back_brings_its_total() -> None:
-    progress = StepProgress.of(StepStarted("v", "verify", "verify a"), 0.0)
+    progress = StepProgress.of(StepStarted(step="v", kind="verify", label="verify a"), 0.0)
     progress.take(VerifyProgress("v", 250, 1_000), 1.0)
     assert (
         progress_line(progress.at(1.0))
@@ -92,7 +103,7 @@ def test_reading_back_brings_its_total() -> None:
 def test_the_line_in_full() -> None:
     progress = begin()
     progress.take(at("0", 500, 1 << 19), 2.0)
-    progress.take(Quarantined("s", "0", 3, "p", ()), 2.0)
+    progress.take(Quarantined(step="s", split="0", rows=3, path="p", reasons=()), 2.0)
     assert progress_line(progress.at(2.0)) == (
         "copy a: 50 %, 500 of 1,000 rows, 250 rows/s, 256 KiB/s, 0:02 left, 3 quarantined,"
         " 0 of 4 splits"

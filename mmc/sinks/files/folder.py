@@ -89,7 +89,7 @@ class WrittenFolder:
             raise _as_target_error(error) from None
         found = TargetCollection(schema=entry.schema, rows=NOT_COUNTED, indexes=entry.indexes)
         return Look(
-            found,
+            found=found,
             aliases=False,
             properties=False,
             files=len(stored),

@@ -17,7 +17,7 @@ LOOK_SECONDS = (0.1, 0.5)
 """Between looks: first, and longest."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
     """How an index stands.
 
@@ -80,12 +80,14 @@ def look_at(connection: Connection, name: str) -> list[Built]:
     answer = connection.call("DescribeIndex", request, f"look at the indexes of {name}")
     return [
         Built(
-            found.field_name,
-            common_pb2.IndexState.Name(found.state),
-            found.index_state_fail_reason,
-            int(found.total_rows),
-            int(found.indexed_rows),
-            max(int(found.total_rows) - int(found.indexed_rows), int(found.pending_index_rows)),
+            field=found.field_name,
+            state=common_pb2.IndexState.Name(found.state),
+            reason=found.index_state_fail_reason,
+            rows=int(found.total_rows),
+            indexed=int(found.indexed_rows),
+            left=max(
+                int(found.total_rows) - int(found.indexed_rows), int(found.pending_index_rows)
+            ),
         )
         for found in answer.index_descriptions
     ]

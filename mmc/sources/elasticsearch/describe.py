@@ -90,9 +90,9 @@ def describe(
         tuple(
             _field(field, evidence.get(field.column.path, Evidence()), single) for field in fields
         ),
-        tuple(extents),
-        rows,
-        sum(extent.bytes for extent in extents),
+        extents=tuple(extents),
+        rows=rows,
+        bytes=sum(extent.bytes for extent in extents),
         fingerprint=tuple(sorted(marks.items())),
         moving=all(held.place.method == SEQ_NO for held in found),
         notes=(*mapped.notes, *_notes(group, found, read), *_without_table(fields)),
@@ -143,7 +143,9 @@ def _with_sample(
     fields: Sequence[MappedField], seen: Seen, arrays: frozenset[str], tokens: TokenTable | None
 ) -> list[MappedField]:
     """The fields as the documents show them: lists, what no mapping names, and metadata."""
-    made = [MappedField(Column(ID, Kind.TEXT), "_id", "", None, "")]
+    made = [
+        MappedField(column=Column(ID, Kind.TEXT), es_type="_id", vector="", index=None, note="")
+    ]
     for field in fields:
         column = field.column
         if column.kind is Kind.SPARSE and tokens is None and _numbered(column.path, seen):
@@ -164,10 +166,18 @@ def _with_sample(
             column = replace(column, many=True)
         made.append(replace(field, column=column))
     made += [
-        MappedField(Column(name, Kind.JSON), "", "", None, "not in the mapping: kept as JSON")
+        MappedField(
+            column=Column(name, Kind.JSON),
+            es_type="",
+            vector="",
+            index=None,
+            note="not in the mapping: kept as JSON",
+        )
         for name in seen.unmapped
     ]
-    return made + [MappedField(Column(name, Kind.TEXT), name) for name in (INDEX, ROUTING)]
+    return made + [
+        MappedField(column=Column(name, Kind.TEXT), es_type=name) for name in (INDEX, ROUTING)
+    ]
 
 
 def _numbered(path: str, seen: Seen) -> bool:
@@ -260,7 +270,7 @@ def _since(found: Sequence[Held]) -> Iterator[Diagnostic]:
                 "MMC464",
                 f"{held.place.index.name}: written while it was looked at, and not in the plan:"
                 f" {many(held.since, 'document')}",
-                Severity.WARNING,
+                severity=Severity.WARNING,
                 hint="plan again, or bring them by a plan with source.after",
             )
 
@@ -270,6 +280,6 @@ def _warnings(connection: Connection) -> Iterator[Diagnostic]:
         yield Diagnostic(
             "MMC465",
             "source.tls.verify is false: anyone on the way can pose as the cluster",
-            Severity.WARNING,
+            severity=Severity.WARNING,
             hint="name the certificate in source.tls.fingerprint, or its authority in tls.ca",
         )

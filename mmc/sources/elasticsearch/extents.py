@@ -77,10 +77,10 @@ class Place:
         some = str(locator.get("shards", ""))
         index = Index(
             str(locator["index"]),
-            str(locator["uuid"]),
-            (shard,) if shard >= 0 else tuple(map(int, some.split(","))) if some else (),
-            orjson.loads(said) if said else None,
-            int(locator["window"]),
+            uuid=str(locator["uuid"]),
+            shards=(shard,) if shard >= 0 else tuple(map(int, some.split(","))) if some else (),
+            filter=orjson.loads(said) if said else None,
+            window=int(locator["window"]),
             routed=bool(some),
         )
         return cls(index, str(locator["method"]), bool(locator.get("hidden")), shard)
@@ -93,7 +93,14 @@ def shard_extents(
     locator = place.locator(columns)
     for part in shard.extents:
         size = int(part.docs * bytes_per_doc)
-        yield Extent(locator, part.start, part.stop, "seq_no", part.docs, size)
+        yield Extent(
+            locator=locator,
+            start=part.start,
+            stop=part.stop,
+            unit="seq_no",
+            rows=part.docs,
+            bytes=size,
+        )
 
 
 def whole_extent(
@@ -101,7 +108,9 @@ def whole_extent(
 ) -> Extent:
     """An index that cannot be parted by sequence numbers: one piece, counted as a whole."""
     size = int(docs * bytes_per_doc)
-    return Extent(place.locator(columns), 0, docs, "document", docs, size)
+    return Extent(
+        locator=place.locator(columns), start=0, stop=docs, unit="document", rows=docs, bytes=size
+    )
 
 
 def columns_of(locator: Mapping[str, Any]) -> list[Column]:

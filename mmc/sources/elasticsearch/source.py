@@ -74,7 +74,13 @@ class ElasticsearchSource:
             # Of the source as a whole, and told once.
             made[0] = replace(made[0], problems=(*made[0].problems, *found))
         version = f"{server.engine} {server.version}".strip()
-        return SourceFacts(self.type, version, tuple(made), sample.rows, sample.seed)
+        return SourceFacts(
+            type=self.type,
+            version=version,
+            collections=tuple(made),
+            sample_rows=sample.rows,
+            sample_seed=sample.seed,
+        )
 
     def read(
         self,

@@ -64,7 +64,14 @@ def number_tokens(
     if written:
         write_tokens(table)
     fields = tuple((group.name, path) for group, paths in wanted for path in paths)
-    return TokensNumbered(fields, documents, len(tokens), new, len(table.numbers), written)
+    return TokensNumbered(
+        fields=fields,
+        documents=documents,
+        found=len(tokens),
+        new=new,
+        total=len(table.numbers),
+        written=written,
+    )
 
 
 def _paths(connection: Connection, server: Server, group: Group) -> list[str]:

@@ -17,7 +17,7 @@ _AT_ONCE = 1 << 20
 """Ids looked at together."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Duplicates:
     """Ids that share a stored vector.
 
@@ -84,11 +84,11 @@ def load_duplicates(index: Blob, data: Blob, store: Ivf) -> Duplicates:
     starts = np.append(first, len(pairs)).astype(np.int64)
     lists = store.lists
     table = Duplicates(
-        keys.astype(np.int64),
-        starts,
-        np.ascontiguousarray(pairs[:, 1], np.int64),
-        np.zeros(len(lists.numbers), np.int64),
-        0,
+        keys=keys.astype(np.int64),
+        starts=starts,
+        others=np.ascontiguousarray(pairs[:, 1], np.int64),
+        per_list=np.zeros(len(lists.numbers), np.int64),
+        rows=0,
     )
     seen = np.zeros(len(keys), np.int64)
     for i in range(len(lists.numbers)) if len(keys) else ():
@@ -105,4 +105,10 @@ def load_duplicates(index: Blob, data: Blob, store: Ivf) -> Duplicates:
             hint="rebuild the index with unique ids",
             code="MMC413",
         )
-    return Duplicates(table.keys, starts, table.others, table.per_list, int(table.per_list.sum()))
+    return Duplicates(
+        keys=table.keys,
+        starts=starts,
+        others=table.others,
+        per_list=table.per_list,
+        rows=int(table.per_list.sum()),
+    )

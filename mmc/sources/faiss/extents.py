@@ -31,7 +31,17 @@ def list_extents(table: Table, locator: Mapping[str, JsonValue]) -> tuple[Extent
         if not table.rows:
             return ()
         size = table.rows * table.width
-        return (Extent(freeze(locator), 0, table.rows, "row", table.rows, size, cuttable=True),)
+        return (
+            Extent(
+                locator=freeze(locator),
+                start=0,
+                stop=table.rows,
+                unit="row",
+                rows=table.rows,
+                bytes=size,
+                cuttable=True,
+            ),
+        )
     import numpy as np
 
     lists = store.lists
@@ -48,7 +58,17 @@ def list_extents(table: Table, locator: Mapping[str, JsonValue]) -> tuple[Extent
         if large[i]:
             place = freeze({**locator, "list": number})
             count = int(rows[i])
-            found.append(Extent(place, 0, count, "row", count, int(weights[i]), cuttable=True))
+            found.append(
+                Extent(
+                    locator=place,
+                    start=0,
+                    stop=count,
+                    unit="row",
+                    rows=count,
+                    bytes=int(weights[i]),
+                    cuttable=True,
+                )
+            )
             i += 1
             continue
         before = int(stops[i - 1]) if i else 0
@@ -57,12 +77,12 @@ def list_extents(table: Table, locator: Mapping[str, JsonValue]) -> tuple[Extent
         j = min(j, border)
         found.append(
             Extent(
-                freeze(locator),
-                number,
-                int(lists.numbers[j - 1]) + 1,
-                "list",
-                int(rows[i:j].sum()),
-                int(weights[i:j].sum()),
+                locator=freeze(locator),
+                start=number,
+                stop=int(lists.numbers[j - 1]) + 1,
+                unit="list",
+                rows=int(rows[i:j].sum()),
+                bytes=int(weights[i:j].sum()),
             )
         )
         i = j

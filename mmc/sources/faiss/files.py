@@ -13,7 +13,7 @@ from mmc.storage.urls import fingerprint
 from mmc.types import JsonValue
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """Files known to be those of the plan.
 
@@ -53,4 +53,10 @@ def open_files(options: FaissOptions, planned: Mapping[str, JsonValue] | None = 
         seen = identify("join_fingerprint", join.path)
         side = load_side(join.path, join.key, options.files, seen)
     locator["path"] = options.path
-    return Opened(options, table, side, locator, tuple(sorted(files.items())))
+    return Opened(
+        options=options,
+        table=table,
+        side=side,
+        locator=locator,
+        fingerprint=tuple(sorted(files.items())),
+    )

@@ -95,10 +95,22 @@ class _Parser:
                 return IdMap(header, inner, ids)
             case "IHNf" | "IHNs" | "IHNp" | "IH00" | "IBHf":
                 degree, ef = read_hnsw(cursor, header)
-                return Graph(header, "HNSW", degree, ef, self.inside(header, depth))
+                return Graph(
+                    header=header,
+                    kind="HNSW",
+                    degree=degree,
+                    ef=ef,
+                    storage=self.inside(header, depth),
+                )
             case "INSf" | "INSs" | "INSp":
                 degree, ef = read_nsg(cursor, header)
-                return Graph(header, "NSG", degree, ef, self.inside(header, depth))
+                return Graph(
+                    header=header,
+                    kind="NSG",
+                    degree=degree,
+                    ef=ef,
+                    storage=self.inside(header, depth),
+                )
             case "IxRF":
                 base, refine = self.inside(header, depth), self.inside(header, depth)
                 cursor.take(4, "k_factor")
@@ -141,7 +153,9 @@ class _Parser:
         if binary and (d % 8 or code_size != d // 8):
             raise cursor.fault(f"{d} bits in codes of {code_size} bytes", at=at)
         raw = cursor.read(Span(at, cursor.position - at))
-        return Header(fourcc, at, d, ntotal, metric, binary, raw)
+        return Header(
+            fourcc=fourcc, start=at, d=d, ntotal=ntotal, metric=metric, binary=binary, raw=raw
+        )
 
     def inside(self, around: Header, depth: int, d: int | None = None) -> Node:
         """An index inside another one, of the same rows."""
@@ -226,7 +240,15 @@ class _Parser:
         fits = not blocks or (size > least if rabitq else size == least)
         if data.count != size * blocks or not fits:
             raise cursor.fault(f"{data.count:,} bytes in {blocks:,} blocks", at=at)
-        return Packed(header, block.name, data, per_block, size, before, (after,))
+        return Packed(
+            header=header,
+            quantizer=block.name,
+            data=data,
+            per_block=per_block,
+            block=size,
+            before=before,
+            after=(after,),
+        )
 
     def inverted(self, header: Header, depth: int) -> Ivf:
         cursor, d = self.cursor, header.d
@@ -295,7 +317,18 @@ class _Parser:
             self.check_blocks(lists, bbs, m2, begin)
         none = b"ilar" + nlist.to_bytes(8, "little") + code_size.to_bytes(8, "little")
         codec = (*head, middle, none + b"sprs" + bytes(8)) if name and packed is None else ()
-        return Ivf(header, nprobe, coarse, span, lists, name, duplicates, codec, packed, residual)
+        return Ivf(
+            header=header,
+            nprobe=nprobe,
+            coarse=coarse,
+            coarse_span=span,
+            lists=lists,
+            quantizer=name,
+            duplicates=duplicates,
+            codec=codec,
+            packed=packed,
+            residual=residual,
+        )
 
     def same_size(self, block: quantizers.Block, stored: int | None = None) -> int:
         cursor = self.cursor

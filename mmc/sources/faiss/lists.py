@@ -79,13 +79,13 @@ def _array(cursor: Cursor, nlist: int, code_size: int) -> Lists:
     starts = stops - sizes * row
     cursor.skip(int(sizes.sum()), row, "the inverted lists")
     return Lists(
-        nlist,
-        code_size,
-        cursor.blob.url,
-        numbers.astype(np.int64),
-        sizes,
-        starts,
-        starts + sizes * code_size,
+        nlist=nlist,
+        code_size=code_size,
+        url=cursor.blob.url,
+        numbers=numbers.astype(np.int64),
+        sizes=sizes,
+        codes=starts,
+        ids=starts + sizes * code_size,
     )
 
 
@@ -133,7 +133,15 @@ def _on_disk(cursor: Cursor, nlist: int, code_size: int, storage: Mapping[str, J
     sizes, capacities, starts = (rows[:, i].astype(np.int64) for i in range(3))
     if (starts + capacities * row > size).any():
         raise cursor.fault("a list lies outside the lists' file", at=at)
-    return Lists(nlist, code_size, url, numbers, sizes, starts, starts + capacities * code_size)
+    return Lists(
+        nlist=nlist,
+        code_size=code_size,
+        url=url,
+        numbers=numbers,
+        sizes=sizes,
+        codes=starts,
+        ids=starts + capacities * code_size,
+    )
 
 
 def _find(index: str, name: str, storage: Mapping[str, JsonValue]) -> str:
@@ -182,5 +190,13 @@ def _blocks(cursor: Cursor, nlist: int, code_size: int) -> Lists:
     table = np.array(found, np.int64).reshape(-1, 4)
     numbers, sizes, codes_at, ids_at = (np.ascontiguousarray(table[:, i]) for i in range(4))
     return Lists(
-        nlist, code_size, cursor.blob.url, numbers, sizes, codes_at, ids_at, per_block, block
+        nlist=nlist,
+        code_size=code_size,
+        url=cursor.blob.url,
+        numbers=numbers,
+        sizes=sizes,
+        codes=codes_at,
+        ids=ids_at,
+        per_block=per_block,
+        block=block,
     )

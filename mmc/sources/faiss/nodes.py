@@ -20,7 +20,7 @@ together.
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """What every index begins with.
 
@@ -70,7 +70,7 @@ class Coded:
     codec: tuple[Part, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Packed:
     """FastScan codes: blocks of `per_block` rows, `block` bytes each.
 
@@ -86,7 +86,7 @@ class Packed:
     after: tuple[Part, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Lists:
     """Inverted lists: where codes and ids of each non-empty list are. Arrays are int64, by
     ascending number.
@@ -117,7 +117,7 @@ class Lists:
         return int(self.sizes.sum())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ivf:
     """Rows in inverted lists.
 
@@ -158,7 +158,7 @@ class IdMap:
     ids: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
     """A graph (`kind` HNSW or NSG) over stored vectors; `degree` links a node, `ef` candidates when
     built.

@@ -13,7 +13,7 @@ from mmc.sources.faiss.kinds import SCALAR_QUANTIZERS, TRANSFORMS
 _MAX_TRANSFORMS = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """A quantiser's description.
 
@@ -47,7 +47,7 @@ def scalar(cursor: Cursor, d: int) -> Block:
             at=start,
         )
     cursor.vector(4, "the trained values")
-    return Block(name, expect, _since(cursor, start), bits)
+    return Block(name=name, code_size=expect, span=_since(cursor, start), number=bits)
 
 
 def product(cursor: Cursor, d: int) -> Block:
@@ -61,7 +61,13 @@ def product(cursor: Cursor, d: int) -> Block:
         )
     cursor.vector(4, "the centroids", expect=d << bits)
     size = (parts * bits + 7) // 8
-    return Block(f"PQ{parts}x{bits}", size, _since(cursor, start), bits, parts)
+    return Block(
+        name=f"PQ{parts}x{bits}",
+        code_size=size,
+        span=_since(cursor, start),
+        number=bits,
+        parts=parts,
+    )
 
 
 def residual(cursor: Cursor, d: int) -> Block:
@@ -89,7 +95,7 @@ def residual(cursor: Cursor, d: int) -> Block:
     cursor.unpack("ii", "the beam size")
     total = sum(bits) + _NORM_BITS[search]
     name = f"RQ{parts}x{bits[0]}" if len(set(bits)) == 1 else f"RQ{parts}"
-    return Block(name, (total + 7) // 8, _since(cursor, start))
+    return Block(name=name, code_size=(total + 7) // 8, span=_since(cursor, start))
 
 
 _NORM_BITS = (0, 0, 0, 32, 8, 4, 8, 4, 8, 8)
@@ -109,7 +115,7 @@ def rabit(cursor: Cursor, d: int, *, multi: bool) -> Block:
             f"with d={d} around it",
             at=start,
         )
-    return Block(f"RaBitQ{bits}", code_size, _since(cursor, start), bits)
+    return Block(name=f"RaBitQ{bits}", code_size=code_size, span=_since(cursor, start), number=bits)
 
 
 def transforms(cursor: Cursor, d: int) -> tuple[tuple[str, ...], Span, int]:

@@ -61,15 +61,21 @@ class FaissSource:
         collection = SourceCollection(
             name,
             fields,
-            extents,
-            table.rows,
-            sum(extent.bytes for extent in extents),
+            extents=extents,
+            rows=table.rows,
+            bytes=sum(extent.bytes for extent in extents),
             fingerprint=opened.fingerprint,
             notes=(*describe_rows(table), *notes),
             lossy=table.lossy,
             lost=table.lost,
         )
-        return SourceFacts("faiss", "", (collection,), sample.rows, sample.seed)
+        return SourceFacts(
+            type="faiss",
+            version="",
+            collections=(collection,),
+            sample_rows=sample.rows,
+            sample_seed=sample.seed,
+        )
 
     def read(
         self,

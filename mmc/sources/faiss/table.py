@@ -32,7 +32,7 @@ from mmc.storage.urls import open_blob
 from mmc.types import JsonValue
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Table:
     """The rows of an index.
 
@@ -114,7 +114,17 @@ def _load(url: str, storage_text: str, fingerprint: str) -> Table:
             hint="the file is damaged",
             code="MMC401",
         )
-    return Table(url, root, store, id_map, chains, duplicates, rows, lost, _lossy(store, chains))
+    return Table(
+        url=url,
+        root=root,
+        store=store,
+        id_map=id_map,
+        chains=chains,
+        duplicates=duplicates,
+        rows=rows,
+        lost=lost,
+        lossy=_lossy(store, chains),
+    )
 
 
 def _walk(

@@ -43,7 +43,7 @@ class ArrayColumn(Protocol):
         """Rows start..start+count-1, shape (count,) or (count, width), native byte order."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """Open arrays of equal length.
 
@@ -138,7 +138,17 @@ def look_parts(parts: Sequence[tuple[Locator, Callable[[], Opened]]]) -> Look:
             size = part.rows * sum(column.row_bytes for column in part.columns.values())
             pairs = tuple(sorted({**locator, "number": number}.items()))
             cuttable = not part.sequential
-            extents.append(Extent(pairs, 0, part.rows, "row", part.rows, size, cuttable))
+            extents.append(
+                Extent(
+                    locator=pairs,
+                    start=0,
+                    stop=part.rows,
+                    unit="row",
+                    rows=part.rows,
+                    bytes=size,
+                    cuttable=cuttable,
+                )
+            )
             sequential.append(part.sequential)
             number += part.rows
     windows = [
@@ -148,7 +158,14 @@ def look_parts(parts: Sequence[tuple[Locator, Callable[[], Opened]]]) -> Look:
     ]
     indexed = tuple(replace(column, index=indexes.get(column.name)) for column in columns)
     told = tuple(problems[:_TOLD])
-    return Look(indexed, tuple(extents), tuple(windows), number, tuple(notes), told)
+    return Look(
+        columns=indexed,
+        extents=tuple(extents),
+        windows=tuple(windows),
+        rows=number,
+        notes=tuple(notes),
+        problems=told,
+    )
 
 
 def _columns(part: Part) -> tuple[Column, ...]:
@@ -181,12 +198,12 @@ def _cut(extent: Extent, total: int) -> list[Extent]:
     rows = max(1, -(-total // _SAMPLE_WINDOWS))
     return [
         Extent(
-            extent.locator,
-            start,
-            min(start + rows, extent.stop),
-            "row",
-            min(rows, extent.stop - start),
-            0,
+            locator=extent.locator,
+            start=start,
+            stop=min(start + rows, extent.stop),
+            unit="row",
+            rows=min(rows, extent.stop - start),
+            bytes=0,
         )
         for start in range(extent.start, extent.stop, rows)
     ]

@@ -92,7 +92,7 @@ def _strange_names(file: str, names: Sequence[str]) -> Iterator[Diagnostic]:
         yield Diagnostic(
             "MMC448",
             f"{file}: the first line names the columns, and looks like a row: {shown}",
-            Severity.WARNING,
+            severity=Severity.WARNING,
             hint="if it is a row, say csv: {header: false}; the columns are then f0, f1, ...",
         )
 

@@ -52,7 +52,7 @@ def unused(place: str, distance: str, columns: Sequence[str]) -> Diagnostic:
     return Diagnostic(
         "MMC483",
         f"{place}: its `{ATTRIBUTE}` is {distance!r}, which is no metric for {shown}",
-        Severity.WARNING,
+        severity=Severity.WARNING,
         hint="say index: {metric: ...} for the vectors, by what the file was made for",
     )
 
@@ -69,6 +69,6 @@ def disagreeing(
             yield Diagnostic(
                 "MMC483",
                 f"`{name}`: {here} in {first}, {there} in {other}: none of them is taken",
-                Severity.WARNING,
+                severity=Severity.WARNING,
                 hint="say index: {metric: ...}, or migrate the files with two specs",
             )

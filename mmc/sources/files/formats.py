@@ -32,7 +32,7 @@ class Reading:
     sample: Sample
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """What a format says about all files together.
 

@@ -133,4 +133,11 @@ def _part(file: str, handle: Any) -> Part:
             told.append(f"`{name}`: the file names its distance: {distance}")
     if (distance := next(filter(None, distances.values()), "")) and not indexes:
         problems = (unused(file, distance, wide),)
-    return Part(file, rows, columns, notes=tuple(told), indexes=indexes, problems=problems)
+    return Part(
+        place=file,
+        rows=rows,
+        columns=columns,
+        notes=tuple(told),
+        indexes=indexes,
+        problems=problems,
+    )

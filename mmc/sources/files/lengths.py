@@ -41,7 +41,7 @@ class Lengths:
                 yield Diagnostic(
                     "MMC482",
                     f"`{name}`: {found}: lists of several lengths are an array, not a vector",
-                    Severity.WARNING,
+                    severity=Severity.WARNING,
                     hint="vectors of one field have one dimension: narrow the path, or correct the"
                     " files; go on if these are no vectors",
                 )

@@ -51,15 +51,15 @@ def inspect_manifest(
                 code="MMC539",
             )
     return SourceFacts(
-        "files",
-        "manifest 1",
-        tuple(
+        type="files",
+        version="manifest 1",
+        collections=tuple(
             _collection(url, storage, entry, manifest.parts(entry.name), sample)
             for entry in manifest.collections
             if not collections or entry.name in collections
         ),
-        sample.rows,
-        sample.seed,
+        sample_rows=sample.rows,
+        sample_seed=sample.seed,
     )
 
 

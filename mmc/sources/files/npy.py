@@ -264,4 +264,4 @@ def _part(place: str, columns: dict[str, Any]) -> Part:
             )
     sequential = any(isinstance(column, Deflated) for column in columns.values())
     typed: dict[str, ArrayColumn] = columns
-    return Part(place, first.rows, typed, sequential)
+    return Part(place=place, rows=first.rows, columns=typed, sequential=sequential)

@@ -60,12 +60,22 @@ def look(files: Sequence[str], options: Reading) -> Look:
                 pairs = (("first", number), ("group", group), ("path", file))
                 cuttable = size > _CUT_ABOVE
                 extents.append(
-                    Extent(pairs, row, row + info.num_rows, "row", info.num_rows, size, cuttable)
+                    Extent(
+                        locator=pairs,
+                        start=row,
+                        stop=row + info.num_rows,
+                        unit="row",
+                        rows=info.num_rows,
+                        bytes=size,
+                        cuttable=cuttable,
+                    )
                 )
                 windows.extend(_windows(extents[-1]))
                 row += info.num_rows
             number += row
-    return Look(tuple(columns.values()), tuple(extents), tuple(windows), number)
+    return Look(
+        columns=tuple(columns.values()), extents=tuple(extents), windows=tuple(windows), rows=number
+    )
 
 
 def _group_bytes(info: Any) -> int:
@@ -82,7 +92,12 @@ def _windows(extent: Extent) -> list[Extent]:
     starts = range(extent.start, extent.stop, step) if parts > 1 else [extent.start]
     return [
         Extent(
-            extent.locator, at, min(at + step, extent.stop), "row", min(step, extent.stop - at), 0
+            locator=extent.locator,
+            start=at,
+            stop=min(at + step, extent.stop),
+            unit="row",
+            rows=min(step, extent.stop - at),
+            bytes=0,
         )
         for at in starts
     ]
@@ -95,7 +110,9 @@ def _columns(parquet: pq.ParquetFile, file: str) -> dict[str, Column]:
     made = {}
     for field in schema:
         type_ = _plain_type(field.type)
-        made[field.name] = Column(field.name, type_, field.nullable and field.name in nulls)
+        made[field.name] = Column(
+            field.name, type_, nullable=field.nullable and field.name in nulls
+        )
     return made
 
 

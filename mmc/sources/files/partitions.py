@@ -131,7 +131,7 @@ def clashes(found: Partitions, look: Look, file: str) -> list[Diagnostic]:
             "MMC449",
             f"`{name}` is a column of the files, and a folder names it too: {file}; the values of"
             " the files are taken",
-            Severity.WARNING,
+            severity=Severity.WARNING,
             hint="compare the two; to have those of the folders, rename these in their names",
         )
         for name in both

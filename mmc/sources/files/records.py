@@ -41,7 +41,7 @@ class Unreadable(ValueError):
         self.offset, self.hint = offset, hint
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """Whole records: bytes from `start` on; where records begin and end, blank ones left out."""
 
@@ -88,7 +88,7 @@ def blocks(blob: Blob, start: int, stop: int, line: int, scan: Scan, size: int) 
                 )
             wanted *= 2
             continue
-        yield Block(offset, data, starts, ends, used, line)
+        yield Block(start=offset, data=data, starts=starts, ends=ends, used=used, line=line)
         line += data.count(b"\n", 0, used)
         offset, wanted = offset + used, size
 
@@ -116,7 +116,16 @@ def survey(
         count = len(block.starts)
         locator = {**dict(pairs), "line": block.line, "row": row, "first_row": first}
         at, end = block.start, block.start + block.used
-        windows.append(Extent(tuple(sorted(locator.items())), at, end, "byte", count, block.used))
+        windows.append(
+            Extent(
+                locator=tuple(sorted(locator.items())),
+                start=at,
+                stop=end,
+                unit="byte",
+                rows=count,
+                bytes=block.used,
+            )
+        )
         row += count
     return _joined(windows), windows, row - first
 
@@ -130,7 +139,14 @@ def _joined(windows: Sequence[Extent]) -> list[Extent]:
             continue
         rows = (last.rows or 0) + (window.rows or 0)
         size = last.bytes + window.bytes
-        made[-1] = Extent(last.locator, last.start, window.stop, "byte", rows, size)
+        made[-1] = Extent(
+            locator=last.locator,
+            start=last.start,
+            stop=window.stop,
+            unit="byte",
+            rows=rows,
+            bytes=size,
+        )
     return [extent for extent in made if extent.rows]
 
 

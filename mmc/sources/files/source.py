@@ -77,7 +77,13 @@ class FilesSource:
         collection = replace(
             found, notes=(listing.text, *found.notes), problems=(*tables, *found.problems)
         )
-        return SourceFacts("files", kind, (collection,), sample.rows, sample.seed)
+        return SourceFacts(
+            type="files",
+            version=kind,
+            collections=(collection,),
+            sample_rows=sample.rows,
+            sample_seed=sample.seed,
+        )
 
     def read(
         self,
@@ -173,10 +179,10 @@ def _collection(
     return SourceCollection(
         name,
         tuple(fields),
-        extents,
-        look.rows,
-        sum(extent.bytes for extent in extents),
-        tuple(sorted(seen.items())),
+        extents=extents,
+        rows=look.rows,
+        bytes=sum(extent.bytes for extent in extents),
+        fingerprint=tuple(sorted(seen.items())),
         notes=look.notes,
         problems=(*look.problems, *problems, *lists),
     )

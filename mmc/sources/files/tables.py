@@ -72,7 +72,7 @@ def look_for_tables(listing: Listing, storage: Mapping[str, JsonValue]) -> Itera
             "MMC480",
             f"{file} is a file of the {kind} table {folder}: all of its rows are taken, also those"
             " that the table has removed",
-            Severity.WARNING,
+            severity=Severity.WARNING,
             hint=f"or write its rows first:  {way.format(folder=folder)}",
         )
 

@@ -28,10 +28,10 @@ def typed_look(
     """
     types = columns_text(columns)
     return Look(
-        tuple(columns),
-        tuple(with_locator(extent, "types", types) for extent in extents),
-        tuple(with_locator(window, "types", types) for window in windows),
-        rows,
+        columns=tuple(columns),
+        extents=tuple(with_locator(extent, "types", types) for extent in extents),
+        windows=tuple(with_locator(window, "types", types) for window in windows),
+        rows=rows,
     )
 
 

@@ -92,4 +92,6 @@ def _open(file: str, options: Reading) -> Iterator[Part]:
         records = Records(blob, options.format)
         dim = records.width or 0
         hint = f"float_vector({dim})" if options.format != "ivecs" and 2 <= dim <= MAX_DIM else ""
-        yield Part(file, records.rows, {"vector": records}, vectors={"vector": hint})
+        yield Part(
+            place=file, rows=records.rows, columns={"vector": records}, vectors={"vector": hint}
+        )

@@ -24,7 +24,7 @@ class FileType(IntEnum):
     BACKUP = 7
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableRow:
     """A row of `Tables`: a collection, or a partition of the collection `owner_table`.
 
@@ -51,7 +51,7 @@ class TableRow:
     flush_lsn: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileRow:
     """A row of `TableFiles`. `row_count` may be stale: for estimates and warnings only."""
 
@@ -65,7 +65,7 @@ class FileRow:
     file_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
     """All of it. Two are equal when they say the same, wherever they were read from.
 

@@ -44,14 +44,14 @@ def about_root(catalogue: Catalogue, rows: Sequence[TableRow]) -> Iterator[Diagn
             "MMC422",
             f"{name} is no name of a collection in Milvus 1.x: it is probably a partition, whose"
             f" collection and tag {catalogue.where} does not hold",
-            Severity.WARNING,
+            severity=Severity.WARNING,
             hint="make a meta.json that does, from the server's database:  mmc export-meta META",
         )
     if root.table_id in catalogue.hybrid:
         yield Diagnostic(
             "MMC426",
             f"{name} is a hybrid collection: its vectors are migrated, its attributes are not",
-            Severity.WARNING,
+            severity=Severity.WARNING,
             hint="attributes were an experiment of 0.9 and 0.10: read them out with that server",
         )
 
@@ -91,7 +91,7 @@ def unsearched(place: str, segments: Sequence[str]) -> Diagnostic:
         "MMC427",
         f"{place}, {which} {', '.join(segments[:3])}{more}: marked as replaced by an index that is"
         " not there, so Milvus 1.x did not search or count these rows",
-        Severity.WARNING,
+        severity=Severity.WARNING,
         hint="they are migrated: the count will be higher than Milvus 1.x says",
     )
 
@@ -112,7 +112,7 @@ def lost_merges(place: str, groups: Mapping[str, Sequence[FileRow]]) -> Iterator
                 f"{place}, segment {name}: a merge that was cut off, and the segment before it is"
                 " marked as deleted: if it was a source of the merge, its rows are lost to Milvus"
                 " 1.x too",
-                Severity.WARNING,
+                severity=Severity.WARNING,
                 hint="compare the count with what you expect; a restart of Milvus 1.x removes both",
             )
         if not types <= {FileType.NEW, FileType.NEW_MERGE}:
@@ -162,4 +162,4 @@ def wrong(
     severity: Severity = Severity.ERROR,
     hint: str = "no Milvus writes this: the metadata are damaged, or were changed by hand",
 ) -> Diagnostic:
-    return Diagnostic("MMC422", message, severity, hint=hint)
+    return Diagnostic("MMC422", message, severity=severity, hint=hint)

@@ -101,9 +101,9 @@ def build_collection(
     return SourceCollection(
         live.name,
         fields,
-        extents,
-        sum(extent.rows or 0 for extent in extents),
-        sum(extent.bytes for extent in extents),
+        extents=extents,
+        rows=sum(extent.rows or 0 for extent in extents),
+        bytes=sum(extent.bytes for extent in extents),
         fingerprint=tuple(sorted(marks.items())),
         partitions=tuple(sorted({place.partition for place in places.values()} - {""})),
         notes=tuple(findings.notes),
@@ -113,7 +113,9 @@ def build_collection(
 
 def _broken(live: LiveCollection, findings: Findings) -> SourceCollection:
     """A collection that cannot be migrated as it is: its problems stand in the place of a plan."""
-    return SourceCollection(live.name, (), (), None, 0, problems=tuple(findings.problems))
+    return SourceCollection(
+        live.name, (), extents=(), rows=None, bytes=0, problems=tuple(findings.problems)
+    )
 
 
 def _segments(
@@ -213,23 +215,23 @@ def _partition_notes(
 
 def _segment_run(segment: Segment, at: LiveSegment, storage: Mapping[str, JsonValue]) -> Run:
     return Run(
-        at.table_id,
-        0,
-        segment.live,
-        partial(live_ids, segment.folder, segment.live, segment.deleted, storage),
-        segment.vectors,
-        partial(live_places, segment.folder, segment.rows, storage),
+        table_id=at.table_id,
+        lsn=0,
+        rows=segment.live,
+        ids=partial(live_ids, segment.folder, segment.live, segment.deleted, storage),
+        name=segment.vectors,
+        place=partial(live_places, segment.folder, segment.rows, storage),
     )
 
 
 def _log_run(record: Pending, storage: Mapping[str, JsonValue]) -> Run:
     return Run(
-        record.tables[0],
-        record.lsn,
-        record.rows,
-        partial(_log_ids, record, storage),
-        record.file,
-        lambda rows: record.ids_at + 8 * rows,
+        table_id=record.tables[0],
+        lsn=record.lsn,
+        rows=record.rows,
+        ids=partial(_log_ids, record, storage),
+        name=record.file,
+        place=lambda rows: record.ids_at + 8 * rows,
     )
 
 

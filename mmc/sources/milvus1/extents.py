@@ -118,18 +118,18 @@ def _extent(
     cuttable: bool,
 ) -> Extent:
     return Extent(
-        tuple(sorted(locator.items())),
-        start,
-        stop,
-        "row",
-        rows,
-        rows * (place.row_bytes + 8),
-        cuttable,
-        place.partition,
+        locator=tuple(sorted(locator.items())),
+        start=start,
+        stop=stop,
+        unit="row",
+        rows=rows,
+        bytes=rows * (place.row_bytes + 8),
+        cuttable=cuttable,
+        partition=place.partition,
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Piece:
     """A part of an extent, as `read` gets it back. `drop` counts as `start` and `stop` do."""
 
@@ -148,13 +148,13 @@ class Piece:
         locator = extent.place
         records: Any = locator.get("records") or ()
         return cls(
-            FieldType.parse(str(locator["vector"])),
-            str(locator["tag"]),
-            str(locator["seen"]),
-            str(locator.get("folder", "")),
-            str(locator.get("log", "")),
-            tuple((int(a), int(b), int(c)) for a, b, c in records),
-            extent.start,
-            extent.stop,
-            from_text(str(locator.get("drop", ""))),
+            vector=FieldType.parse(str(locator["vector"])),
+            tag=str(locator["tag"]),
+            seen=str(locator["seen"]),
+            folder=str(locator.get("folder", "")),
+            log=str(locator.get("log", "")),
+            records=tuple((int(a), int(b), int(c)) for a, b, c in records),
+            start=extent.start,
+            stop=extent.stop,
+            drop=from_text(str(locator.get("drop", ""))),
         )

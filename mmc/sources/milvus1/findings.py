@@ -28,7 +28,7 @@ class Findings:
 
     def warning(self, code: str, text: str, hint: str = "") -> None:
         self.problems.append(
-            Diagnostic(code, f"`{self.name}`: {text}", Severity.WARNING, hint=hint)
+            Diagnostic(code, f"`{self.name}`: {text}", severity=Severity.WARNING, hint=hint)
         )
 
     def counts(self, segments: Sequence[Segment]) -> None:

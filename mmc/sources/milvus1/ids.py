@@ -27,7 +27,7 @@ _SPREAD = 0x9E3779B97F4A7C15
 """Odd constant that spreads neighbouring ids over the passes (Knuth, multiplicative hashing)."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Run:
     """Rows that lie together, in the order in which Milvus 1.x got them.
 

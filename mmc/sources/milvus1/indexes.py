@@ -136,7 +136,7 @@ def _structure(collection: LiveCollection, metric: Metric) -> Diagnostic:
     return Diagnostic(
         "MMC425",
         f"`{collection.name}` is searched by {metric}, which only Milvus 2.3 still has",
-        Severity.WARNING,
+        severity=Severity.WARNING,
         hint="for 2.4 and later say index: {type: BIN_FLAT, metric: HAMMING}, or index: none",
     )
 

@@ -26,7 +26,7 @@ _RAW = frozenset({FileType.RAW, FileType.TO_INDEX, FileType.BACKUP})
 LIVE = _RAW | {FileType.INDEX}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSegment:
     """A segment with rows that count.
 
@@ -54,7 +54,7 @@ class LivePartition:
     flush_lsn: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveCollection:
     """A collection that was not dropped.
 
@@ -131,16 +131,16 @@ def _collection(
         tag = row.partition_tag if row.owner_table else ""
         partitions.append(LivePartition(tag, row.table_id, kept, row.flush_lsn))
     return LiveCollection(
-        root.table_id,
-        root.dimension,
-        root.metric_type,
-        root.engine_type,
-        root.index_params,
-        root.flag,
-        tuple(partitions),
-        root.flush_lsn,
-        root.table_id in catalogue.hybrid,
-        tuple(problems),
+        name=root.table_id,
+        dimension=root.dimension,
+        metric_type=root.metric_type,
+        engine_type=root.engine_type,
+        index_params=root.index_params,
+        flag=root.flag,
+        partitions=tuple(partitions),
+        flush_lsn=root.flush_lsn,
+        hybrid=root.table_id in catalogue.hybrid,
+        problems=tuple(problems),
     )
 
 
@@ -178,11 +178,11 @@ def _segment(rows: Sequence[FileRow]) -> LiveSegment:
     counts = {row.row_count for row in counted}
     first = rows[0]
     return LiveSegment(
-        first.table_id,
-        first.segment_id,
-        first.id,
-        counts.pop() if len(counts) == 1 and min(counts) >= 0 else None,
-        max((row.file_size for row in raw), default=0),
+        table_id=first.table_id,
+        segment_id=first.segment_id,
+        order=first.id,
+        row_count=counts.pop() if len(counts) == 1 and min(counts) >= 0 else None,
+        file_size=max((row.file_size for row in raw), default=0),
     )
 
 

@@ -34,7 +34,7 @@ _MERGE = 64
 """Wanted rows of a batch that lie closer than this many rows are read together."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Rows:
     """Values of a batch. `places`: row numbers in the file; None when they follow `first`."""
 
@@ -157,21 +157,23 @@ def _segment(
             if first is not None:
                 count = stop - start
                 yield Rows(
-                    _window(ids, HEADER + 8 * first, 8 * count),
-                    None if raw is None else _window(raw, HEADER + width * first, width * count),
-                    count,
-                    first,
-                    None,
+                    ids=_window(ids, HEADER + 8 * first, 8 * count),
+                    vectors=None
+                    if raw is None
+                    else _window(raw, HEADER + width * first, width * count),
+                    count=count,
+                    first=first,
+                    places=None,
                 )
                 continue
             places = np.delete(kept.places(start, stop), dropped - start)
             if len(places):
                 yield Rows(
-                    _gather(ids, HEADER, 8, places),
-                    None if raw is None else _gather(raw, HEADER, width, places),
-                    len(places),
-                    int(places[0]),
-                    places,
+                    ids=_gather(ids, HEADER, 8, places),
+                    vectors=None if raw is None else _gather(raw, HEADER, width, places),
+                    count=len(places),
+                    first=int(places[0]),
+                    places=places,
                 )
 
 
@@ -193,11 +195,11 @@ def _log(
                 places = np.delete(np.arange(start, stop), dropped - start) - begin
                 if len(places):
                     yield Rows(
-                        _gather(log, ids_at, 8, places),
-                        _gather(log, data_at, width, places) if vectors else None,
-                        len(places),
-                        ids_at + 8 * int(places[0]),
-                        ids_at + 8 * places,
+                        ids=_gather(log, ids_at, 8, places),
+                        vectors=_gather(log, data_at, width, places) if vectors else None,
+                        count=len(places),
+                        first=ids_at + 8 * int(places[0]),
+                        places=ids_at + 8 * places,
                     )
             begin += rows
 

@@ -18,7 +18,7 @@ from mmc.storage.urls import fingerprint, open_blob
 from mmc.types import JsonValue
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """A segment whose files agree.
 
@@ -99,7 +99,14 @@ def look(
             return None, [_line(error, deletes_url(folder))]
     name = f"{live.table_id}/{live.segment_id}"
     seen = " ".join(file.seen for file in files)
-    return Segment(folder, name, ids.values, deleted, seen, live.row_count), []
+    return Segment(
+        folder=folder,
+        name=name,
+        rows=ids.values,
+        deleted=deleted,
+        seen=seen,
+        counted=live.row_count,
+    ), []
 
 
 @dataclass(frozen=True, slots=True)

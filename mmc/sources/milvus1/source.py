@@ -48,7 +48,13 @@ class Milvus1Source:
         log = _log(options, wanted, catalogue)
         problems = (*catalogue.problems, *about_orphans(catalogue, LIVE))
         built = tuple(build_collection(live, problems, log, options, sample) for live in wanted)
-        return SourceFacts("milvus1", "", built, sample.rows, sample.seed)
+        return SourceFacts(
+            type="milvus1",
+            version="",
+            collections=built,
+            sample_rows=sample.rows,
+            sample_seed=sample.seed,
+        )
 
     def read(
         self,
@@ -98,7 +104,7 @@ def _no_log(folder: str) -> Diagnostic:
     return Diagnostic(
         "MMC428",
         f"{folder}: no write-ahead log is there, so none is looked at",
-        Severity.NOTE,
+        severity=Severity.NOTE,
         hint="give the server's wal.path as wal_path if it is elsewhere, or say wal: ignore",
     )
 

@@ -29,26 +29,42 @@ PARTED = replace(small(), partitions=("p",))
     ("step", "asked"),
     [
         (
-            CreateCollection("c", small(), Mode.FAIL, False),
+            CreateCollection(id="c", collection=small(), mode=Mode.FAIL, exists=False),
             "CreateCollection AlterCollection ShowPartitions",
         ),
         (
-            CreateCollection("c", PARTED, Mode.REPLACE, False),
+            CreateCollection(id="c", collection=PARTED, mode=Mode.REPLACE, exists=False),
             "CreateCollection AlterCollection CreatePartition ShowPartitions",
         ),
         (
-            CreateCollection("c", PARTED, Mode.REPLACE, True),
+            CreateCollection(id="c", collection=PARTED, mode=Mode.REPLACE, exists=True),
             "CreateCollection AlterCollection CreatePartition ShowPartitions",
         ),
         (DropAlias("a", NAME, "prod"), "DropAlias"),
-        (DropCollection("d", NAME), "DropCollection"),
+        (DropCollection(id="d", collection=NAME), "DropCollection"),
         (CreateAlias("a", NAME, "prod"), "CreateAlias"),
-        (AlterCollection("a", NAME), "AlterCollection"),
-        (CreateCollection("c", PARTED, Mode.APPEND, True), "ShowPartitions"),
-        (CreateCollection("c", PARTED, Mode.UPSERT, True), "ShowPartitions"),
-        (BuildIndex("i", NAME, "v", Index("FLAT")), "CreateIndex DescribeIndex"),
+        (AlterCollection(id="a", collection=NAME), "AlterCollection"),
         (
-            Verify("v", "copy", NAME, Mode.FAIL, CountCheck.EXACT, DigestCheck.FULL),
+            CreateCollection(id="c", collection=PARTED, mode=Mode.APPEND, exists=True),
+            "ShowPartitions",
+        ),
+        (
+            CreateCollection(id="c", collection=PARTED, mode=Mode.UPSERT, exists=True),
+            "ShowPartitions",
+        ),
+        (
+            BuildIndex(id="i", collection=NAME, field="v", index=Index("FLAT")),
+            "CreateIndex DescribeIndex",
+        ),
+        (
+            Verify(
+                id="v",
+                copy="copy",
+                collection=NAME,
+                mode=Mode.FAIL,
+                count=CountCheck.EXACT,
+                digest=DigestCheck.FULL,
+            ),
             "GetLoadState ShowPartitions Query",
         ),
     ],

@@ -80,14 +80,18 @@ def in_bucket(copy: CopySplits, bucket: Bucket) -> CopySplits:
 
 
 def in_place(copy: CopySplits, part: str) -> CopySplits:
-    extent = Extent((("path", part),), 0, 3, "row", 3, 0)
-    return replace(copy, write=Write.IN_PLACE, splits=(Split("00000", (extent,), 3, 0),))
+    extent = Extent(locator=(("path", part),), start=0, stop=3, unit="row", rows=3, bytes=0)
+    return replace(
+        copy, write=Write.IN_PLACE, splits=(Split(id="00000", pieces=(extent,), rows=3, bytes=0),)
+    )
 
 
 def stage(
     target: BulkTarget, copy: CopySplits, rows: pa.RecordBatch, part: str = "00000"
 ) -> tuple[FileRecord, ...]:
-    writer = target.writer(copy, Split(part, (), rows.num_rows, 0), replay=False)
+    writer = target.writer(
+        copy, Split(id=part, pieces=(), rows=rows.num_rows, bytes=0), replay=False
+    )
     writer.write(rows.slice(0, 3))
     writer.write(rows.slice(3))
     return writer.commit()
@@ -111,9 +115,9 @@ def ended(target: BulkTarget, copy: CopySplits, *ids: str) -> list[ImportTask]:
 
 
 def ready(target: BulkTarget, collection: Collection, index: Index = FLAT) -> None:
-    target.build_index(BuildIndex("i", collection.name, "v", index))
+    target.build_index(BuildIndex(id="i", collection=collection.name, field="v", index=index))
     target.await_indexes(AwaitIndexes("w", collection.name))
-    target.load(LoadCollection("l", collection.name))
+    target.load(LoadCollection(id="l", collection=collection.name))
 
 
 def digest_of(collection: Collection, batches: Iterator[pa.RecordBatch] | list[Any]) -> str:
@@ -297,7 +301,7 @@ def test_rows_that_an_import_would_change(target: BulkTarget, tmp_path: Path) ->
         ([2**63 - 1], "{}", "never find it"),
         ([1], '{"t":1}', "would lose"),
     ]:
-        writer = target.writer(copy, Split("00000", (), 1, 0), replay=False)
+        writer = target.writer(copy, Split(id="00000", pieces=(), rows=1, bytes=0), replay=False)
         with pytest.raises(TargetError, match=text):
             writer.write(small_rows(collection, keys, meta=[meta]))
         writer.abort()
@@ -321,7 +325,7 @@ def test_types_that_files_cannot_bring(
     copy = copy_of(named(Collection("", fields)), format_, tmp_path)
     for act in (
         lambda: target.check_staging(copy, dropping=False, manifest=""),
-        lambda: target.writer(copy, Split("00000", (), 1, 0), replay=False),
+        lambda: target.writer(copy, Split(id="00000", pieces=(), rows=1, bytes=0), replay=False),
     ):
         with pytest.raises(
             TargetError, match=rf"Milvus 2\.3\.5 imports no .* from {format_}"
@@ -467,9 +471,9 @@ def test_an_index_that_is_not_built_in_time(
 ) -> None:
     collection = named(small())
     target.ensure(create_step(collection))
-    target.build_index(BuildIndex("i", collection.name, "v", FLAT))
+    target.build_index(BuildIndex(id="i", collection=collection.name, field="v", index=FLAT))
     looks = []
-    left = Built("v", "Finished", "", 5_000, 3_800, 1_200)
+    left = Built(field="v", state="Finished", reason="", rows=5_000, indexed=3_800, left=1_200)
     monkeypatch.setattr(built, "look_at", lambda *_: looks.append(1) or [left])
     monkeypatch.setattr(built, "LOOK_SECONDS", (0.04, 0.04))
     target._connection.long_timeout = 0.1
@@ -485,8 +489,8 @@ def test_an_index_that_the_server_gives_up(
 ) -> None:
     collection = named(small())
     target.ensure(create_step(collection))
-    target.build_index(BuildIndex("i", collection.name, "v", FLAT))
-    failed = Built("v", "Failed", "no memory", 9, 0, 9)
+    target.build_index(BuildIndex(id="i", collection=collection.name, field="v", index=FLAT))
+    failed = Built(field="v", state="Failed", reason="no memory", rows=9, indexed=0, left=9)
     monkeypatch.setattr(built, "look_at", lambda *_: [failed])
     with pytest.raises(TargetError, match="could not build it: no memory") as caught:
         target.await_indexes(AwaitIndexes("w", collection.name))
@@ -500,7 +504,11 @@ def test_rows_that_others_write_meanwhile_are_not_waited_for(
 
     def look(*_: Any) -> list[Built]:
         rows, done = next(looks)
-        return [Built("v", "InProgress", "", rows, done, rows - done)]
+        return [
+            Built(
+                field="v", state="InProgress", reason="", rows=rows, indexed=done, left=rows - done
+            )
+        ]
 
     monkeypatch.setattr(built, "look_at", look)
     target.await_indexes(AwaitIndexes("w", "c"))

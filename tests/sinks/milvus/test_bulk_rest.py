@@ -145,15 +145,21 @@ def test_a_job_from_its_beginning_to_its_end(double: ImportDouble, open_calls: O
     calls = open_calls()
     id_ = calls.submit("c", "", PATHS, "")
     job = double.jobs[0]
-    assert calls.task(id_) == ImportTask(id_, TaskState.WAITING)
+    assert calls.task(id_) == ImportTask(id=id_, state=TaskState.WAITING)
     files = ("[p/part-0.parquet]", "[p/part-1.parquet]")
     for state in ("PreImporting", "Importing", "Sorting", "IndexBuilding", "Uncommitted", "New"):
         job.state, job.progress, job.told = state, 40, True
-        assert calls.task(id_) == ImportTask(id_, TaskState.RUNNING, files, 0, 40)
+        assert calls.task(id_) == ImportTask(
+            id=id_, state=TaskState.RUNNING, files=files, rows=0, progress=40
+        )
     job.state, job.progress, job.rows = "Completed", 100, 7
-    assert calls.task(id_) == ImportTask(id_, TaskState.COMPLETED, files, 7, 100)
+    assert calls.task(id_) == ImportTask(
+        id=id_, state=TaskState.COMPLETED, files=files, rows=7, progress=100
+    )
     job.state, job.progress, job.reason = "Failed", 0, "row 3: no"
-    assert calls.task(id_) == ImportTask(id_, TaskState.FAILED, files, 0, 0, "row 3: no")
+    assert calls.task(id_) == ImportTask(
+        id=id_, state=TaskState.FAILED, files=files, rows=0, progress=0, reason="row 3: no"
+    )
 
 
 @pytest.mark.parametrize("double", VERSIONS, indirect=True)
@@ -363,12 +369,14 @@ def _staged(bucket: Bucket, in_place: bool = False) -> CopySplits:
     if not in_place:
         return copy
     write_text(f"{bucket.url}/files/c/part-0.parquet", "PAR1", bucket.storage)
-    extent = Extent((("path", "c/part-0.parquet"),), 0, 3, "row", 3, 4)
+    extent = Extent(
+        locator=(("path", "c/part-0.parquet"),), start=0, stop=3, unit="row", rows=3, bytes=4
+    )
     return replace(
         copy,
         write=Write.IN_PLACE,
         staging=replace(staging, key=""),
-        splits=(Split("00000", (extent,), 3, 4),),
+        splits=(Split(id="00000", pieces=(extent,), rows=3, bytes=4),),
     )
 
 

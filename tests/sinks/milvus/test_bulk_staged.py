@@ -107,7 +107,7 @@ def test_staged_files_are_removed_with_our_folders(tmp_path: Path, format_: str)
     place = StagingPlace.of(copy)
     paths = []
     for number in range(2):
-        split = Split(f"0000{number}", (), 2, 0)
+        split = Split(id=f"0000{number}", pieces=(), rows=2, bytes=0)
         writer = PartSplitWriter(place.url, place.storage, copy, split, place.key)
         writer.write(small_rows(small(), [1, 2]))
         for file in writer.commit():
@@ -170,16 +170,22 @@ def test_trying_a_bucket(bucket: Bucket) -> None:
 def test_files_that_are_imported_in_place(tmp_path: Path, format_: str) -> None:
     rows = small_rows(small(), [1, 2, 3])
     written = PartSplitWriter(
-        str(tmp_path), {}, _copy(str(tmp_path), format_), Split("00000", (), 3, 0)
+        str(tmp_path),
+        {},
+        _copy(str(tmp_path), format_),
+        Split(id="00000", pieces=(), rows=3, bytes=0),
     )
     written.write(rows)
     files = written.commit()
     copy = _copy(str(tmp_path), format_, key="")
     name = files[0].path if format_ != "numpy" else files[0].path.rpartition("/")[0]
     locator = (("path", name), *((("sha256", files[0].sha256),) if format_ != "numpy" else ()))
-    pieces = tuple(Extent(locator, at, at + 1, "row", 1, 9) for at in range(3))
+    pieces = tuple(
+        Extent(locator=locator, start=at, stop=at + 1, unit="row", rows=1, bytes=9)
+        for at in range(3)
+    )
     place, dialect = StagingPlace.of(copy), version_of("v2.3.5").dialect
-    writer = InPlaceWriter(place, copy, Split("00000", pieces, 3, 27), dialect)
+    writer = InPlaceWriter(place, copy, Split(id="00000", pieces=pieces, rows=3, bytes=27), dialect)
     for at in range(3):
         writer.write(rows.slice(at, 1))
     assert writer.commit() == files
@@ -191,14 +197,19 @@ def test_files_that_are_imported_in_place(tmp_path: Path, format_: str) -> None:
     (tmp_path / files[0].path).unlink()
     with pytest.raises(TargetError, match="no such file"):
         writer.commit()
-    assert InPlaceWriter(place, copy, Split("1", pieces, 0, 0), dialect).commit() == ()
+    assert (
+        InPlaceWriter(place, copy, Split(id="1", pieces=pieces, rows=0, bytes=0), dialect).commit()
+        == ()
+    )
 
 
 def test_a_task_of_files_elsewhere_is_told_from_one_that_does_not_tell_yet() -> None:
     place = StagingPlace.of(_copy("s3://bucket/mmc"))
-    told = ImportTask("1", TaskState.COMPLETED, ("elsewhere/part-0.parquet",), rows=5)
+    told = ImportTask(
+        id="1", state=TaskState.COMPLETED, files=("elsewhere/part-0.parquet",), rows=5
+    )
     assert _ours(place, told).files == ("elsewhere/part-0.parquet",)
-    ours = ImportTask("2", TaskState.RUNNING, ("mmc/5ab1/c/part-0.parquet",))
+    ours = ImportTask(id="2", state=TaskState.RUNNING, files=("mmc/5ab1/c/part-0.parquet",))
     assert _ours(place, ours).files == ("5ab1/c/part-0.parquet",)
     for silent in ((), ("",)):
-        assert _ours(place, ImportTask("3", TaskState.WAITING, silent)).files == ()
+        assert _ours(place, ImportTask(id="3", state=TaskState.WAITING, files=silent)).files == ()

@@ -38,7 +38,7 @@ def check(target: InsertTarget) -> None:
     wanted = replace(small(), name=name, properties=(("collection.ttl.seconds", "864000"),))
     target.ensure(create_step(wanted))
     target.ensure(create_step(replace(small(), name=other)))
-    drop_alias, drop = DropAlias("1", name, alias), DropCollection("2", name)
+    drop_alias, drop = DropAlias("1", name, alias), DropCollection(id="2", collection=name)
     create = CreateAlias("3", name, alias)
     for _ in range(2):
         target.create_alias(create)
@@ -50,13 +50,21 @@ def check(target: InsertTarget) -> None:
     refused("MMC590", lambda: target.drop_alias(drop_alias), f"leads to {other} by now")
     refused("MMC590", lambda: target.create_alias(create), f"leads to {other} by now")
     assert ddl.leads_to(connection, alias) == other
-    refused("MMC580", lambda: target.drop_collection(DropCollection("2", alias)), "is an alias")
+    refused(
+        "MMC580",
+        lambda: target.drop_collection(DropCollection(id="2", collection=alias)),
+        "is an alias",
+    )
     client.alter_alias(name, alias)
     client.drop_alias(late)
 
     for step in (1, 2):
         target.alter_collection(
-            AlterCollection("4", name, (Change("k", None, str(step)), Change("l", None, "x")))
+            AlterCollection(
+                id="4",
+                collection=name,
+                properties=(Change("k", None, str(step)), Change("l", None, "x")),
+            )
         )
     properties = dict(describe(connection, name).schema.properties)
     assert properties == {"collection.ttl.seconds": "864000", "k": "2", "l": "x"}
@@ -79,7 +87,7 @@ def check(target: InsertTarget) -> None:
     assert ddl.leads_to(connection, alias) == name
     target.drop_alias(drop_alias)
     for one in (name, other):
-        target.drop_collection(DropCollection("2", one))
+        target.drop_collection(DropCollection(id="2", collection=one))
 
 
 @pytest.mark.milvus_lite
@@ -103,8 +111,12 @@ def test_on_a_server(milvus_server: MilvusServer) -> None:
         wanted, alias = replace(small(), name=name), f"{name}_prod"
         target.ensure(create_step(wanted))
         target.create_alias(CreateAlias("3", name, alias))
-        target.alter_collection(AlterCollection("4", name, (Change("k", None, "v"),)))
-        refused("MMC591", lambda: target.drop_collection(DropCollection("2", name)), alias)
+        target.alter_collection(
+            AlterCollection(id="4", collection=name, properties=(Change("k", None, "v"),))
+        )
+        refused(
+            "MMC591", lambda: target.drop_collection(DropCollection(id="2", collection=name)), alias
+        )
         target.drop_alias(DropAlias("1", name, alias))
-        target.drop_collection(DropCollection("2", name))
+        target.drop_collection(DropCollection(id="2", collection=name))
         assert not target._connection.client.has_collection(name)

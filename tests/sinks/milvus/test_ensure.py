@@ -81,7 +81,7 @@ def test_replace_drops_what_is_there(tmp_path: Path) -> None:
     with open_lite(tmp_path) as target:
         target.ensure(create_step(old))
         write(target, old, small_rows(old, [1]))
-        target.drop_collection(DropCollection("drop", "c"))
+        target.drop_collection(DropCollection(id="drop", collection="c"))
         target.ensure(create_step(new, Mode.REPLACE, exists=True))
         assert target.count(new) == 0
         rows = small_rows(new, ["1"])
@@ -251,15 +251,15 @@ def test_index_with_its_parameters(tmp_path: Path) -> None:
     with open_lite(tmp_path) as target:
         target.ensure(create_step(collection))
         write(target, collection, small_rows(collection, [1, 2, 3]))
-        step = BuildIndex("i", "c", "v", hnsw)
+        step = BuildIndex(id="i", collection="c", field="v", index=hnsw)
         target.build_index(step)
         target.build_index(step)
-        target.build_index(BuildIndex("i2", "c", "t", Index("INVERTED")))
-        target.load(LoadCollection("l", "c"))
-        target.load(LoadCollection("l", "c"))
+        target.build_index(BuildIndex(id="i2", collection="c", field="t", index=Index("INVERTED")))
+        target.load(LoadCollection(id="l", collection="c"))
+        target.load(LoadCollection(id="l", collection="c"))
         for other in (replace(hnsw, metric=Metric.L2), replace(hnsw, params=(("M", 9),))):
             with pytest.raises(TargetError, match="has another index: HNSW COSINE M=8") as caught:
-                target.build_index(BuildIndex("i", "c", "v", other))
+                target.build_index(BuildIndex(id="i", collection="c", field="v", index=other))
             assert caught.value.code == "MMC525"
     (found,) = seen(tmp_path, "c").collections
     assert found.indexes == (("t", Index("INVERTED")), ("v", hnsw))

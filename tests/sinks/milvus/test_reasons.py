@@ -63,7 +63,7 @@ def test_reasons(reason: Reason, words: str) -> None:
 )
 def test_only_what_is_not_seen_blames_the_place(words: str, code: str, again: bool) -> None:
     place = StagingPlace("s3://a-bucket/files", {}, "5ab1", "c")
-    task = _ours(place, ImportTask("1", TaskState.FAILED, reason=words))
+    task = _ours(place, ImportTask(id="1", state=TaskState.FAILED, reason=words))
     assert (task.code, task.again) == (code, again)
     assert words in task.reason
     assert ("Milvus's own bucket" in task.reason) == (code == "MMC542")

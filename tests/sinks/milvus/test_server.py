@@ -62,7 +62,7 @@ def named(collection: Collection, **options: Any) -> Collection:
 def ready(target: InsertTarget, collection: Collection, index: Index = FLAT) -> None:
     """Indexed without a flush, which takes seconds, and loaded."""
     target._connection.create_index(collection.name, "v", index)
-    target.load(LoadCollection("l", collection.name))
+    target.load(LoadCollection(id="l", collection=collection.name))
 
 
 def wide() -> tuple[Collection, pa.RecordBatch]:
@@ -117,10 +117,10 @@ def test_pages(target: InsertTarget, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = small_rows(collection, keys)
     target.ensure(create_step(collection))
     write(target, collection, rows.slice(0, 12))
-    target.build_index(BuildIndex("i", collection.name, "v", FLAT))
+    target.build_index(BuildIndex(id="i", collection=collection.name, field="v", index=FLAT))
     target.await_indexes(AwaitIndexes("w", collection.name))
     write(target, collection, rows.slice(12))
-    target.load(LoadCollection("l", collection.name))
+    target.load(LoadCollection(id="l", collection=collection.name))
     same(read(target, collection), rows)
     monkeypatch.setattr("mmc.milvus.pages.PageSize._fitting", lambda self, width: 3)
     same(read(target, collection), rows)
@@ -132,10 +132,10 @@ def test_rows_that_come_into_a_loaded_collection(target: InsertTarget) -> None:
     collection = named(small())
     rows = small_rows(collection, list(range(1_500)))
     target.ensure(create_step(collection))
-    target.build_index(BuildIndex("i", collection.name, "v", FLAT))
-    target.load(LoadCollection("o", collection.name, wait=False))
+    target.build_index(BuildIndex(id="i", collection=collection.name, field="v", index=FLAT))
+    target.load(LoadCollection(id="o", collection=collection.name, wait=False))
     write(target, collection, rows)
-    target.load(LoadCollection("l", collection.name))
+    target.load(LoadCollection(id="l", collection=collection.name))
     assert target.count(collection) == rows.num_rows
     same(read(target, collection), rows)
     target.await_indexes(AwaitIndexes("w", collection.name))
@@ -152,7 +152,7 @@ def test_an_index_that_the_server_never_builds(target: InsertTarget) -> None:
     target._connection.long_timeout = 3.0
     index = Index("GPU_IVF_FLAT", Metric.L2, (("nlist", 4),))
     told: list[tuple[int, int]] = []
-    target.build_index(BuildIndex("i", collection.name, "v", index))
+    target.build_index(BuildIndex(id="i", collection=collection.name, field="v", index=index))
     with pytest.raises(TargetError, match=r"could not build it|not in it yet"):
         target.await_indexes(AwaitIndexes("w", collection.name), lambda *rows: told.append(rows))
     assert told[-1] == (0, 1_200)
@@ -166,7 +166,11 @@ def test_progress_of_an_index_may_end_the_wait(target: InsertTarget) -> None:
     def stop(done: int, total: int) -> None:
         raise Stopped("stopped", 2)
 
-    target.build_index(BuildIndex("i", collection.name, "v", Index("HNSW", Metric.L2, HNSW)))
+    target.build_index(
+        BuildIndex(
+            id="i", collection=collection.name, field="v", index=Index("HNSW", Metric.L2, HNSW)
+        )
+    )
     step = AwaitIndexes("w", collection.name)
     with pytest.raises(Stopped):
         target.await_indexes(step, stop)
@@ -189,13 +193,13 @@ def test_binary_vectors_and_a_built_index(
     target.ensure(create_step(collection))
     write(target, collection, rows)
     jaccard = Index("BIN_IVF_FLAT", Metric.JACCARD, (("nlist", 4),))
-    step = BuildIndex("i", collection.name, "v", jaccard)
+    step = BuildIndex(id="i", collection=collection.name, field="v", index=jaccard)
     target.build_index(step)
     target.build_index(step)
     target.await_indexes(AwaitIndexes("w", collection.name))
     described = target._client.describe_index(collection.name, "v")
     assert (described["indexed_rows"], described["pending_index_rows"]) == (count, 0)
-    target.load(LoadCollection("l", collection.name))
+    target.load(LoadCollection(id="l", collection=collection.name))
     same(read(target, collection), rows)
     (seen,) = MilvusInsertSink().inspect(options, [collection.name]).collections
     assert (seen.rows, seen.indexes, seen.schema) == (count, (("v", jaccard),), collection)

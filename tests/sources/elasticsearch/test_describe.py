@@ -145,7 +145,13 @@ def test_a_data_stream_is_all_its_indices(own_elasticsearch: Starts) -> None:
         assert (seen.name, seen.rows, len(seen.fingerprint)) == ("logs-app", 6, 2)
         assert not any(field.unique for field in seen.fields)
         pieces = tuple(extent for extent in seen.extents if extent.rows)
-        read = source.read(options, "logs-app", Split("00000", pieces, 6, 0), ["n", "_index"], 10)
+        read = source.read(
+            options,
+            "logs-app",
+            Split(id="00000", pieces=pieces, rows=6, bytes=0),
+            ["n", "_index"],
+            10,
+        )
         rows = [row for batch in read for row in batch.to_pylist()]
         assert sorted(row["n"] for row in rows) == list(range(6))
         assert {row["_index"] for row in rows} == {name for name, _ in seen.fingerprint}
@@ -258,7 +264,7 @@ def test_a_small_index_takes_few_requests(elasticsearch: ElasticsearchNode) -> N
         assert len(collection.extents) == 2 and len(collection.fields) > 50
         looks = asked.copy()
         asked.clear()
-        split = Split("00000", collection.extents, 20, 0)
+        split = Split(id="00000", pieces=collection.extents, rows=20, bytes=0)
         batches = list(source.read(options, index, split, ["_id", "f0"], 100))
     assert sum(batch.num_rows for batch in batches) == 20
     assert looks == {

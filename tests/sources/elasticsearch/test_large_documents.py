@@ -37,7 +37,7 @@ def test_answers_are_sized_by_bytes_from_the_first(
         # 16 of 64 KB are one page of the sample.
         assert max(sizes) < 17 * LARGE
         sizes.clear()
-        split = Split("00000", found.extents, DOCUMENTS, found.bytes)
+        split = Split(id="00000", pieces=found.extents, rows=DOCUMENTS, bytes=found.bytes)
         rows = sum(b.num_rows for b in source.read(options, name, split, ["_id", "n"], 100))
     assert rows == DOCUMENTS
     assert max(sizes) < 6 * LARGE

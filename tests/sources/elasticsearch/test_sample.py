@@ -36,6 +36,10 @@ def test_fields_wherever_their_dots_are(
 ) -> None:
     page = orjson.dumps({"hits": {"hits": [{"_source": source}, {"_source": None}, {}]}})
     seen = Seen()
-    seen.add(page, [MappedField(Column(path, Kind.INT64), "long") for path in PATHS], ("a", "x"))
+    seen.add(
+        page,
+        [MappedField(column=Column(path, Kind.INT64), es_type="long") for path in PATHS],
+        ("a", "x"),
+    )
     assert (seen.docs, seen.present, seen.lists) == (3, present, lists)
     assert list(seen.unmapped) == [name for name in source if name == "other" and source[name]]

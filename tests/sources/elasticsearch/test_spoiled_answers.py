@@ -35,7 +35,7 @@ def inspected(options: ElasticsearchOptions) -> SourceFacts:
 def read(options: ElasticsearchOptions, facts: SourceFacts) -> list[str]:
     (found,) = facts.collections
     rows = sum(extent.rows or 0 for extent in found.extents)
-    split = Split("00000", found.extents, rows, found.bytes)
+    split = Split(id="00000", pieces=found.extents, rows=rows, bytes=found.bytes)
     batches = ElasticsearchSource().read(options, found.name, split, ["_id", "k"], 100)
     return [key for batch in batches for key in batch.column("_id").to_pylist()]
 

@@ -68,7 +68,9 @@ def test_tokens_are_numbered_in_their_order(elasticsearch: Node) -> None:
     index = indexed(elasticsearch, [words("river", "é"), words("a b", "10", "9"), {"title": "x"}])
     done = number(elasticsearch, index)
     assert table() == {"10": 0, "9": 1, "a b": 2, "river": 3, "é": 4}
-    assert done == TokensNumbered(((index, "words"),), 3, 5, 5, 5, True)
+    assert done == TokensNumbered(
+        fields=((index, "words"),), documents=3, found=5, new=5, total=5, written=True
+    )
 
 
 def test_a_second_table_keeps_the_numbers(elasticsearch: Node) -> None:
@@ -115,7 +117,11 @@ def test_tokens_may_be_any_text(elasticsearch: Node) -> None:
     read = {
         row["_id"]: row["words"]
         for batch in ElasticsearchSource().read(
-            options, index, Split("00000", seen.extents, 3, 0), ["_id", "words"], 10
+            options,
+            index,
+            Split(id="00000", pieces=seen.extents, rows=3, bytes=0),
+            ["_id", "words"],
+            10,
         )
         for row in batch.to_pylist()
     }
@@ -293,7 +299,7 @@ def test_a_plan_pins_the_table(elasticsearch: Node) -> None:
         "sparse_vector: a token becomes the dimension that t.json gives it",
     )
     pieces = tuple(extent for extent in seen.extents if extent.rows)
-    split = Split("00000", pieces, 1, 0)
+    split = Split(id="00000", pieces=pieces, rows=1, bytes=0)
     (batch,) = source.read(options, index, split, ["words"], 10)
     assert batch.column(0).to_pylist() == [[(0, 1.5)]]
     Path("t.json").write_text('{"a": 1}')

@@ -71,7 +71,9 @@ def look(path: str, sample: Sample = SAMPLE, **options: Any) -> SourceCollection
 
 
 def split_of(collection: SourceCollection) -> Split:
-    return Split("00000", collection.extents, collection.rows, collection.bytes)
+    return Split(
+        id="00000", pieces=collection.extents, rows=collection.rows, bytes=collection.bytes
+    )
 
 
 def read(

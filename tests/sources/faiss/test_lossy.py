@@ -201,7 +201,7 @@ options = FaissOptions(type="faiss", path={exact!r})
 lossy = FaissOptions(type="faiss", path={lossy!r}, allow_lossy=True)
 source = FaissSource()
 seen = source.inspect(options, [], Sample()).collections[0]
-split = Split("0", seen.extents, seen.rows, seen.bytes)
+split = Split(id="0", pieces=seen.extents, rows=seen.rows, bytes=seen.bytes)
 print(sum(b.num_rows for b in source.read(options, seen.name, split, ["id", "vector"], 7)))
 try:
     source.inspect(lossy, [], Sample())

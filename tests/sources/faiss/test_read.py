@@ -90,7 +90,12 @@ def test_splits_cut_anywhere_give_the_whole(
     assert len(pieces) > 3
     found = []
     for piece in pieces:
-        part = read(path, split=Split("1", (piece,), piece.rows, 0), batch_rows=17, **options)
+        part = read(
+            path,
+            split=Split(id="1", pieces=(piece,), rows=piece.rows, bytes=0),
+            batch_rows=17,
+            **options,
+        )
         assert len(part.ids) == piece.rows
         found.append(part.table)
     assert pa.concat_tables(found).equals(whole.table)
@@ -165,7 +170,7 @@ def test_places_of_rows(tmp_path: Path) -> None:
     path = save(factory("IDMap,Flat", x, ids=np.arange(N) + 7), tmp_path / "a.index")
     seen = look(path)
     piece = replace(seen.extents[0], start=100, stop=200, rows=100)
-    split = Split("1", (piece,), 100, 0)
+    split = Split(id="1", pieces=(piece,), rows=100, bytes=0)
     batches = list(FaissSource().read(config(path), "a", split, ["id"], 30))
     assert [origin_of(b) for b in batches] == [
         Origin(path, row, "row") for row in (100, 130, 160, 190)
@@ -313,7 +318,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 import resource
 from mmc.plan.model import Split
 from mmc.sources.faiss.options import FaissOptions
-from mmc.sources.faiss.source import FaissSource
+split = Split(id="0", pieces=seen.extents, rows=seen.rows, bytes=seen.bytes)
 from mmc.spi import Sample
 options = FaissOptions(type="faiss", path={str(path)!r})
 source = FaissSource()

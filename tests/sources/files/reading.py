@@ -49,7 +49,7 @@ def read(
     """All rows of the pieces (default: all extents) as one table; batches are checked."""
     names = [field.name for field in collection.fields] if columns is None else list(columns)
     taken = tuple(collection.extents if pieces is None else pieces)
-    split = Split("00000", taken, None, 0)
+    split = Split(id="00000", pieces=taken, rows=None, bytes=0)
     batches = []
     for batch in SOURCE.read(options, collection.name, split, names, batch_rows):
         assert 0 < batch.num_rows <= batch_rows

@@ -148,7 +148,7 @@ def test_extents_cover_all_rows_and_lines_are_right(
     assert sum(extent.rows or 0 for extent in collection.extents) == 3000
     assert read(options, collection, batch_rows=100).to_pylist() == rows
     alone = read(options, collection, pieces=collection.extents[3:4], batch_rows=10_000)
-    split = Split("0", collection.extents[3:4], None, 0)
+    split = Split(id="0", pieces=collection.extents[3:4], rows=None, bytes=0)
     (batch,) = SOURCE.read(options, collection.name, split, ["id"], 10_000)
     assert origin_of(batch).unit == "line"
     assert origin_of(batch).row == alone["id"][0].as_py() + 1

@@ -44,7 +44,7 @@ def look(root: Path, sample: Sample = Sample()) -> SourceCollection:  # noqa: B0
 
 
 def read(root: Path, found: SourceCollection, *columns: str, rows: int = 64) -> pa.Table:
-    whole = Split("00000", found.extents, found.rows, found.bytes)
+    whole = Split(id="00000", pieces=found.extents, rows=found.rows, bytes=found.bytes)
     names = columns or [f.name for f in found.fields]
     return pa.Table.from_batches(read_manifest(config(root), found.name, whole, names, rows))
 
@@ -79,7 +79,7 @@ def test_extents_cover_each_row_once_and_keep_partitions(format_: str, tmp_path:
     assert table["id"].to_pylist() == list(range(190))
     first = found.extents[0]
     if first.cuttable:
-        cut = Split("1", (replace(first, start=60, stop=99, rows=39),), 39, 0)
+        cut = Split(id="1", pieces=(replace(first, start=60, stop=99, rows=39),), rows=39, bytes=0)
         found_batches = list(read_manifest(config(tmp_path), "docs", cut, ["$meta", "id"], 20))
         assert [row for b in found_batches for row in b["id"].to_pylist()] == list(range(60, 99))
         assert origin_of(found_batches[0]).row == 60
@@ -102,7 +102,7 @@ def test_every_type_is_a_source_again_with_the_same_bits(
     schema = canonical_schema(collection)
     assert [f.arrow for f in found.fields] == [arrow_text(f.type) for f in schema]
     assert [f.json_text for f in found.fields if f.name == "doc"] in ([], [True])
-    whole = Split("0", found.extents, found.rows, 0)
+    whole = Split(id="0", pieces=found.extents, rows=found.rows, bytes=0)
     (again,) = read_manifest(config(tmp_path), collection.name, whole, columns_of(collection), 99)
     assert_same(again.replace_schema_metadata(None), batch)
 
@@ -111,7 +111,7 @@ def test_the_source_of_files_leads_here(tmp_path: Path) -> None:
     fill(target(tmp_path))
     facts = FilesSource().inspect(config(tmp_path), ("docs",), Sample(rows=5))
     (found,) = facts.collections
-    whole = Split("0", found.extents, 190, 0)
+    whole = Split(id="0", pieces=found.extents, rows=190, bytes=0)
     (batch,) = [*FilesSource().read(config(tmp_path), "docs", whole, ["id"], 500)][:1]
     assert batch["id"].to_pylist() == list(range(150))
 
@@ -179,7 +179,7 @@ def test_a_file_touched_since_the_plan_is_refused(format_: str, tmp_path: Path) 
 def test_a_file_touched_while_it_is_read_is_refused(format_: str, tmp_path: Path) -> None:
     fill(target(tmp_path, format_))
     found = look(tmp_path)
-    whole = Split("00000", found.extents, found.rows, found.bytes)
+    whole = Split(id="00000", pieces=found.extents, rows=found.rows, bytes=found.bytes)
     batches = read_manifest(config(tmp_path), found.name, whole, ["id"], 16)
     next(batches)
     os.utime(first_file(tmp_path), ns=(1, 1))
@@ -232,7 +232,7 @@ def test_a_manifest_is_found_beside_its_files_wherever_they_are(
     monkeypatch.chdir(tmp_path / "b")
     here = FilesOptions(type="files", manifest="manifest.json")
     (found,) = inspect_manifest(here, (), Sample()).collections
-    whole = Split("0", found.extents, 190, 0)
+    whole = Split(id="0", pieces=found.extents, rows=190, bytes=0)
     batches_ = read_manifest(here, "docs", whole, ["id"], 500)
     assert sum(map(len, batches_)) == 190
 
@@ -244,7 +244,7 @@ def test_a_manifest_behind_a_url(format_: str) -> None:
     url = f"memory://manifest-{format_}/out"
     fill(target(url, format_))
     (found,) = inspect_manifest(config(url), (), Sample()).collections
-    whole = Split("0", found.extents, 190, 0)
+    whole = Split(id="0", pieces=found.extents, rows=190, bytes=0)
     table = pa.Table.from_batches(read_manifest(config(url), "docs", whole, ["id", "v"], 64))
     assert table["id"].to_pylist() == list(range(190))
     fsspec.filesystem("memory").rm(url, recursive=True)

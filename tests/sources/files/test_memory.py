@@ -27,7 +27,11 @@ for path in sys.argv[1:]:
     names = [field.name for field in collection.fields]
     rows = 0
     for batch in FilesSource().read(
-        options, collection.name, Split("0", collection.extents, None, 0), names, 8192
+        options,
+        collection.name,
+        Split(id="0", pieces=collection.extents, rows=None, bytes=0),
+        names,
+        8192,
     ):
         rows += batch.num_rows
     assert rows == collection.rows

@@ -92,7 +92,7 @@ def test_a_file_rewritten_while_it_is_read_is_a_changed_one(
     options = config(tmp_path / name)
     collection = look(options)
     columns = [field.name for field in collection.fields]
-    split = Split("00000", collection.extents, ROWS, 0)
+    split = Split(id="00000", pieces=collection.extents, rows=ROWS, bytes=0)
     batches = SOURCE.read(options, collection.name, split, columns, 50)
     next(batches)
     _rewrite(tmp_path / name, other[: len(other) // 3] if cut else other)
@@ -128,7 +128,7 @@ def test_a_server_that_tells_little_of_its_files(
         ((_, mark),) = collection.fingerprint
         assert (SAMPLED in mark) == weak and " " not in mark
         assert read(options, collection)["n"].to_pylist() == [1] * ROWS
-        split = Split("00000", collection.extents, ROWS, 0)
+        split = Split(id="00000", pieces=collection.extents, rows=ROWS, bytes=0)
         batches = SOURCE.read(options, collection.name, split, ["n"], 50)
         next(batches)
         server.files["/x.csv"], server.headers = _served(server, 2), after

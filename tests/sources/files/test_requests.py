@@ -98,7 +98,7 @@ def test_a_small_file_takes_few_requests(store: Bucket, folder: str, name: str) 
     known = store.url.startswith("s3:")
     # What the path is, and what the file is.
     assert asked == {"content": 1, **({"facts": 2} if known else {})}
-    split = Split("00000", collection.extents, 50, 0)
+    split = Split(id="00000", pieces=collection.extents, rows=50, bytes=0)
     columns = [field.name for field in collection.fields]
     with counted(store) as asked:
         batches = list(SOURCE.read(options, collection.name, split, columns, 1000))

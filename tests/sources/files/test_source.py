@@ -130,7 +130,10 @@ def test_fewer_rows_than_planned_stop_the_read(tmp_path: Path) -> None:
 
 
 def test_sample_is_spread_bounded_and_the_same_for_a_seed() -> None:
-    windows = [Extent((("path", str(n)),), 0, 100, "row", 100, 0) for n in range(500)]
+    windows = [
+        Extent(locator=(("path", str(n)),), start=0, stop=100, unit="row", rows=100, bytes=0)
+        for n in range(500)
+    ]
     taken = choose(windows, Sample(1000, 7))
     assert taken == choose(windows, Sample(1000, 7))
     assert taken != choose(windows, Sample(1000, 8))

@@ -183,7 +183,7 @@ def test_rows_are_named_by_their_place_in_the_file(tmp_path: Path) -> None:
     server.write()
     (found,) = inspect(server).collections
     extent = found.extents[1]
-    split = Split("0", (extent,), extent.rows, extent.bytes)
+    split = Split(id="0", pieces=(extent,), rows=extent.rows, bytes=extent.bytes)
     batches = Milvus1Source().read(config_of(server), "words", split, ["id"], 3)
     places = [
         (origin_of(batch).place(row), id_)

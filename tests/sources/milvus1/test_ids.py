@@ -19,12 +19,12 @@ IDS = st.lists(st.lists(st.integers(-3, 12) | st.sampled_from([2**63 - 1, -(2**6
 def run_of(ids: Sequence[int], lsn: int = 0) -> Run:
     numbers = np.array(ids, np.int64)
     return Run(
-        "t",
-        lsn,
-        len(ids),
-        lambda many: (numbers[at : at + many] for at in range(0, len(numbers), many)),
-        "file",
-        lambda rows: rows,
+        table_id="t",
+        lsn=lsn,
+        rows=len(ids),
+        ids=lambda many: (numbers[at : at + many] for at in range(0, len(numbers), many)),
+        name="file",
+        place=lambda rows: rows,
     )
 
 

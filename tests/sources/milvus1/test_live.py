@@ -23,7 +23,9 @@ NEW, RAW, TO_INDEX, INDEX, TO_DELETE, NEW_MERGE, NEW_INDEX, BACKUP = FileType
 
 
 def root(name: str = "words", id: int = 1, **values: object) -> TableRow:
-    row = TableRow(id, name, state=0, dimension=8, metric_type=1, engine_type=1, flush_lsn=5)
+    row = TableRow(
+        id=id, table_id=name, state=0, dimension=8, metric_type=1, engine_type=1, flush_lsn=5
+    )
     return replace(row, **values)
 
 
@@ -34,13 +36,20 @@ def part(tag: str, id: int, owner: str = "words", **values: object) -> TableRow:
 def files(*rows: tuple[str, str, int, int]) -> tuple[FileRow, ...]:
     """(table, segment, type, rows), numbered from 1."""
     return tuple(
-        FileRow(number, table, segment, int(type_), count, 100 * number)
+        FileRow(
+            id=number,
+            table_id=table,
+            segment_id=segment,
+            file_type=int(type_),
+            row_count=count,
+            file_size=100 * number,
+        )
         for number, (table, segment, type_, count) in enumerate(rows, 1)
     )
 
 
 def look(tables: Sequence[TableRow], rows: Sequence[FileRow] = ()) -> tuple[LiveCollection, ...]:
-    return live_collections(Catalogue("meta.sqlite", tuple(tables), tuple(rows)))
+    return live_collections(Catalogue(where="meta.sqlite", tables=tuple(tables), files=tuple(rows)))
 
 
 def one(tables: Sequence[TableRow], rows: Sequence[FileRow] = ()) -> LiveCollection:
@@ -94,8 +103,8 @@ def test_each_segment_once_in_order_of_its_first_row() -> None:
         ("other", "other", RAW, 6),
     )
     assert found == (
-        LiveSegment("words", "late", 1, 3, 300),
-        LiveSegment("words", "early", 2, 2, 200),
+        LiveSegment(table_id="words", segment_id="late", order=1, row_count=3, file_size=300),
+        LiveSegment(table_id="words", segment_id="early", order=2, row_count=2, file_size=200),
     )
 
 
@@ -219,7 +228,9 @@ def test_a_merge_that_was_cut_off_after_its_sources_went() -> None:
 
 
 def test_hybrid_collections_are_told() -> None:
-    catalogue = Catalogue("m", (root("a"), root("b", 2)), (), hybrid=frozenset({"b", "c"}))
+    catalogue = Catalogue(
+        where="m", tables=(root("a"), root("b", 2)), files=(), hybrid=frozenset({"b", "c"})
+    )
     a, b = live_collections(catalogue)
     assert not a.hybrid and b.hybrid
     assert (problem(b).code, problem(b).severity) == ("MMC426", Severity.WARNING)
@@ -320,8 +331,10 @@ def test_rows_of_tables_that_are_not_there_are_told() -> None:
         ("gone", "4", RAW, 7),
         ("1603", "5", RAW, 3),
     )
-    found = list(about_orphans(Catalogue("meta.sqlite", tuple(tables), rows), LIVE))
+    found = list(
+        about_orphans(Catalogue(where="meta.sqlite", tables=tuple(tables), files=rows), LIVE)
+    )
     assert [(one.code, one.severity) for one in found] == [("MMC422", Severity.WARNING)] * 2
     assert "2 segments of `main` with 48 rows" in found[0].message
     assert "the partition `p` is one of `lost`" in found[1].message
-    assert not list(about_orphans(Catalogue("meta.sqlite", (root(),), ()), LIVE))
+    assert not list(about_orphans(Catalogue(where="meta.sqlite", tables=(root(),), files=()), LIVE))

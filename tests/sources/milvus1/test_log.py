@@ -85,7 +85,16 @@ def collection(
     parts = [LivePartition("", name, (), flush_lsn)]
     parts += [LivePartition(tag, f"{name}/{tag}", (), lsn) for tag, lsn in partitions.items()]
     dim = DIM if metric < 3 else 8 * DIM
-    return LiveCollection(name, dim, metric, 1, "{}", 2, tuple(parts), flush_lsn)
+    return LiveCollection(
+        name=name,
+        dimension=dim,
+        metric_type=metric,
+        engine_type=1,
+        index_params="{}",
+        flag=2,
+        partitions=tuple(parts),
+        flush_lsn=flush_lsn,
+    )
 
 
 def read(folder: str | Path, *collections: LiveCollection, global_lsn: int = 0) -> Log:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -34,8 +34,19 @@ def again(catalogue: Catalogue) -> Catalogue:
 
 def test_theirs() -> None:
     found = read_meta_json(SAMPLE, "meta.json")
-    assert found.tables == (TableRow(1, "test1w", 0, 256, 1),)
-    assert found.files == (FileRow(1, "test1w", "1678354366132931000", 1, 10_000, 10_320_000),)
+    assert found.tables == (
+        TableRow(id=1, table_id="test1w", state=0, dimension=256, metric_type=1),
+    )
+    assert found.files == (
+        FileRow(
+            id=1,
+            table_id="test1w",
+            segment_id="1678354366132931000",
+            file_type=1,
+            row_count=10_000,
+            file_size=10_320_000,
+        ),
+    )
     assert (found.tables[0].flush_lsn, found.tables[0].engine_type) == (None, 0)
     assert again(found) == found
 
@@ -65,24 +76,19 @@ texts = st.text(max_size=12)
 numbers = st.integers(-(2**63), 2**63 - 1)
 
 
+def rows(table: type[Any]) -> st.SearchStrategy[Any]:
+    """Rows with any value in every column."""
+    columns = {str: texts, int: numbers, int | None: st.none() | numbers}
+    return st.builds(table, **{name: columns[it] for name, it in get_type_hints(table).items()})
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.builds(
         Catalogue,
         where=st.just("x"),
-        tables=st.lists(
-            st.builds(
-                TableRow,
-                *(numbers, texts, numbers, numbers, numbers, numbers),
-                *(texts, numbers, texts, texts, texts),
-                flush_lsn=st.none() | numbers,
-            ),
-            max_size=3,
-        ).map(tuple),
-        files=st.lists(
-            st.builds(FileRow, *(numbers, texts, texts, numbers, numbers, numbers, numbers, texts)),
-            max_size=3,
-        ).map(tuple),
+        tables=st.lists(rows(TableRow), max_size=3).map(tuple),
+        files=st.lists(rows(FileRow), max_size=3).map(tuple),
         global_lsn=numbers,
         hybrid=st.frozensets(texts, max_size=2),
     )

@@ -65,7 +65,15 @@ BIN_IVF = Index("BIN_IVF_FLAT", Metric.JACCARD, (("nlist", 7),))
 
 
 def collection(metric: int, engine: int, dim: int = 64, **params: int) -> LiveCollection:
-    return LiveCollection("c", dim, metric, engine, json.dumps(params), 2, ())
+    return LiveCollection(
+        name="c",
+        dimension=dim,
+        metric_type=metric,
+        engine_type=engine,
+        index_params=json.dumps(params),
+        flag=2,
+        partitions=(),
+    )
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ class GrpcImports:
         stands: dict[str, ImportTask] = {}
         waiting = False
         for id_ in sorted(ids, key=lambda it: int(it) if _is_number(it) else -1):
-            stands[id_] = ImportTask(id_, TaskState.WAITING) if waiting else self.task(id_)
+            stands[id_] = ImportTask(id=id_, state=TaskState.WAITING) if waiting else self.task(id_)
             waiting = waiting or stands[id_].state is TaskState.WAITING
         return [stands[id_] for id_ in ids]
 
@@ -138,7 +138,10 @@ def _is_number(id_: str) -> bool:
 def gone(id_: str) -> ImportTask:
     """A task that the server does not know any more: it may have brought its rows or not."""
     return ImportTask(
-        id_, TaskState.FAILED, reason="the server does not know the task any more", code="MMC544"
+        id=id_,
+        state=TaskState.FAILED,
+        reason="the server does not know the task any more",
+        code="MMC544",
     )
 
 
@@ -147,12 +150,12 @@ def _task(id_: str, answer: Any) -> ImportTask:
     reason = infos.get("failed_reason", "")
     state = _state(answer.state)
     return ImportTask(
-        id_,
-        state,
-        (infos.get("files", ""),),
-        answer.row_count if state is TaskState.COMPLETED else 0,
-        100 if state is TaskState.COMPLETED else int(infos.get("progress_percent") or 0),
-        reason if state is TaskState.FAILED else "",
+        id=id_,
+        state=state,
+        files=(infos.get("files", ""),),
+        rows=answer.row_count if state is TaskState.COMPLETED else 0,
+        progress=100 if state is TaskState.COMPLETED else int(infos.get("progress_percent") or 0),
+        reason=reason if state is TaskState.FAILED else "",
         again=state is TaskState.FAILED and _is_safe_again(reason, infos),
     )
 

@@ -309,13 +309,23 @@ def _task(id_: str, data: Mapping[str, Any]) -> ImportTask:
     progress = int(data.get("progress") or 0)
     match name:
         case "Completed":
-            return ImportTask(id_, TaskState.COMPLETED, files, rows, 100)
+            return ImportTask(
+                id=id_, state=TaskState.COMPLETED, files=files, rows=rows, progress=100
+            )
         case "Failed":
             reasons = [data.get("reason"), *(one.get("reason") for one in details)]
             reason = next((str(one) for one in reasons if one), "no reason given")
             again = reason_of(reason) is Reason.PASSING
-            return ImportTask(id_, TaskState.FAILED, files, 0, progress, reason, again=again)
+            return ImportTask(
+                id=id_,
+                state=TaskState.FAILED,
+                files=files,
+                rows=0,
+                progress=progress,
+                reason=reason,
+                again=again,
+            )
         case _:
             # States that later versions add are all on the way to one of those two.
             state = TaskState.WAITING if name in _WAITING else TaskState.RUNNING
-            return ImportTask(id_, state, files, 0, progress)
+            return ImportTask(id=id_, state=state, files=files, rows=0, progress=progress)

@@ -42,11 +42,11 @@ class MilvusBulkSink:
             with looking(connection, collections):
                 found = look(connection, collections)
             return TargetFacts(
-                self.type,
-                self.route,
-                version.text,
-                import_capabilities(able, _imports(connection)),
-                found,
+                type=self.type,
+                route=self.route,
+                version=version.text,
+                capabilities=import_capabilities(able, _imports(connection)),
+                collections=found,
             )
 
     @contextmanager

@@ -50,7 +50,13 @@ class MilvusInsertSink:
         collections: tuple[TargetCollection, ...],
     ) -> TargetFacts:
         able = configured(version.dialect.capabilities, options.json_bytes)
-        return TargetFacts(self.type, self.route, version.text, able, collections)
+        return TargetFacts(
+            type=self.type,
+            route=self.route,
+            version=version.text,
+            capabilities=able,
+            collections=collections,
+        )
 
     @contextmanager
     def open(self, options: MilvusTargetOptions, fence: Fence = unfenced) -> Iterator[InsertTarget]:

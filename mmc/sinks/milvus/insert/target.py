@@ -175,7 +175,7 @@ class InsertTarget:
 
     def look(self, collection: Collection) -> Look:
         """The collection as it is, without its rows."""
-        return Look(look_at(self._connection, collection.name))
+        return Look(found=look_at(self._connection, collection.name))
 
     def read_back(
         self,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass
 from enum import StrEnum
 
 from mmc.types import JsonValue
@@ -76,6 +76,7 @@ class Column:
 
     path: str
     kind: Kind
+    _: KW_ONLY
     many: bool = False
     dim: int = 0
     formats: tuple[str, ...] = ()

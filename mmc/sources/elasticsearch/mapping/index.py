@@ -58,7 +58,7 @@ class _Seen:
         self.names.setdefault(kind, []).append(path)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
     flatten: Collection[str]
     engine: str
@@ -111,7 +111,7 @@ class _Reader:
                 notes.append(f"with the vectors in it ({many}), several a document")
         elif mapping.get("properties"):
             notes.append(f"`flatten: [{path}]` makes columns of its members")
-        yield MappedField(Column(path, Kind.JSON), es_type, note="; ".join(notes))
+        yield MappedField(column=Column(path, Kind.JSON), es_type=es_type, note="; ".join(notes))
 
     def _leaf(self, path: str, mapping: Mapping[str, Any]) -> MappedField | None:
         es_type = str(mapping["type"])
@@ -143,8 +143,8 @@ class _Reader:
         )
         dot_product = Index("SPARSE_INVERTED_INDEX", Metric.IP)
         return MappedField(
-            column,
-            es_type,
+            column=column,
+            es_type=es_type,
             vector="sparse_float_vector" if kind is Kind.SPARSE else "",
             index=dot_product if es_type == "sparse_vector" else None,
             note=note_of(es_type),
@@ -157,16 +157,16 @@ class _Reader:
         if vector is None:
             element = mapping.get("element_type") or mapping.get("data_type")
             note = f"{es_type} of {element} is not known: kept as JSON"
-            return MappedField(Column(path, Kind.JSON), es_type, note=note)
+            return MappedField(column=Column(path, Kind.JSON), es_type=es_type, note=note)
         if not dim and mapping.get("model_id"):
             note = f"the dimension stands in the model {mapping['model_id']}: kept as JSON"
-            return MappedField(Column(path, Kind.JSON), es_type, note=note)
+            return MappedField(column=Column(path, Kind.JSON), es_type=es_type, note=note)
         if not dim:
             self.seen.leave("no dimension", path)
             return None
         return MappedField(
-            Column(path, vector.kind, dim=dim),
-            es_type,
+            column=Column(path, vector.kind, dim=dim),
+            es_type=es_type,
             vector=vector.text,
             index=vector.index,
             note=vector.note,
@@ -200,7 +200,15 @@ def read_mapping(
     properties = mappings.get("properties") or {}
     seen, stored = _Seen(), Stored(mappings)
     targets = frozenset(_copy_targets(properties))
-    reader = _Reader(flatten, engine, dims or {}, stored, targets, seen, knn)
+    reader = _Reader(
+        flatten=flatten,
+        engine=engine,
+        dims=dims or {},
+        stored=stored,
+        targets=targets,
+        seen=seen,
+        knn=knn,
+    )
     dynamic = said(mappings.get("dynamic"))
     if said(mappings.get("enabled")) == "false":
         seen.unmapped[""] = "enabled: false"

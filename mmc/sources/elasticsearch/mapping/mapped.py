@@ -10,7 +10,7 @@ from mmc.sources.elasticsearch.mapping.column import Column
 from mmc.types import Index
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MappedField:
     """One field that has values in `_source`.
 
@@ -31,7 +31,7 @@ class MappedField:
     copied: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mapped:
     """Columns of an index in the order of its mapping.
 

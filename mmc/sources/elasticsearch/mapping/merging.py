@@ -115,7 +115,7 @@ def _union(one: MappedField, other: MappedField) -> MappedField | None:
         constant=a.constant if a.constant == b.constant else None,
     )
     return MappedField(
-        column,
+        column=column,
         es_type=", ".join(dict.fromkeys(types)),
         vector=one.vector,
         index=index,

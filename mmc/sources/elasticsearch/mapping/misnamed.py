@@ -45,4 +45,4 @@ def _close(name: str, known: Collection[str]) -> str:
 
 
 def _warning(message: str, hint: str) -> Diagnostic:
-    return Diagnostic("MMC467", message, Severity.WARNING, hint=hint)
+    return Diagnostic("MMC467", message, severity=Severity.WARNING, hint=hint)

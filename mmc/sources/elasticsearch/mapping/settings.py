@@ -18,7 +18,7 @@ def on_settings(index: str, settings: Mapping[str, Any]) -> Iterator[Diagnostic]
             "MMC457",
             f"{index}: `{BEYOND_LIMIT}` is true: documents may hold fields that the mapping does"
             " not name",
-            Severity.WARNING,
+            severity=Severity.WARNING,
             hint="those that the sample shows become JSON columns; raise sample.rows to see more",
         )
     if said(settings.get("index.refresh_interval")).startswith("-1"):
@@ -26,6 +26,6 @@ def on_settings(index: str, settings: Mapping[str, Any]) -> Iterator[Diagnostic]
             "MMC464",
             f"{index}: `index.refresh_interval` is -1: what was written since the last refresh is"
             " not seen",
-            Severity.WARNING,
+            severity=Severity.WARNING,
             hint=f"POST {index}/_refresh, and plan again",
         )

@@ -69,7 +69,7 @@ def on_source(mappings: Mapping[str, Any], mode: str) -> list[Diagnostic]:
                 "MMC456",
                 "`_source` is synthetic: values come back as the index keeps them, lists of"
                 " keywords sorted and without repetitions",
-                Severity.WARNING,
+                severity=Severity.WARNING,
                 hint="compare a few documents with those that were sent, if order matters",
             )
         ]
@@ -90,7 +90,7 @@ def on_excluded(paths: Collection[str], vectors: Collection[str]) -> list[Diagno
         Diagnostic(
             "MMC455",
             f"`_source` does not keep {names}: the values cannot be read",
-            severity,
+            severity=severity,
             hint="index the documents again, from where they came, without `includes` and"
             " `excludes` in the mapping's `_source`",
         )
@@ -112,7 +112,7 @@ def _at_root(setting: str) -> Diagnostic:
     return Diagnostic(
         "MMC457",
         f"the mapping has `{setting}`: documents may hold fields that it does not name",
-        Severity.WARNING,
+        severity=Severity.WARNING,
         hint="those that the sample shows become JSON columns; raise sample.rows to see more",
     )
 
@@ -121,7 +121,7 @@ def _inside(path: str, setting: str) -> Diagnostic:
     return Diagnostic(
         "MMC457",
         f"`{path}` has `{setting}`: values in it that the mapping does not name become no column",
-        Severity.WARNING,
+        severity=Severity.WARNING,
         hint="name them in the mapping (PUT <index>/_mapping) and plan again to have them",
     )
 

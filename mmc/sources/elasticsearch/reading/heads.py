@@ -17,7 +17,7 @@ from mmc.sources.elasticsearch.reading.shards import incomplete, shards_of
 HITS = b'"hits":['
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """What stands in an answer before its documents.
 
@@ -43,11 +43,11 @@ class Head:
         first = page[end + len(HITS) : end + len(HITS) + 1] if end >= 0 else b""
         empty = first == b"]" if first else not as_list(hits, "hits")
         return cls(
-            as_count(hits, "total", "value") if "total" in hits else 0,
-            shards_of(head) is not None,
-            empty,
-            as_text(head, "_scroll_id") if "_scroll_id" in head else "",
-            as_text(head, "pit_id") if "pit_id" in head else "",
+            total=as_count(hits, "total", "value") if "total" in hits else 0,
+            whole=shards_of(head) is not None,
+            empty=empty,
+            scroll=as_text(head, "_scroll_id") if "_scroll_id" in head else "",
+            pit=as_text(head, "pit_id") if "pit_id" in head else "",
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
 from mmc.diagnostics import Diagnostic
@@ -40,6 +40,7 @@ class Index:
     """
 
     name: str
+    _: KW_ONLY
     uuid: str
     shards: tuple[int, ...]
     filter: Mapping[str, JsonValue] | None = None
@@ -204,7 +205,14 @@ def _index(
     routed: bool,
 ) -> Index:
     window = _number(settings, "max_result_window", WINDOW)
-    return Index(name, as_text(settings, "index.uuid"), shards, filter_, window, routed)
+    return Index(
+        name,
+        uuid=as_text(settings, "index.uuid"),
+        shards=shards,
+        filter=filter_,
+        window=window,
+        routed=routed,
+    )
 
 
 def _settings(connection: Connection, name: str) -> dict[str, dict[str, Any]]:

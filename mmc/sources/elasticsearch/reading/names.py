@@ -115,7 +115,7 @@ def _left_out(pattern: str, names: list[str], what: str, hint: str) -> Diagnosti
     return Diagnostic(
         "MMC462",
         f"`{pattern}` matches {listed(names)} too, {what}: left out",
-        Severity.WARNING,
+        severity=Severity.WARNING,
         hint=hint,
     )
 

@@ -102,11 +102,11 @@ def _read_ours(node: _Node, where: str) -> Catalogue:
             code="MMC424",
         )
     return Catalogue(
-        where,
-        tuple(TableRow(**_values(row, TableRow)) for row in node["tables"].items()),
-        tuple(FileRow(**_values(row, FileRow)) for row in node["files"].items()),
-        node["global_lsn"].number(),
-        frozenset(name.text() for name in node["hybrid"].items()),
+        where=where,
+        tables=tuple(TableRow(**_values(row, TableRow)) for row in node["tables"].items()),
+        files=tuple(FileRow(**_values(row, FileRow)) for row in node["files"].items()),
+        global_lsn=node["global_lsn"].number(),
+        hybrid=frozenset(name.text() for name in node["hybrid"].items()),
     )
 
 
@@ -129,22 +129,30 @@ def _read_theirs(document: _Node, where: str) -> Catalogue:
     files: list[FileRow] = []
     for number, entry in enumerate(document["collections"].items(), 1):
         name, dimension = entry["collection"].text(), entry["dim"].number()
-        tables.append(TableRow(number, name, 0, dimension, entry["metric"].number()))
+        tables.append(
+            TableRow(
+                id=number,
+                table_id=name,
+                state=0,
+                dimension=dimension,
+                metric_type=entry["metric"].number(),
+            )
+        )
         for segment in entry["segments"].items():
             _must_be_equal(segment, "collection", name)
             _must_be_equal(segment, "dim", dimension)
             size = segment["fileSize"].number() if segment.has("fileSize") else 0
             files.append(
                 FileRow(
-                    len(files) + 1,
-                    name,
-                    segment["segment"].text(),
-                    int(FileType.RAW),
-                    segment["rows"].number(),
-                    size,
+                    id=len(files) + 1,
+                    table_id=name,
+                    segment_id=segment["segment"].text(),
+                    file_type=int(FileType.RAW),
+                    row_count=segment["rows"].number(),
+                    file_size=size,
                 )
             )
-    return Catalogue(where, tuple(tables), tuple(files))
+    return Catalogue(where=where, tables=tuple(tables), files=tuple(files))
 
 
 def _must_be_equal(segment: _Node, key: str, wanted: str | int) -> None:

@@ -79,7 +79,12 @@ def load_catalogue(
         with open_sqlite(url, storage) as file:
             found = read_catalogue(file, url)
             return Catalogue(
-                url, found.tables, found.files, found.global_lsn, found.hybrid, file.problems
+                where=url,
+                tables=found.tables,
+                files=found.files,
+                global_lsn=found.global_lsn,
+                hybrid=found.hybrid,
+                problems=file.problems,
             )
     if is_local(url) and local_path(url).is_dir():
         raise SourceError(

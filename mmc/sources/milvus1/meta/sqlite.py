@@ -161,7 +161,7 @@ def _restless(url: str, attempts: int) -> tuple[Diagnostic, ...]:
         return ()
     message = f"{url} changed while it was copied; it was copied again, attempt {attempts} is whole"
     hint = "a server is running: stop it before you migrate, or what it writes is left out"
-    return (Diagnostic("MMC414", message, Severity.WARNING, hint=hint),)
+    return (Diagnostic("MMC414", message, severity=Severity.WARNING, hint=hint),)
 
 
 def _damaged(where: str, what: str) -> SourceError:

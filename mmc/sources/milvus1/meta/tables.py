@@ -75,7 +75,9 @@ def read_catalogue(database: Database, where: str) -> Catalogue:
     hybrid = frozenset(
         row["collection_id"] for row in source.rows("Fields", {"collection_id": str})
     )
-    return Catalogue(where, tables, files, min(lsns, default=0), hybrid)
+    return Catalogue(
+        where=where, tables=tables, files=files, global_lsn=min(lsns, default=0), hybrid=hybrid
+    )
 
 
 class _Source:

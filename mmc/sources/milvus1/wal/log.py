@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mmc.diagnostics import Diagnostic, Severity
@@ -34,7 +34,7 @@ _BLANKS = " \n\r\t"
 """What the server takes off both ends of a tag before it looks for the partition."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
     """A log record whose effect is not in the segments.
 
@@ -184,9 +184,16 @@ class _CollectionLog:
             self._keep(record, kind, tables)
 
     def _keep(self, record: Record, kind: str, tables: tuple[str, ...]) -> None:
-        place = (kind, record.lsn, tables, record.file, record.ids_at, record.rows)
+        pending = Pending(
+            kind=kind,
+            lsn=record.lsn,
+            tables=tables,
+            file=record.file,
+            ids_at=record.ids_at,
+            rows=record.rows,
+        )
         if kind == "delete":
-            self.pending.append(Pending(*place))
+            self.pending.append(pending)
             return
         row_bytes = self._live.row_bytes
         binary = record.kind is Kind.INSERT_BINARY
@@ -198,7 +205,7 @@ class _CollectionLog:
             )
             return
         self._entities += record.rows if record.kind is Kind.INSERT_ENTITY else 0
-        self.pending.append(Pending(*place, record.data_at, row_bytes))
+        self.pending.append(replace(pending, data_at=record.data_at, row_bytes=row_bytes))
 
     def _everywhere(self, lsn: int) -> tuple[str, ...]:
         """The tables that a delete without a tag acts on: not those flushed, or made, after it."""
@@ -221,7 +228,7 @@ class _CollectionLog:
                 "MMC428",
                 f"collection {name}: it cannot be told which of {_told(self._unknown)} in the log"
                 " are in its segments: the metadata do not say how far it was flushed",
-                Severity.WARNING,
+                severity=Severity.WARNING,
                 hint="give the server's own metadata, or what mmc export-meta wrote of them",
             )
         if any(self._half.values()):
@@ -229,7 +236,7 @@ class _CollectionLog:
                 "MMC417",
                 f"collection {name}: {_told(self._half)} of its partitions are left out: they are"
                 " only in the log, and Milvus 1.x counts them as flushed",
-                Severity.WARNING,
+                severity=Severity.WARNING,
                 hint="the server was stopped between flushing the collection and its partitions;"
                 " insert and delete them again",
             )
@@ -238,7 +245,7 @@ class _CollectionLog:
                 "MMC426",
                 f"collection {name}: the attributes of {self._entities:,} rows in the log cannot be"
                 " replayed, only their ids and vectors",
-                Severity.WARNING,
+                severity=Severity.WARNING,
                 hint="those in segments are not migrated either",
             )
 
@@ -269,7 +276,7 @@ def _relevant(
             "MMC421",
             f"{folder.file(0)}: there is no such file, though nothing was ever flushed; what it"
             f" may have held is not migrated, the log begins with {first}.wal",
-            Severity.WARNING,
+            severity=Severity.WARNING,
             hint="look in the original folder whether it is there",
         )
         start = first << 32
@@ -279,7 +286,7 @@ def _relevant(
             "MMC421",
             f"{folder.file(number)}: there is no such file; what it may have held after byte"
             f" {offset:,} is not migrated",
-            Severity.WARNING,
+            severity=Severity.WARNING,
             hint="the server removes it itself when it starts with nothing to replay; look in the"
             " original folder whether it is there",
         )
@@ -295,7 +302,7 @@ def _never_written(
         yield Diagnostic(
             "MMC428",
             f"{folder}: there is no log in this folder, but the server has written one",
-            Severity.WARNING,
+            severity=Severity.WARNING,
             hint="give the server's wal.path as wal_path; or say wal: ignore",
         )
 

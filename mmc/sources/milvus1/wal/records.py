@@ -43,7 +43,7 @@ class Kind(IntEnum):
 _KINDS = frozenset(Kind)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """A record whose lengths agree with its place in the file.
 
@@ -180,7 +180,17 @@ class _Parser:
         if not _NAME.fullmatch(names, 0, name_size):
             return self._fault(start, f"no collection can be named {names[:name_size]!r}")
         name, tag = names[:name_size].decode(), names[name_size:].decode("utf-8", "surrogateescape")
-        return Record(kind, lsn, name, tag, self._blob.url, ids_at, rows, data_at, data)
+        return Record(
+            kind=kind,
+            lsn=lsn,
+            name=name,
+            tag=tag,
+            file=self._blob.url,
+            ids_at=ids_at,
+            rows=rows,
+            data_at=data_at,
+            data=data,
+        )
 
     def _attributes(self, at: int, end: int) -> tuple[int, int] | None:
         """Where the names of an entity begin, and the bytes of attributes after its vectors.
