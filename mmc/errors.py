@@ -6,6 +6,7 @@ exception.
      +-- SecretError            a reference does not resolve                       exit 1
      +-- SourceError            a source cannot be read (message names the place)  exit 1
      |    +-- SourceMissing     what was asked for is not there                    exit 1
+     |    +-- FileMissing       a file is not there                                exit 1
      |    +-- SourceChanged     it changed since the plan                          exit 4
      |    +-- SourceBusy        network, rate limit, unavailable                   retried with
      backoff
@@ -24,6 +25,7 @@ exception.
      +-- ExpressionFailed       SQL takes too much memory or time, or may not run  exit 1
      +-- PlanStale              facts differ from the plan's                       exit 4
      +-- StateError             the state store cannot be opened, or is of a newer mmc  exit 1
+     |    +-- StateMissing      there is no state store                            exit 1
      |    +-- StateDamaged      a value in it is not as mmc writes it              exit 1
      |    +-- StateBusy         its server is away; nothing is written meanwhile   retried
      +-- RunIncomplete          the end, and not all of the plan is done           exit 1
@@ -79,6 +81,10 @@ class SourceError(MmcError):
 
 class SourceMissing(SourceError):
     """What was asked for is not there. Of a plan's own source: SourceChanged."""
+
+
+class FileMissing(SourceError):
+    """A file or its bucket is not there. What that means is for whoever reads it to say."""
 
 
 class SourceChanged(SourceError):
@@ -169,6 +175,10 @@ class PlanStale(MmcError):
 
 
 class StateError(MmcError):
+    pass
+
+
+class StateMissing(StateError):
     pass
 
 

@@ -151,3 +151,25 @@ def test_values_of_many_fields_are_made_by_name() -> None:
     ]
     assert sum(places > 0 for _, places in values) > 5
     assert [it for it in values if it[1] > BY_POSITION] == []
+
+
+def _on_texts(tree: ast.AST) -> Iterator[int]:
+    """Lines that decide by a code, or by the words of a message."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = (node.left, *node.comparators)
+            codes = any(re.fullmatch(r"MMC\d{3}", str(it)) for it in _texts(node))
+            words = any(isinstance(it, ast.Attribute) and it.attr == "message" for it in sides)
+            if codes or words:
+                yield node.lineno
+
+
+def test_a_class_or_a_field_decides_and_no_code() -> None:
+    seen = 'error.code != "MMC430" or "no such" in error.message or error.code in ("MMC452",)'
+    assert len([*_on_texts(ast.parse(seen))]) == 3
+    places = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in ROOT.rglob("*.py")
+        for line in _on_texts(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert places == []

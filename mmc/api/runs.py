@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmc.api.plans import silent
-from mmc.errors import StateError
+from mmc.errors import StateMissing
 from mmc.paths import DEFAULT_STATE
 from mmc.plan import codec
 
@@ -105,10 +105,8 @@ def unfinished_plan(spec: Spec, *, state: str = DEFAULT_STATE) -> Plan | None:
     try:
         with Store.open(state, Access.READ) as store:
             begun = unfinished(store, target_key(spec.target), except_digest="")
-    except StateError as error:
-        if error.code == "MMC643":  # there is no store yet
-            return None
-        raise
+    except StateMissing:
+        return None
     plans = (it.plan for it in begun if it.plan is not None)
     return next((plan for plan in plans if plan.spec_digest == spec.digest), None)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mmc.casts import Refused, choose, infer
 from mmc.compile.adapt import instead
-from mmc.compile.draft import CollectionDraft, Draft, FieldDraft
+from mmc.compile.draft import CollectionDraft, Draft, FieldDraft, RefusedField
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.plan.model import Mode
 from mmc.spec.checks import with_type
@@ -21,43 +22,41 @@ def assign_casts(draft: Draft) -> Draft:
     findings: list[Diagnostic] = []
     collections = []
     for collection in draft.collections:
-        fields = [
-            made
-            for field in collection.fields
-            if (made := _assign(draft, collection, field, findings)) is not None
-        ]
+        fields: list[FieldDraft] = []
+        refused: list[RefusedField] = []
+        for field in collection.fields:
+            made, notes = _assign(draft, collection, field)
+            findings += notes
+            if isinstance(made, RefusedField):
+                refused.append(made)
+                findings.append(made.finding)
+            else:
+                fields.append(made)
         for field in fields:
             findings += _misfits(draft, field)
-        collections.append(collection.with_fields(fields))
+        collections.append(replace(collection.with_fields(fields), refused=tuple(refused)))
     return replace(draft, collections=tuple(collections)).say(findings)
 
 
 def _assign(
-    draft: Draft, collection: CollectionDraft, field: FieldDraft, findings: list[Diagnostic]
-) -> FieldDraft | None:
+    draft: Draft, collection: CollectionDraft, field: FieldDraft
+) -> tuple[FieldDraft | RefusedField, Sequence[Diagnostic]]:
+    """The field with its type and cast, and what is to be said of them."""
     wanted = _wanted_type(draft, collection, field)
     if field.auto_id:
-        return replace(field, type=wanted or FieldType(TypeKind.INT64))
+        return replace(field, type=wanted or FieldType(TypeKind.INT64)), ()
     if field.constant is not None:
-        return replace(field, type=wanted or _type_of_constant(field.constant.value))
+        return replace(field, type=wanted or _type_of_constant(field.constant.value)), ()
     source = ArrowType.parse(field.arrow)
     json_text = bool(field.source and field.source.json_text)
+    notes: list[Diagnostic] = []
     if wanted is None:
-        vector = field.source.vector if field.source else ""
-        evidence = field.source.evidence if field.source else None
-        inferred = infer(
-            source,
-            vector=vector,
-            json_text=json_text,
-            max_bytes=evidence.max_bytes if evidence else None,
-            max_items=evidence.max_items if evidence else None,
-        )
+        inferred = _inferred(field, source, json_text=json_text)
         if isinstance(inferred, Refused):
-            findings.append(_refused(draft, field, inferred, "MMC342", "type"))
-            return None
+            return _refused(draft, field, inferred, "MMC342", "type"), ()
         other = instead(field, inferred, draft.able(collection))
         if other is not None:
-            findings.append(
+            notes.append(
                 draft.finding(
                     "MMC345",
                     f"`{field.to}` becomes {other.type}: {other.reason}",
@@ -72,10 +71,19 @@ def _assign(
     named = (field.spec.cast or "") if field.spec else ""
     cast = choose(source, wanted, wanted=named, json_text=json_text)
     if isinstance(cast, Refused):
-        findings.append(_refused(draft, field, cast, "MMC343", "cast" if named else "type"))
-        return None
-    return replace(
-        field, type=wanted, cast=cast.name, note="; ".join(filter(None, (field.note, cast.note)))
+        return _refused(draft, field, cast, "MMC343", "cast" if named else "type"), notes
+    note = "; ".join(filter(None, (field.note, cast.note)))
+    return replace(field, type=wanted, cast=cast.name, note=note), notes
+
+
+def _inferred(field: FieldDraft, source: ArrowType, *, json_text: bool) -> FieldType | Refused:
+    evidence = field.source.evidence if field.source else None
+    return infer(
+        source,
+        vector=field.source.vector if field.source else "",
+        json_text=json_text,
+        max_bytes=evidence.max_bytes if evidence else None,
+        max_items=evidence.max_items if evidence else None,
     )
 
 
@@ -127,10 +135,10 @@ def _type_of_constant(value: JsonValue) -> FieldType:
             return FieldType(TypeKind.JSON)
 
 
-def _refused(draft: Draft, field: FieldDraft, refused: Refused, code: str, key: str) -> Diagnostic:
-    return draft.finding(
-        code,
-        f"`{field.to}` from {field.origin}: {refused.reason}",
-        field.place(key),
-        hint=refused.hint,
-    )
+def _refused(
+    draft: Draft, field: FieldDraft, refused: Refused, code: str, key: str
+) -> RefusedField:
+    message = f"`{field.to}` from {field.origin}: {refused.reason}"
+    finding = draft.finding(code, message, field.place(key), hint=refused.hint)
+    column = field.source.name if field.source is not None else ""
+    return RefusedField(column, refused.reason, finding)

@@ -96,11 +96,21 @@ class FieldDraft:
         return f"`{self.expr}`" if self.expr else "a constant"
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedField:
+    """A field that no type or cast fits, and so is none. `column`: its source column, or ""."""
+
+    column: str
+    reason: str
+    finding: Diagnostic
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionDraft:
     """One collection on its way to its steps.
 
     Attributes:
+        refused: set by the `casts` pass.
         lost: of a collection that is replaced: what the new one will not have.
         changes, new_description: of one that exists and stays.
     """
@@ -111,6 +121,7 @@ class CollectionDraft:
     to: str
     existing: TargetCollection | None = None
     fields: tuple[FieldDraft, ...] = ()
+    refused: tuple[RefusedField, ...] = ()
     rest: tuple[RestColumn, ...] = ()
     columns: tuple[str, ...] = ()
     collection: Collection | None = None

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
 
 from mmc.compile.draft import Draft
 from mmc.compile.resolve import milvus_name
@@ -14,9 +13,6 @@ from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import SourceCollection
 from mmc.init.minimal import literal
 from mmc.types import JsonValue
-
-NO_FIELD: Final = ("MMC342", "MMC343")
-"""Codes of findings after which a column has no field."""
 
 
 def left_out(draft: Draft) -> tuple[Diagnostic, ...]:
@@ -32,14 +28,14 @@ def left_out(draft: Draft) -> tuple[Diagnostic, ...]:
     ]
     columns = [
         replace(
-            found,
+            refused.finding,
             severity=Severity.WARNING,
             span=None,
             path="",
-            message=f"left out: {found.message}",
+            message=f"left out: {refused.finding.message}",
         )
-        for found in draft.diagnostics
-        if found.code in NO_FIELD
+        for one in draft.collections
+        for refused in one.refused
     ]
     return (*damaged, *columns)
 

@@ -21,7 +21,7 @@ from mmc.diagnostics import Diagnostic, Severity
 from mmc.errors import SpecInvalid
 from mmc.facts import Facts
 from mmc.init.evidence import about, why
-from mmc.init.inferred import NO_FIELD, distinct, left_out
+from mmc.init.inferred import distinct, left_out
 from mmc.init.minimal import checked, literal
 from mmc.init.yamltext import clean, comment, flow, inline, node
 from mmc.plan.tree import CHANGING
@@ -163,7 +163,7 @@ def _places(model: BaseModel, above: str) -> Iterator[str]:
 def _collection(draft: Draft, one: CollectionDraft, said: _Said, place: str) -> CommentedMap:
     made = CommentedMap({"from": node(literal(one.source.name)), "to": one.to})
     fields = CommentedSeq()
-    for number, (entry, reason) in enumerate(_entries(draft, one)):
+    for number, (entry, reason) in enumerate(_entries(one)):
         fields.append(flow(entry))
         above = said.at(f"{place}.fields[{number}]")
         beside = clean(reason)
@@ -180,7 +180,7 @@ def _collection(draft: Draft, one: CollectionDraft, said: _Said, place: str) -> 
     return made
 
 
-def _entries(draft: Draft, one: CollectionDraft) -> Iterator[tuple[dict[str, JsonValue], str]]:
+def _entries(one: CollectionDraft) -> Iterator[tuple[dict[str, JsonValue], str]]:
     """Each source column as an entry of `fields`, with its evidence."""
     chosen = {field.source.name: field for field in one.fields if field.source is not None}
     rest = {column.source for column in one.rest}
@@ -189,7 +189,7 @@ def _entries(draft: Draft, one: CollectionDraft) -> Iterator[tuple[dict[str, Jso
         if field is not None:
             yield _entry(one, field)
         elif offered.name not in rest and not offered.on_request:
-            yield {"from": literal(offered.name), "drop": True}, _left_out(draft, offered.name)
+            yield {"from": literal(offered.name), "drop": True}, _left_out(one, offered.name)
 
 
 def _entry(one: CollectionDraft, field: FieldDraft) -> tuple[dict[str, JsonValue], str]:
@@ -219,12 +219,11 @@ def _index(index: Index) -> dict[str, JsonValue]:
     return {**said, "params": params} if params else said
 
 
-def _left_out(draft: Draft, column: str) -> str:
-    """Why a column has no field: it stands in the finding that refused it."""
-    for found in draft.diagnostics:
-        if found.code in NO_FIELD and f"source column `{column}`: " in found.message:
-            reason = found.message.partition(f"source column `{column}`: ")[2]
-            return f"left out: {reason}. To have it, {found.hint}"
+def _left_out(one: CollectionDraft, column: str) -> str:
+    """Why a column has no field."""
+    for refused in one.refused:
+        if refused.column == column:
+            return f"left out: {refused.reason}. To have it, {refused.finding.hint}"
     return "left out"
 
 

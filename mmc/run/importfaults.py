@@ -7,10 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from mmc.errors import TargetError
-from mmc.spi import ImportTask
+from mmc.spi import ImportTask, TaskState
 
-GONE: Final = "MMC544"
-"""Code of a task that the server no longer knows: whether it brought its rows cannot be told."""
 EMPTY: Final = "is completed without a row: the server could not read its files"
 _GONE_HINT: Final = (
     "compare count(*) of the collection with the rows of its files; then plan again with load.mode:"
@@ -43,7 +41,7 @@ def not_listed(collection: str, request: str, asked_at: datetime, memory: float)
         f" {asked_at:%Y-%m-%d %H:%M:%S}Z, arrived: the server does not list it, and forgets"
         f" imports after {memory:,.0f} seconds",
         hint=_GONE_HINT,
-        code=GONE,
+        code="MMC544",
     )
 
 
@@ -51,9 +49,9 @@ def failed(collection: str, task: ImportTask, files: Sequence[str]) -> TargetErr
     what = f"{collection}: import {task.id} of {files[0]}"
     if len(files) > 1:
         what += f" and {len(files) - 1:,} more files"
-    if task.code == GONE:
+    if task.state is TaskState.GONE:
         text = f"{what}: it cannot be told whether its rows arrived: {task.reason}"
-        return TargetError(text, hint=_GONE_HINT, code=GONE)
+        return TargetError(text, hint=_GONE_HINT, code="MMC544")
     return TargetError(
         f"{what} failed: {task.reason}",
         hint="nothing of it is in the collection; mend the cause and apply again",

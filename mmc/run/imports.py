@@ -18,7 +18,6 @@ from mmc.events import Emit, ImportAsked, ImportDone, ImportProgress, ImportStal
 from mmc.layouts.files import FileRecord
 from mmc.plan.model import CopySplits, ImportFiles
 from mmc.run import importfaults as faults
-from mmc.run.importfaults import GONE as GONE
 from mmc.run.pace import call
 from mmc.run.standstill import Standstill
 from mmc.spi import FileGroup, Importer, ImportTask, TaskState
@@ -255,7 +254,7 @@ class Imports:
             match task.state:
                 case TaskState.COMPLETED:
                     self._completed(record, task)
-                case TaskState.FAILED:
+                case TaskState.FAILED | TaskState.GONE:
                     self._failed(record, task)
                 case _:
                     pass
@@ -295,7 +294,7 @@ class Imports:
         if task.again and tries < ATTEMPTS:
             if self._due(record, task.reason):
                 self._send_again(record)
-        elif not tries and task.code != GONE:
+        elif not tries and task.state is TaskState.FAILED:
             self._send_again(record)
         else:
             name = self._copy.collection.name

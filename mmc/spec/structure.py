@@ -44,6 +44,11 @@ class Finding:
     culprit: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WrongKind(Finding):
+    """A text where a number should be, or the like."""
+
+
 MOST = 10_000
 """Most errors that are looked for: one takes as long as a field."""
 _KINDS = {
@@ -74,8 +79,8 @@ def check(data: JsonValue, schema: Mapping[str, Any]) -> Iterator[Finding]:
         for finding in _explain(error)
     ]
     # of a value of the wrong kind it is no news that it is not among the allowed ones either
-    wrong = {finding.path for finding in found if finding.code == "MMC203"}
-    yield from (f for f in found if f.path not in wrong or f.code in ("MMC201", "MMC202", "MMC203"))
+    wrong = {finding.path for finding in found if isinstance(finding, WrongKind)}
+    yield from (f for f in found if f.path not in wrong or f.key or isinstance(f, WrongKind))
 
 
 def prune(data: JsonValue, culprits: list[Path]) -> JsonValue:
@@ -206,7 +211,8 @@ def _wrong_kind(path: Path, value: JsonValue, kinds: list[str]) -> Finding:
     if isinstance(value, dict) and "array" in kinds:
         hint = "begin each item with `- `"
     is_not = str(value) if isinstance(value, float) and "integer" in kinds else kind_of(value)
-    return Finding("MMC203", f"`{show(path)}` must be {wanted}, not {is_not}", path=path, hint=hint)
+    message = f"`{show(path)}` must be {wanted}, not {is_not}"
+    return WrongKind("MMC203", message, path=path, hint=hint)
 
 
 def _wrong_choice(path: Path, value: JsonValue, choices: list[JsonValue]) -> Finding:

@@ -26,12 +26,15 @@ class FileGroup:
 
 
 class TaskState(StrEnum):
-    """Of an import that the server was asked for."""
+    """Of an import that the server was asked for. GONE: the server does not know it any more, so
+    nobody can tell whether it brought its rows.
+    """
 
     WAITING = "waiting"
     RUNNING = "running"
     COMPLETED = "completed"
     FAILED = "failed"
+    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +100,7 @@ class Importer(Target, Protocol):
         """
 
     def tasks(self, copy: CopySplits, ids: Sequence[str]) -> Sequence[ImportTask]:
-        """How these stand, in their order. A task that the server no longer knows is FAILED."""
+        """How these stand, in their order. A task that the server no longer knows is GONE."""
 
     def find_tasks(self, copy: CopySplits) -> Sequence[ImportTask]:
         """Every task that the server knows of this collection, the oldest first, with its files."""

@@ -23,7 +23,7 @@ from typing import Any, ParamSpec, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from mmc.errors import PluginMissing, StateBusy, StateDamaged, StateError
+from mmc.errors import PluginMissing, StateBusy, StateDamaged, StateError, StateMissing
 from mmc.state.snapshot import snapshot, unwritable
 from mmc.state.tables import MYSQL, Name, Text, metadata, versions
 from mmc.storage.names import is_text
@@ -276,7 +276,7 @@ def _shown(url: str) -> str:
 def _must_exist(url: str, shown: str) -> None:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
-        raise StateError(
+        raise StateMissing(
             f"no state store at {shown}",
             hint="`mmc apply` makes it; run this in the same folder, or give the same --state",
             code="MMC643",

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, assert_never, cast
 from urllib.parse import unquote
 
-from mmc.errors import PluginMissing, SourceBusy, SourceError
+from mmc.errors import FileMissing, PluginMissing, SourceBusy, SourceError
 from mmc.secrets import BREAKS, resolve, resolve_line
 from mmc.storage.failures import Trouble, failure, world_errors
 from mmc.types import JsonValue
@@ -236,9 +236,9 @@ def reading_failed(url: str, error: Exception) -> SourceError:
     match failed.trouble:
         case Trouble.MISSING:
             hint = "" if is_local(url) else missing_hint(url)
-            return SourceError(f"{url}: no such file", hint=hint, code="MMC430")
+            return FileMissing(f"{url}: no such file", hint=hint, code="MMC430")
         case Trouble.NO_BUCKET:
-            return SourceError(f"{url}: no bucket {bucket_of(url)!r}", code="MMC430")
+            return FileMissing(f"{url}: no bucket {bucket_of(url)!r}", code="MMC430")
         case Trouble.FOLDER:
             return SourceError(f"{url}: is a folder", code="MMC431")
         case Trouble.DENIED:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmc.errors import SourceError
+from mmc.errors import FileMissing, SourceError
 from mmc.storage.failures import world_errors
 from mmc.storage.filesystems import filesystem, is_local, local_path, reading_failed
 from mmc.storage.names import as_text, refuse_bytes
@@ -73,7 +73,7 @@ def find_files(paths: str | Sequence[str], storage: Mapping[str, JsonValue]) -> 
         files = [one.path for one in some if not one.reason]
         if not files:
             passed = Listing((), left_out=tuple(some)).text if some else ""
-            raise SourceError(
+            raise FileMissing(
                 f"{pattern}: no file found" + (f" ({passed})" if passed else ""),
                 hint="give a file, a folder, or a glob such as 'data/*.parquet' or 'data/**/*.npy'",
                 code="MMC430",

@@ -13,6 +13,7 @@ from mmc.sources.elasticsearch.after import Read
 from mmc.sources.elasticsearch.client.answers import as_object, as_text
 from mmc.sources.elasticsearch.client.connect import Connection, path_of
 from mmc.sources.elasticsearch.client.server import Server, hidden_vectors
+from mmc.sources.elasticsearch.errors import RequestRefused
 from mmc.sources.elasticsearch.extents import PIT, SCROLL, SEQ_NO, Bounds, Place
 from mmc.sources.elasticsearch.mapping.mapped import Mapped
 from mmc.sources.elasticsearch.mapping.merging import read_mappings
@@ -137,8 +138,8 @@ def held_by(connection: Connection, server: Server, group: Group, index: Index, 
             if counted.shards:
                 place = Place(index, SEQ_NO, hidden)
                 return Held(place, counted.shards, counted.docs, counted.since)
-        except SourceError as error:
-            if options.read.method == SEQ_NO or error.code not in ("MMC453", "MMC461"):
+        except RequestRefused:
+            if options.read.method == SEQ_NO:
                 raise
     if options.read.method == SEQ_NO or options.earlier_plans:
         raise SourceError(

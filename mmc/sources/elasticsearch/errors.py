@@ -20,6 +20,10 @@ CREDENTIALS = (
 CONTEXT_LOST = "search_context_missing_exception"
 
 
+class RequestRefused(SourceError):
+    """The server understands the request, and does not do it: it may do another."""
+
+
 def refusal(
     status: int, body: bytes, place: str, *, has_query: bool = False, signed: bool = True
 ) -> SourceError:
@@ -56,12 +60,12 @@ def refusal(
         code = "MMC459" if "search_phase_execution_exception" in kinds else "MMC450"
         return SourceBusy(text, hint=hint, code=code)
     if status == 400 and has_query:
-        return SourceError(
+        return RequestRefused(
             f"source.query is refused: {text}",
             hint="try the same query in a _search of your own",
             code="MMC453",
         )
-    return SourceError(text, code="MMC461")
+    return RequestRefused(text, code="MMC461")
 
 
 def garbled(place: str, body: bytes) -> SourceBusy:

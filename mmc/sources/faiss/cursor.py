@@ -52,11 +52,14 @@ class Cursor:
     def fault(self, message: str, *, at: int | None = None, code: str = "MMC401") -> SourceError:
         """The error for something wrong at this place."""
         place = self.position if at is None else at
-        return SourceError(
-            f"{self.blob.url}: {message} (byte {place:,} of {self.blob.size:,})",
-            hint="" if code == "MMC402" else _DAMAGED,
-            code=code,
-        )
+        return SourceError(self._at(place, message), hint=_DAMAGED, code=code)
+
+    def unread(self, message: str, *, at: int) -> SourceError:
+        """The error for something at this place that may be right, but that is not read."""
+        return SourceError(self._at(at, message), code="MMC402")
+
+    def _at(self, place: int, message: str) -> str:
+        return f"{self.blob.url}: {message} (byte {place:,} of {self.blob.size:,})"
 
     def take(self, length: int, what: str) -> bytes:
         """The next `length` bytes; for small things only."""

@@ -33,9 +33,9 @@ def read_lists(
     at = cursor.position
     kind = cursor.fourcc("the inverted lists")
     if kind == "il00":
-        raise cursor.fault("the index was written without its inverted lists", at=at, code="MMC402")
+        raise cursor.unread("the index was written without its inverted lists", at=at)
     if kind not in ("ilar", "ilod", "ilbl"):
-        raise cursor.fault(f"inverted lists of kind `{kind}` are not read", at=at, code="MMC402")
+        raise cursor.unread(f"inverted lists of kind `{kind}` are not read", at=at)
     nlist_here, size_here = cursor.unpack("QQ", "the inverted lists")
     plain = kind != "ilbl"
     if nlist_here != nlist or (plain and size_here != code_size):

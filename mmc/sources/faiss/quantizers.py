@@ -37,7 +37,7 @@ def scalar(cursor: Cursor, d: int) -> Block:
     start = cursor.position
     kind, _, _, d_here, code_size = cursor.unpack("iifQQ", "the scalar quantiser")
     if kind not in SCALAR_QUANTIZERS:
-        raise cursor.fault(f"scalar quantiser of type {kind} is not read", at=start, code="MMC402")
+        raise cursor.unread(f"scalar quantiser of type {kind} is not read", at=start)
     name, bits = SCALAR_QUANTIZERS[kind]
     expect = (d * bits + 7) // 8
     if d_here != d or code_size != expect:
@@ -144,7 +144,7 @@ def _transform(cursor: Cursor) -> tuple[str, int, int]:
     kind = cursor.fourcc("a transform")
     if kind not in TRANSFORMS:
         name = "ITQ has no reverse" if kind in ("Viqm", "Viqt") else "unknown"
-        raise cursor.fault(f"transform `{kind}`: {name}", at=at, code="MMC402")
+        raise cursor.unread(f"transform `{kind}`: {name}", at=at)
     what = TRANSFORMS[kind]
     places: Span | None = None
     match kind:

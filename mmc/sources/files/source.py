@@ -16,7 +16,7 @@ import pyarrow as pa
 from mmc.arrow.column import Column, shortest_vector, vector_hint
 from mmc.arrow.evidence import Observed
 from mmc.arrow.schema import arrow_text, with_origin
-from mmc.errors import SourceChanged, SourceError
+from mmc.errors import FileMissing, SourceChanged, SourceError
 from mmc.facts import Extent, Locator, SourceCollection, SourceFacts, SourceField
 from mmc.plan.model import Split
 from mmc.sources.files.formats import (
@@ -263,9 +263,7 @@ def _check_unchanged(marks: Mapping[str, str], opened: Opened) -> None:
     for file, planned in marks.items():
         try:
             found = opened.fingerprint(file)
-        except SourceError as error:
-            if error.code != "MMC430":
-                raise
+        except FileMissing:
             found = "not there"
         if found != planned:
             raise SourceChanged(

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from mmc.arrow.schema import Origin, with_origin
-from mmc.errors import SourceChanged, SourceError
+from mmc.errors import FileMissing, SourceChanged, SourceError
 from mmc.facts import Extent
 from mmc.sources.milvus1.extents import Piece
 from mmc.sources.milvus1.kept import HEADER, Kept, load_kept, payload
@@ -81,9 +81,7 @@ def check(piece: Piece, storage: Mapping[str, JsonValue]) -> None:
     where = piece.folder or piece.log
     try:
         now = identify(where, storage) if piece.folder else fingerprint(where, storage)
-    except SourceError as error:
-        if error.code != "MMC430":
-            raise
+    except FileMissing as error:
         raise _changed(f"{error} any more; it was there when the plan was made") from None
     if now != piece.seen:
         then, files = piece.seen.split(" "), now.split(" ")

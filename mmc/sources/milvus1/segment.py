@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mmc.errors import SourceError
+from mmc.errors import FileMissing, SourceError
 from mmc.sources.milvus1.kept import HEADER, deletes_url, load_kept, payload
 from mmc.sources.milvus1.live import LiveSegment
 from mmc.storage.filesystems import join_url
@@ -146,7 +146,7 @@ def _line(error: SourceError, url: str) -> str:
     """A damage in words. Raises the error again where another attempt may help."""
     if error.retryable:
         raise error
-    return _missing(url) if error.code == "MMC430" else str(error)
+    return _missing(url) if isinstance(error, FileMissing) else str(error)
 
 
 def _missing(url: str) -> str:

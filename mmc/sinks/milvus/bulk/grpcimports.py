@@ -139,9 +139,8 @@ def gone(id_: str) -> ImportTask:
     """A task that the server does not know any more: it may have brought its rows or not."""
     return ImportTask(
         id=id_,
-        state=TaskState.FAILED,
+        state=TaskState.GONE,
         reason="the server does not know the task any more",
-        code="MMC544",
     )
 
 

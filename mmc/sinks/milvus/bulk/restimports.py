@@ -146,7 +146,7 @@ class RestImports:
             raise _odd(what, "no records")
         ids = sorted((str(one["jobId"]) for one in records or ()), key=lambda id_: (len(id_), id_))
         # A job that ends its retention between the two calls is as good as never listed.
-        return [task for task in map(self.task, ids) if task.code != "MMC544"]
+        return [task for task in map(self.task, ids) if task.state is not TaskState.GONE]
 
     def see(self, collection: str, path: str, *, needed: bool) -> str | None:
         """Where an answer is `needed`, has the server import a file that brings no rows; gives why

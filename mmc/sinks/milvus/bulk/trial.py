@@ -50,7 +50,7 @@ class Trials:
         deadline = time.monotonic() + seconds
         while True:
             task = look(self._open[what])
-            if task.state is TaskState.FAILED or task.progress >= _READ:
+            if task.state in (TaskState.FAILED, TaskState.GONE) or task.progress >= _READ:
                 del self._open[what]
                 passing = task.again or reason_of(task.reason) is Reason.PASSING
                 return None if passing else task.reason

@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from mmc.diagnostics import Diagnostic, Severity
-from mmc.errors import SourceBusy, SourceError
+from mmc.errors import FileMissing, SourceBusy, SourceError
 from mmc.sources.milvus1.meta.tables import SQLITE_OR_MYSQL, Row
 from mmc.storage.urls import exists, fingerprint, is_local, local_path, open_blob
 from mmc.types import JsonValue
@@ -97,7 +97,7 @@ def _copy(url: str, storage: Storage, copied: Path) -> int:
             f"{url}: is a folder", hint=f"give the file, such as {url}/meta.sqlite", code="MMC414"
         )
     if not exists(url, storage):
-        raise SourceError(
+        raise FileMissing(
             f"{url}: no such file",
             hint="Milvus 1.x keeps <storage.path>/db/meta.sqlite beside <storage.path>/db/tables,"
             " which is `data`; `meta` names it where it is elsewhere",

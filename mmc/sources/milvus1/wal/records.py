@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from mmc.diagnostics import Diagnostic
-from mmc.errors import SourceError
+from mmc.errors import FileMissing
 from mmc.storage.urls import Blob, join_url, list_files, open_blob
 from mmc.types import JsonValue
 
@@ -96,9 +96,7 @@ def read_applied(folder: LogFolder) -> int | Diagnostic | None:
     try:
         with open_blob(url, folder.storage) as blob:
             head, size = blob.read_at(0, min(blob.size, _META.size)), blob.size
-    except SourceError as error:
-        if error.code != "MMC430":
-            raise
+    except FileMissing:
         head, size = b"", -1
     if len(head) == _META.size:
         previous, first, second = _META.unpack(head)
