@@ -1,4 +1,4 @@
-"""Part of pass 4: what takes the place of an inferred type that the target does not store. A type
+"""What takes the place of an inferred type that the target does not store. A type
 that the spec says is never changed.
 """
 

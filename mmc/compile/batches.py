@@ -1,4 +1,4 @@
-"""Pass 8: how large the batches are, and what copies splits side by side."""
+"""How large the batches are, and what copies splits side by side."""
 
 from __future__ import annotations
 

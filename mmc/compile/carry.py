@@ -1,8 +1,8 @@
-"""Part of pass 6: what a collection that is replaced hands on to the new one, and what is lost.
+"""What a collection that is replaced hands on to the new one, and what is lost.
 
 What is there stays as it is, as far as the spec does not say otherwise and mmc can make it. The
 rest is named, and stops the plan unless `load.allow_loss` says that it may go. Indexes are handed
-on by pass 7.
+on by `indexes`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pass 4: the type of every field, and the cast that brings its values there."""
+"""The type of every field, and the cast that brings its values there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pass 6: the collection's DDL and the mappings, checked against what the target can take and what
+"""The collection's DDL and the mappings, checked against what the target can take and what
 is there already.
 """
 

@@ -1,4 +1,4 @@
-"""Part of pass 6: fitting into a collection that exists (load.mode append or upsert)."""
+"""Fitting into a collection that exists (load.mode append or upsert)."""
 
 from __future__ import annotations
 

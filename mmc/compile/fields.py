@@ -1,4 +1,4 @@
-"""Pass 3: which target fields there are and what each is made from.
+"""Which target fields there are and what each is made from.
 
 Entries of `fields` replace the inferred mapping of their column and keep its place; new fields
 follow in spec order.

@@ -1,4 +1,4 @@
-"""Part of pass 7: the indexes of a collection that exists: one that stays, or is replaced."""
+"""The indexes of a collection that exists: one that stays, or is replaced."""
 
 from __future__ import annotations
 

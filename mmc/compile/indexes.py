@@ -1,4 +1,4 @@
-"""Pass 7: one index for each vector field, from the spec or carried over from the source, with all
+"""One index for each vector field, from the spec or carried over from the source, with all
 its parameters.
 """
 

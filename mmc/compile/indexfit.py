@@ -1,4 +1,4 @@
-"""Part of pass 7: whether the target builds an index on a field. The answer of a server would come
+"""Whether the target builds an index on a field. The answer of a server would come
 only at apply, for an index after all rows are copied.
 """
 

@@ -1,4 +1,4 @@
-"""Part of pass 7: the build parameters of an index, against what the target knows of its type.
+"""The build parameters of an index, against what the target knows of its type.
 
 A server ignores a name that it does not know, and may take a value that it then never builds: the
 plan says so before any row is copied. What a source's own index brings is made to fit instead, for

@@ -1,4 +1,4 @@
-"""Pass 10: files that a files target wrote, and that lie in the staging place already in a layout
+"""Files that a files target wrote, and that lie in the staging place already in a layout
 that the import takes: they are imported as they are. Their rows are still read and digested.
 """
 

@@ -1,4 +1,4 @@
-"""Pass 5: names and format of the files that a files target or a staging place gets."""
+"""Names and format of the files that a files target or a staging place gets."""
 
 from __future__ import annotations
 

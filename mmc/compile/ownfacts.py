@@ -1,4 +1,4 @@
-"""Pass 0: the facts are those of the source and target of the spec. A file may have others."""
+"""The facts are those of the source and target of the spec. A file may have others."""
 
 from __future__ import annotations
 

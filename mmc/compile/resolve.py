@@ -1,4 +1,4 @@
-"""Pass 1: which source collection goes to which target collection, and if that exists. An alias
+"""Which source collection goes to which target collection, and if that exists. An alias
 gives way to the collection behind it here: every later pass, and every step, has the real name. A
 collection that the source found damaged goes no further.
 """

@@ -1,4 +1,4 @@
-"""Pass 2: by which sink the rows of each collection go in, and why. The passes after it ask what
+"""By which sink the rows of each collection go in, and why. The passes after it ask what
 that route can take.
 """
 

@@ -1,4 +1,4 @@
-"""Part of pass 6: what the spec says of a collection beside its fields: dynamic field, shards,
+"""What the spec says of a collection beside its fields: dynamic field, shards,
 description, properties. One that exists keeps what cannot be changed, and the plan says so.
 """
 

@@ -1,4 +1,4 @@
-"""Pass 9: extents joined and cut into splits of the wanted size. The only place where splits are
+"""Extents joined and cut into splits of the wanted size. The only place where splits are
 made.
 """
 

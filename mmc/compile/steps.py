@@ -1,4 +1,4 @@
-"""Pass 11: the ordered list of steps. What must be seen is loaded, then checks, then create, copy,
+"""The ordered list of steps. What must be seen is loaded, then checks, then create, copy,
 finish, prove.
 """
 

@@ -1,4 +1,4 @@
-"""Part of pass 6: whether the target takes a field, by the route of its collection and in the
+"""Whether the target takes a field, by the route of its collection and in the
 format of its files. A writer would say it only at apply.
 """
 

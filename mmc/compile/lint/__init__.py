@@ -1,4 +1,4 @@
-"""Pass 12: advice. A rule is a function from a Draft to diagnostics; `RULES` lists them; levels are
+"""Advice. A rule is a function from a Draft to diagnostics; `RULES` lists them; levels are
 in `spec.lint`.
 """
 
