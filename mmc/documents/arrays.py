@@ -114,5 +114,8 @@ def vectors_of(numbers: npt.NDArray[Any], absent: npt.NDArray[np.bool_]) -> pa.A
 
 def shown(value: Any) -> str:
     """A value as JSON in a message, cut where it is long."""
-    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        text = "what is nested deeply here"
     return cut(text.encode(errors="backslashreplace").decode(), SHOWN)

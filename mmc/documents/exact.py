@@ -31,6 +31,10 @@ SCALARS: dict[type, pa.DataType] = {
     float: pa.float64(),
     str: pa.string(),
 }
+DEEPEST = 500
+"""Levels of a JSON value: Python's own encoder and decoder give up at some 900, sooner or later by
+who calls them.
+"""
 _NULL = type(None)
 
 
@@ -78,8 +82,7 @@ class _Exact:
 def build(values: Sequence[Any], column: Column) -> tuple[pa.Array, list[Misfit]]:
     """The column, null where a value is None, or does not fit its type."""
     if column.json_text:
-        texts = [None if value is None else json_text(value) for value in values]
-        return pa.array(texts, pa.string()), []
+        return array_of(values, _JSON)
     type_ = column.type
     reason = f"does not fit {arrow_text(type_)}, the type of the sampled values"
     if pa.types.is_fixed_size_list(type_):
@@ -90,12 +93,45 @@ def build(values: Sequence[Any], column: Column) -> tuple[pa.Array, list[Misfit]
     return array_of(values, _Exact(type_, reason))
 
 
+@dataclass(frozen=True, slots=True)
+class _Json:
+    """Any value, as JSON text."""
+
+    type: pa.DataType
+
+    def at_once(self, values: Sequence[Any]) -> pa.Array | None:
+        try:
+            texts = [None if value is None else json_text(value) for value in values]
+        except ValueError:
+            return None
+        return pa.array(texts, self.type)
+
+    def one(self, value: Any) -> Any:
+        return json_text(value)
+
+
+_JSON = _Json(pa.string())
+
+
 def json_text(value: Any) -> str:
-    """Compact JSON of a value; orjson refuses integers beyond 64 bits."""
+    """Compact JSON of a value. Raises ValueError where it is nested deeper than `DEEPEST`."""
     try:
         return orjson.dumps(value).decode()
     except TypeError:
+        # Of orjson: integers beyond 64 bits, and more than 254 levels.
+        if _depth(value) > DEEPEST:
+            raise ValueError(f"is nested more than {DEEPEST} deep") from None
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _depth(value: Any) -> int:
+    """How deep lists and objects are inside of one another; stops a little beyond `DEEPEST`."""
+    depth, level = 0, [value]
+    while level and depth <= DEEPEST:
+        inner = [one for one in level if type(one) in (dict, list)]
+        level = [item for one in inner for item in (one.values() if type(one) is dict else one)]
+        depth += bool(inner)
+    return depth
 
 
 def fits_float(item: int | float) -> bool:

@@ -37,6 +37,7 @@ _EXTRAS = {
     "adl": "azure",
     "oss": "oss",
 }
+_HOSTS = ("http", "https", "ftp", "sftp", "ssh", "smb")
 _CACHING = ("use_listings_cache", "listings_expiry_time", "max_paths", "skip_instance_cache")
 _NOT_OPTIONS = {"self", "args", "kwargs", "asynchronous", "loop", "session", "credential"}
 _MORE_OPTIONS = {
@@ -97,8 +98,8 @@ def filesystem(url: str, storage: Mapping[str, JsonValue]) -> tuple[AbstractFile
         if "::" in url:
             return _chained(url, options)
         kind = _kind(protocol)
+        refuse_no_bucket(url)
         if protocol in _EXTRAS:
-            _check_bucket(url)
             _check_names(url, kind, protocol, options)
         options.setdefault("use_listings_cache", False)
         if _EXTRAS.get(protocol) == "gcs":
@@ -136,13 +137,15 @@ def _kind(protocol: str) -> type[AbstractFileSystem]:
     return cast("type[AbstractFileSystem]", fsspec.get_filesystem_class(protocol))
 
 
-def _check_bucket(url: str) -> None:
+def refuse_no_bucket(url: str) -> None:
     """Refuses `s3://`, as an empty variable in the URL leaves it: it would be every bucket. Raises
     SourceError.
     """
-    if not bucket_of(url):
+    protocol = url.partition("://")[0]
+    if (protocol in _EXTRAS or protocol in _HOSTS) and not bucket_of(url):
+        what = "bucket" if protocol in _EXTRAS else "host"
         raise SourceError(
-            f"{url}: names no bucket", hint="write it as scheme://bucket/path", code="MMC431"
+            f"{url}: names no {what}", hint=f"write it as {protocol}://{what}/path", code="MMC431"
         )
 
 

@@ -157,7 +157,7 @@ def _remote(pattern: str, storage: Mapping[str, JsonValue]) -> tuple[bool, list[
             ]
     except FileNotFoundError:
         return False, []
-    except world_errors() as error:
+    except world_errors(ValueError, NotImplementedError) as error:  # not every store can list
         raise reading_failed(pattern, error) from None
     return False, [
         Found(system.unstrip_protocol(name), MARKER if name.endswith(_MARKERS) else reason)

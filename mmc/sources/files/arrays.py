@@ -28,6 +28,9 @@ AnyArray: TypeAlias = npt.NDArray[Any]
 _WINDOW = 8 << 20
 """Bytes fetched at once: large enough for object stores, small enough to hold a few."""
 _SAMPLE_WINDOWS = 64
+_LAST = 0x10FFFF
+_HALVES = 0xD800 >> 11
+"""Characters of Unicode are numbered up to the first; those that begin so are half of one."""
 _TOLD = 3
 """Warnings of as many files: those of the others are alike."""
 
@@ -68,12 +71,14 @@ Locator: TypeAlias = dict[str, JsonValue]
 
 def arrow_type_of(dtype: np.dtype[Any], width: int | None, place: str) -> pa.DataType:
     """The Arrow type of a NumPy one. Raises SourceError for what has none (objects, structures)."""
-    if dtype.kind in "US":
+    if dtype.kind in "US" and dtype.itemsize:
         scalar = pa.string()
     elif dtype.kind in "biu" or (dtype.kind == "f" and dtype.itemsize <= 8):
         scalar = pa.from_numpy_dtype(dtype.newbyteorder("="))
     else:
         why = {
+            "U": "it has texts of no length; save them again",
+            "S": "it has texts of no length; save them again",
             "O": "it holds Python objects, which only unpickling could read; that is never done",
             "V": "it is structured; save one array a field",
             "c": "complex numbers have no type in Milvus",
@@ -102,6 +107,14 @@ def to_arrow(values: AnyArray, place: str, first_row: int) -> pa.Array:
                 code="MMC438",
             ) from None
     if values.dtype.kind == "U":
+        points = np.ascontiguousarray(values).view(np.uint32).reshape(len(values), -1)
+        strange = np.flatnonzero(((points > _LAST) | (points >> 11 == _HALVES)).any(axis=1))
+        if strange.size:
+            raise SourceError(
+                f"{place}: row {first_row + int(strange[0]):,} has what is no character",
+                hint="the file is damaged, or has half of a surrogate pair; copy it again",
+                code="MMC438",
+            )
         return pa.array(values.tolist(), pa.string())
     return pa.array(values)
 

@@ -89,9 +89,15 @@ def _is_json(text: str) -> bool:
 
 
 def _decoded(text: str) -> Any:
-    """A JSON value with exact integers. Raises orjson.JSONDecodeError."""
+    """A JSON value; integers of a flat list are exact. Raises orjson.JSONDecodeError."""
     value = orjson.loads(text)
-    return json.loads(text) if _MANY_DIGITS.search(text) else value
+    if type(value) is list and _MANY_DIGITS.search(text) and not any(map(_is_nested, value)):
+        return json.loads(text)
+    return value
+
+
+def _is_nested(value: Any) -> bool:
+    return type(value) in (list, dict)
 
 
 def convert(texts: pa.Array, type_: pa.DataType) -> pa.Array:

@@ -5,6 +5,7 @@ Byte ranges cut between rows; orjson decodes blocks, which become columns of the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ import pyarrow as pa
 
 from mmc.arrow.column import Column
 from mmc.documents.arrays import shown
-from mmc.documents.exact import build
+from mmc.documents.exact import DEEPEST, build
 from mmc.documents.kinds import infer
 from mmc.errors import SourceError
 from mmc.facts import Extent
@@ -117,8 +118,22 @@ def _exact(block: Block, start: int, end: int, url: str) -> dict[str, Any]:
             )
         return made
 
-    row: dict[str, Any] = json.loads(block.data[start:end], object_pairs_hook=single)
+    with _not_too_deep(url, block, start):
+        row: dict[str, Any] = json.loads(block.data[start:end], object_pairs_hook=single)
     return row
+
+
+@contextlib.contextmanager
+def _not_too_deep(url: str, block: Block, start: int) -> Iterator[None]:
+    """Around Python's decoder, which gives up before orjson does. Raises SourceError."""
+    try:
+        yield
+    except RecursionError:
+        raise SourceError(
+            f"{url}:{block.line_of(start)}: is nested too deeply",
+            hint=f"at most {DEEPEST} lists and objects may be inside of one another",
+            code="MMC437",
+        ) from None
 
 
 def _decoded(block: Block, start: int, end: int, url: str) -> dict[str, Any]:
@@ -180,7 +195,7 @@ def _rows(block: Block, file: str, known: Mapping[str, Column]) -> list[dict[str
         whole = False
     if not whole:
         rows = [_decoded(block, start, end, file) for start, end in spans]
-    _restore_integers(data, block, rows)
+    _restore_integers(data, block, rows, file)
     for place, row in enumerate(rows):
         if not row.keys() <= known.keys():
             name = next(key for key in row if key not in known)
@@ -194,18 +209,27 @@ def _rows(block: Block, file: str, known: Mapping[str, Column]) -> list[dict[str
     return rows
 
 
-def _restore_integers(data: bytes, block: Block, rows: list[dict[str, Any]]) -> None:
+def _restore_integers(data: bytes, block: Block, rows: list[dict[str, Any]], file: str) -> None:
     """Decodes rows that may hold integers beyond 64 bits again, by Python's exact decoder."""
     codes = np.frombuffer(data, np.uint8)[: block.used]
     others = np.flatnonzero((codes < 0x30) | (codes > 0x39))
     longer = np.flatnonzero(np.diff(others) > _MANY_DIGITS)
     found = others[longer[~np.isin(codes[others[longer]], _FRACTION)]]
     for place in set((block.starts.searchsorted(found, "right") - 1).tolist()):
-        rows[place] = json.loads(data[block.starts[place] : block.ends[place]])
+        start, end = int(block.starts[place]), int(block.ends[place])
+        with _not_too_deep(file, block, start):
+            rows[place] = json.loads(data[start:end])
 
 
 def _column(rows: Sequence[dict[str, Any]], column: Column, block: Block, file: str) -> pa.Array:
     array, misfits = build([row.get(column.name) for row in rows], column)
+    if misfits and column.json_text:
+        line = block.line_of(int(block.starts[misfits[0].row]))
+        raise SourceError(
+            f"{file}:{line}: column `{column.name}` {misfits[0].reason}",
+            hint="make it flatter, or a text",
+            code="MMC437",
+        )
     if misfits:
         raise misfit(file, block, misfits[0].row, column, shown(misfits[0].value))
     return array

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import struct
 import zipfile
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -31,6 +32,8 @@ from mmc.storage.blobs import Blob, BlobFile
 
 _HEADER_LIMIT = 1 << 16
 _LOCAL_HEADER = 30
+_DAMAGED = (EOFError, OSError, RuntimeError, ValueError, OverflowError, struct.error)
+"""What zipfile raises beside its own, by what is damaged."""
 
 
 class Stored:
@@ -122,7 +125,7 @@ def _damage(place: str) -> Iterator[None]:
 
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, *_DAMAGED) as error:
         raise SourceError(
             f"{place}: is damaged: {error}", hint="copy the file again", code="MMC440"
         ) from None
@@ -164,7 +167,7 @@ def parse_header(head: bytes, place: str) -> tuple[np.dtype[Any], tuple[int, ...
         dtype = np.lib.format.descr_to_dtype(descr)
         if not all(isinstance(length, int) and length >= 0 for length in shape):
             raise ValueError("shape")
-    except (ValueError, SyntaxError, KeyError, TypeError, IndexError, RecursionError):
+    except (ValueError, SyntaxError, KeyError, TypeError, IndexError, RecursionError, MemoryError):
         raise _no_npy(place, "its header cannot be parsed") from None
     return dtype, tuple(shape), bool(fortran), start + length
 

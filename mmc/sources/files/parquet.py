@@ -195,6 +195,8 @@ def _decoded(
     done = 0
     with _reading(file):
         for batch in parquet.iter_batches(size, [group], columns=names, use_threads=False):
+            # Arrow takes texts as they are stored, and who reads a value gets the error.
+            batch.validate(full=True)
             yield batch.num_rows, [_plain(batch.column(name)) for name in names]
             done += batch.num_rows
             if done >= rows:
@@ -211,7 +213,7 @@ def _reading(file: str) -> Iterator[None]:
         yield
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise reading_failed(file, error) from None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         text = str(error).splitlines()[0]
         raise SourceError(
             f"{file}: is no Parquet file, or damaged: {text}",
@@ -239,4 +241,5 @@ def _open(file: str, options: Reading) -> Iterator[pq.ParquetFile]:
                 page_checksum_verification=True,
                 arrow_extensions_enabled=False,
             )
-        yield parquet
+            # Names and footers are decoded when they are asked for.
+            yield parquet

@@ -21,6 +21,7 @@ from mmc.sources.milvus1.options import Milvus1Options
 from mmc.sources.milvus1.read import read_piece
 from mmc.sources.milvus1.wal.log import Log, read_log
 from mmc.spi import Sample
+from mmc.storage.filesystems import refuse_no_bucket
 from mmc.storage.urls import exists
 from mmc.types import JsonValue, nearest
 
@@ -80,6 +81,8 @@ class Milvus1Source:
 
 
 def _catalogue(options: Milvus1Options) -> Catalogue:
+    for url in [options.data] if isinstance(options.data, str) else options.data:
+        refuse_no_bucket(url)
     return load_catalogue(options.meta_place, options.meta_password, options.meta_files)
 
 

@@ -13,6 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmc.errors import SourceError
+from mmc.sources.milvus1.options import Milvus1Options
+from mmc.sources.milvus1.source import Milvus1Source
+from mmc.spi import Sample
 from mmc.storage.filesystems import filesystem
 from mmc.storage.urls import join_url, write_text
 from tests.servers.s3 import Bucket
@@ -283,7 +286,22 @@ def test_tables_with_a_log_in_a_store(store: Bucket, kind: str) -> None:
     assert row == {"id": 1, "lang": "en"}
 
 
-@pytest.mark.parametrize("url", ["s3://", "s3:///", "s3:///key", "gs://", "gs:///x", "http://"])
-def test_urls_that_name_no_bucket(url: str) -> None:
-    with pytest.raises(SourceError, match=r"names no bucket|no such file|cannot be read"):
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [
+        *((url, "names no bucket") for url in ("s3://", "s3:///", "s3:///key", "gs://", "az://")),
+        *((f"{scheme}://", "names no host") for scheme in ("http", "https", "ftp")),
+        ("s3://b*/x", "cannot be read: Cannot traverse all of S3"),
+        ("memory://", "no file found"),
+    ],
+)
+def test_urls_that_name_no_bucket(url: str, what: str) -> None:
+    """As an empty variable in `s3://{{ vars.bucket }}` leaves it."""
+    with pytest.raises(SourceError, match=what):
         look(config(url, format="json"))
+
+
+def test_data_of_milvus_1_in_no_bucket() -> None:
+    options = Milvus1Options(type="milvus1", data="s3://")
+    with pytest.raises(SourceError, match="names no bucket"):
+        Milvus1Source().inspect(options, [], Sample())

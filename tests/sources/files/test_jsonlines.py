@@ -259,3 +259,29 @@ def test_utf16_and_empty_files(tmp_path: Path) -> None:
         look(config(tmp_path / "x.jsonl"))
     (tmp_path / "x.jsonl").write_bytes(b"")
     assert look(config(tmp_path / "x.jsonl")).rows == 0
+
+
+@pytest.mark.parametrize("wide", ["", ',"y":123456789012345678901234'])
+@pytest.mark.parametrize(
+    ("depth", "message"),
+    [
+        (254, ""),
+        (255, ""),
+        (500, ""),
+        (501, r"x\.jsonl:2: column `x` is nested more than 500 deep"),
+        (985, r"x\.jsonl:2: (is nested too deeply|column `x` is nested)"),
+        (1_023, r"x\.jsonl:2: (is nested too deeply|column `x` is nested)"),
+        (1_024, r"x\.jsonl:2: is not JSON: depth limit exceeded"),
+    ],
+)
+def test_values_that_are_nested_deeply(tmp_path: Path, depth: int, message: str, wide: str) -> None:
+    """orjson reads 1,024 levels and writes 254; Python's own does some 900."""
+    nested = "[" * depth + "]" * depth
+    lines = ['{"id":1}', f'{{"id":2,"x":{nested}{wide}}}']
+    (tmp_path / "x.jsonl").write_text("\n".join(lines))
+    if not message:
+        assert rows_of(tmp_path / "x.jsonl")[1]["x"] == nested
+        return
+    with pytest.raises(SourceError, match=message) as caught:
+        look(config(tmp_path / "x.jsonl"))
+    assert caught.value.code == "MMC437"

@@ -59,18 +59,46 @@ def _fvecs(path: Path) -> None:
     path.write_bytes(b"".join(struct.pack("<i4f", 4, *[row] * 4) for row in range(ROWS)))
 
 
+def _npz(path: Path) -> None:
+    np.savez(path, id=np.arange(ROWS), v=np.ones((ROWS, 4), np.float32))
+
+
+def _packed(path: Path) -> None:
+    np.savez_compressed(path, id=np.arange(ROWS), t=np.array([f"t{row}" for row in range(ROWS)]))
+
+
+def _texts(path: Path) -> None:
+    np.save(path, np.array([f"t\u00e9{row}" for row in range(ROWS)]))
+
+
+def _array(path: Path) -> None:
+    rows = [{"id": row, "v": [row, 0.5], "o": [{"a": "[\u00e9\\"}]} for row in range(ROWS)]
+    path.write_text(json.dumps({"rows": rows}, indent=1), encoding="utf-8")
+
+
+def _bvecs(path: Path) -> None:
+    path.write_bytes(b"".join(struct.pack("<i4B", 4, *[row] * 4) for row in range(ROWS)))
+
+
 FILES: Mapping[str, tuple[Callable[[Path], None], int]] = {
     "x.h5": (_hdf5, 300),
     "x.parquet": (_parquet, 40),
     "x.npy": (_npy, 40),
+    "texts.npy": (_texts, 40),
+    "x.npz": (_npz, 60),
+    "packed.npz": (_packed, 60),
     "x.csv": (_csv, 40),
     "x.jsonl": (_jsonl, 40),
+    "x.json": (_array, 60),
+    "x.tsv": (_csv, 40),
     "x.fvecs": (_fvecs, 40),
+    "x.bvecs": (_bvecs, 40),
 }
 """How each is made, and how many are tried in a short run."""
 
 
-def _mutated(data: bytes, chance: random.Random) -> bytes:
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    """The bytes, some of them changed, lost or added; now and then cut short."""
     changed = bytearray(data)
     for _ in range(chance.choice((1, 1, 2, 4, 16))):
         at = chance.randrange(len(changed))
@@ -95,7 +123,7 @@ def _try(folder: Path, name: str, seed: int, number: int) -> int:
     make(folder / name)
     data, chance, refused = (folder / name).read_bytes(), random.Random(seed), 0
     for round_ in range(number):
-        (folder / name).write_bytes(_mutated(data, chance))
+        (folder / name).write_bytes(mutated(data, chance))
         try:
             options = config(folder / name)
             read(options, look(options), batch_rows=25)

@@ -203,3 +203,14 @@ def test_damaged_archives_are_named(tmp_path: Path) -> None:
         pass
     with pytest.raises(SourceError, match="holds no array"):
         look(config(path))
+
+
+@pytest.mark.parametrize("kind", ["<U0", "|S0"])
+def test_texts_of_no_length_are_refused(tmp_path: Path, kind: str) -> None:
+    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': (3,), }}".ljust(117) + "\n"
+    (tmp_path / "x.npy").write_bytes(
+        b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+    )
+    with pytest.raises(SourceError, match="texts of no length") as caught:
+        look(config(tmp_path / "x.npy"))
+    assert caught.value.code == "MMC441"

@@ -191,3 +191,16 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(
     with pytest.raises(SourceError, match=r"a\.parquet: permission denied") as caught:
         look(config(tmp_path / "a.parquet"))
     assert caught.value.code == "MMC431"
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.list_(pa.string())])
+def test_texts_that_are_not_utf8_are_refused(tmp_path: Path, kind: pa.DataType) -> None:
+    """Some writers take Latin-1 for text; a target would refuse it, or keep what none can read."""
+    texts = pa.array([b"a", b"caf\xe9"], pa.large_binary() if kind == pa.large_string() else None)
+    array = texts.view(kind if not pa.types.is_list(kind) else pa.string())
+    if pa.types.is_list(kind):
+        array = pa.ListArray.from_arrays(pa.array([0, 1, 2], pa.int32()), array)
+    pq.write_table(pa.table({"id": [1, 2], "t": array}), tmp_path / "x.parquet")
+    with pytest.raises(SourceError, match=r"x\.parquet: .*UTF8") as caught:
+        look(config(tmp_path / "x.parquet"))
+    assert caught.value.code == "MMC440"
