@@ -31,6 +31,7 @@ from mmc.sources.elasticsearch.client.server import Server
 from mmc.sources.elasticsearch.errors import garbled, kinds_of, refusal
 from mmc.sources.elasticsearch.mapping.stored import listed
 from mmc.sources.elasticsearch.reading.indices import Group
+from mmc.sources.elasticsearch.reading.shards import shards_of
 
 T = TypeVar("T")
 
@@ -152,6 +153,7 @@ def _is_hiding(connection: Connection, names: Sequence[str]) -> bool:
         if refused and "security_exception" in kinds_of(answer.body):
             return True
         _ensure_answered(connection, "POST", target, answer)
+        _read(connection, answer, shards_of)
         return False
 
     return connection.again(ASKING, attempt)

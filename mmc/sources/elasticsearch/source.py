@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from mmc.errors import SourceError
 from mmc.events import Emit
-from mmc.facts import SourceFacts, TokensNumbered
+from mmc.facts import Extent, SourceFacts, TokensNumbered
 from mmc.plan.model import Split
 from mmc.run import pace
 from mmc.sources.elasticsearch.access import access_of, hidden
-from mmc.sources.elasticsearch.after import read_until
+from mmc.sources.elasticsearch.after import added_since, read_until
 from mmc.sources.elasticsearch.client.connect import Connection, connect, once
 from mmc.sources.elasticsearch.client.server import look
 from mmc.sources.elasticsearch.contents import mappings_of
@@ -94,6 +94,18 @@ class ElasticsearchSource:
         with connect(options) as connection:
             for piece in split.pieces:
                 yield from batches_of(connection, piece, columns, batch_rows, tokens)
+
+    def added_since(
+        self,
+        options: ElasticsearchOptions,
+        collection: str,
+        pieces: Sequence[Extent],
+        earlier: Sequence[EarlierPlan],
+    ) -> int:
+        """See `mmc.spi.CountsAdded.added_since`."""
+        with connect(options, self._again) as connection:
+            (group,) = resolve(connection, [collection])
+            return added_since(connection, group, pieces, read_until(earlier))
 
     def number_tokens(
         self, options: ElasticsearchOptions, collections: Sequence[str], path: str, emit: Emit
