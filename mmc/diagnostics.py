@@ -195,6 +195,7 @@ CODES: dict[str, str] = {
     "MMC444": "file cannot be written",
     "MMC445": "file system or library missing",
     "MMC468": "earlier plan cannot be used",
+    "MMC471": "rows added after the plan",
     # 5xx: target and route
     "MMC510": "type not in target",
     "MMC511": "auto-id cannot be replayed",

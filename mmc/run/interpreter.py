@@ -47,6 +47,7 @@ from mmc.plan.model import (
 from mmc.report.counts import RunReport, report_of
 from mmc.run import preflight
 from mmc.run.abilities import indexed, manifested
+from mmc.run.added import tell_added
 from mmc.run.attempt import Attempt
 from mmc.run.claims import claim_of, release_all
 from mmc.run.copying import Copying
@@ -294,6 +295,8 @@ class _Apply:
             return RunStatus.FAILED
         release_all(self._attempt, self._targets)
         refuse_incomplete(self._store, self._run, self._plan)
+        tell_added(self._attempt)
+        self._attempt.go_on()
         rows_left = report_of(self._store, self._run, self._plan).rows_left
         return RunStatus.PARTIAL if rows_left or self._copying.quarantined else RunStatus.APPLIED
 

@@ -52,6 +52,7 @@ from mmc.spi.sink import Sink
 from mmc.spi.source import (
     Again,
     AsksAgain,
+    CountsAdded,
     EarlierPlan,
     ExportsMeta,
     Locates,
@@ -98,6 +99,7 @@ __all__ = [
     "Collection",
     "CopiedSplit",
     "CopySplits",
+    "CountsAdded",
     "CreateCollection",
     "Diagnostic",
     "EarlierPlan",

@@ -153,6 +153,22 @@ class AsksAgain(Protocol):
 
 
 @runtime_checkable
+class CountsAdded(Protocol):
+    """A source that can count what was added behind the pieces of a plan."""
+
+    def added_since(
+        self,
+        options: Any,
+        collection: str,
+        pieces: Sequence[Extent],
+        earlier: Sequence[EarlierPlan],
+    ) -> int:
+        """Rows of a collection that are in none of the pieces of a plan, nor in those of the
+        earlier plans that it went on from. Raises SourceError.
+        """
+
+
+@runtime_checkable
 class NumbersTokens(Protocol):
     """A source whose sparse vectors name their dimensions by tokens."""
 

@@ -15,6 +15,7 @@ from tests.e2e.mmc_command import mmc
 from tests.e2e.test_elasticsearch import FILES, LITE, documents, make_index, read_out, spec
 from tests.servers.elasticsearch.node import ElasticsearchNode as Node
 from tests.servers.elasticsearch.rest import bulk
+from tests.sources.elasticsearch.tampering import tampering
 
 
 def change(node: Node, index: str, docs: list[dict[str, Any]]) -> dict[str, str]:
@@ -59,6 +60,7 @@ def test_what_changed_is_told_and_brought_by_a_plan_of_its_own(
     live = change(elasticsearch, "e2e_moving", docs)
     done = mmc(tmp_path, "apply", "first.json", "--report", "report.json", code=3)
     assert "warning[MMC655]: e2e_moving: 70 of 1,500 rows were changed or deleted" in done.err
+    assert "warning[MMC471]: e2e_moving: 80 rows written after the plan was made" in done.err
     assert "source.after" in done.err and "e2e_moving: verified, 1,430 rows" in done.out
     report = json.loads((tmp_path / "report.json").read_text())
     (told,) = report["collections"]
@@ -71,7 +73,7 @@ def test_what_changed_is_told_and_brought_by_a_plan_of_its_own(
     file = spec(tmp_path, elasticsearch, "e2e_moving", LITE, **more)
     done = mmc(tmp_path, "plan", file, "-o", "second.json")
     assert "of e2e_moving only what was written since those plans is read" in done.out + done.err
-    mmc(tmp_path, "apply", "second.json")
+    assert "MMC471" not in mmc(tmp_path, "apply", "second.json").err
     assert titles(tmp_path, "e2e_moving") == live
 
 
@@ -140,3 +142,52 @@ def test_it_is_planned_by_sequence_numbers_while_it_is_written_to(
     elasticsearch.request("POST", "/e2e_busy/_refresh")
     mmc(tmp_path, "apply", "plan.json", code=3)
     assert read_out(tmp_path).keys() == {doc["_id"] for doc in docs[200:]}
+
+
+@pytest.mark.parametrize("method", ["auto", "pit"])
+def test_what_is_added_while_it_is_copied_is_counted_at_the_end(
+    tmp_path: Path, elasticsearch: Node, method: str
+) -> None:
+    """In the index, and in one that the alias leads to by now."""
+    alias, first, second = (f"e2e_added_{method}{part}" for part in ("", "_1", "_2"))
+    make_index(elasticsearch, first, documents(40))
+    leads = {"add": {"index": first, "alias": alias}}
+    elasticsearch.request("POST", "/_aliases", {"actions": [leads]})
+
+    grown: list[str] = []
+
+    def grow(path: str, asked: bytes, answer: bytes) -> bytes:
+        # The place of the target is made just before the copy begins.
+        if b'"_source"' in answer and (tmp_path / "out").exists() and not grown:
+            grown.append(path)
+            bulk(elasticsearch.url, first, [{**documents(1)[0], "_id": f"n{n}"} for n in range(5)])
+            make_index(elasticsearch, second, documents(7))
+            rolled = {"add": {"index": second, "alias": alias}}
+            elasticsearch.request("POST", "/_aliases", {"actions": [rolled]})
+        return answer
+
+    with tampering(elasticsearch.url, grow) as url:
+        source = {"url": url, "read": {"method": method}}
+        file = spec(tmp_path, elasticsearch, alias, FILES, source=source)
+        mmc(tmp_path, "plan", file, "-o", "plan.json")
+        done = mmc(tmp_path, "apply", "plan.json")
+    assert grown
+    assert f"warning[MMC471]: {alias}: 12 rows written after the plan was made" in done.err
+    assert len(read_out(tmp_path)) == 40
+
+
+def test_a_source_that_is_away_at_the_end_does_not_fail_the_run(
+    tmp_path: Path, elasticsearch: Node
+) -> None:
+    make_index(elasticsearch, "e2e_away", documents(20))
+
+    def lose(path: str, asked: bytes, answer: bytes) -> bytes | tuple[int, bytes]:
+        ended = (tmp_path / "out/manifest.json").exists()
+        gone = b'{"error":{"type":"index_not_found_exception","reason":"so"}}'
+        return (404, gone) if ended and "e2e_away" in path else answer
+
+    with tampering(elasticsearch.url, lose) as url:
+        file = spec(tmp_path, elasticsearch, "e2e_away", FILES, source={"url": url})
+        done = mmc(tmp_path, "apply", file, "--yes")
+    assert "MMC471" in done.err and "added after the plan is not known" in done.err
+    assert len(read_out(tmp_path)) == 20

@@ -21,4 +21,6 @@ CODES = {
     "MMC465": "certificate is not checked",
     "MMC466": "no tokens to number",
     "MMC467": "name that no mapping has",
+    "MMC469": "documents hidden from this user",
+    "MMC470": "fields hidden from this user",
 }

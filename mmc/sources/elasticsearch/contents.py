@@ -180,7 +180,10 @@ def _counted(connection: Connection, group: Group, index: Index, read: Read) -> 
         shards = _parted(connection, index, read)
         if not shards:
             return _Counted()
-        since = sum(written_since(connection, index, shard, query) for shard in shards)
+        since = sum(
+            written_since(connection, index, shard.number, shard.max_seq_no + 1, query)
+            for shard in shards
+        )
         now = _Counted(shards, since, _whole(connection, group, index, query))
         if now.docs + since == now.whole or any(uuid == index.uuid for uuid, _ in read):
             return now

@@ -82,6 +82,11 @@ def garbled(place: str, body: bytes) -> SourceBusy:
     )
 
 
+def kinds_of(body: bytes) -> set[str]:
+    """The types of an error, and of its causes."""
+    return _said(body)[0]
+
+
 def _said(body: bytes) -> tuple[set[str], str]:
     """The types of an error and of its causes, and the words of the deepest."""
     try:
@@ -91,7 +96,9 @@ def _said(body: bytes) -> tuple[set[str], str]:
     error = told.get("error") if isinstance(told, dict) else None
     if not isinstance(error, dict):
         return set(), REDACTOR.clean(str(error or ""))[:500]
-    causes = [error, *(error.get("root_cause") or ()), *_chain(error)]
+    roots = error.get("root_cause")
+    roots = roots if isinstance(roots, list) else []
+    causes = [error, *(root for root in roots if isinstance(root, Mapping)), *_chain(error)]
     reasons = [str(cause.get("reason") or "") for cause in causes]
     words = next((reason for reason in reversed(reasons[1:]) if reason), reasons[0])
     kinds = {str(cause.get("type") or "") for cause in causes}

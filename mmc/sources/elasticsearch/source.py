@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from mmc.errors import SourceError
 from mmc.events import Emit
-from mmc.facts import SourceFacts, TokensNumbered
+from mmc.facts import Extent, SourceFacts, TokensNumbered
 from mmc.plan.model import Split
 from mmc.run import pace
-from mmc.sources.elasticsearch.after import read_until
+from mmc.sources.elasticsearch.access import access_of, hidden
+from mmc.sources.elasticsearch.after import added_since, read_until
 from mmc.sources.elasticsearch.client.connect import Connection, connect, once
 from mmc.sources.elasticsearch.client.server import look
 from mmc.sources.elasticsearch.contents import mappings_of
@@ -64,15 +65,19 @@ class ElasticsearchSource:
         read = read_until(earlier)
         with connect(options, self._again) as connection:
             server = look(connection)
+            access = access_of(connection, server)
             groups = _groups(connection, collections)
             mappings = [mappings_of(connection, server, group) for group in groups]
             made = [
-                describe(connection, server, group, its, sample, tokens, read)
+                replace(found, problems=(*found.problems, *hidden(connection, access, group)))
                 for group, its in zip(groups, mappings, strict=True)
+                for found in [describe(connection, server, group, its, sample, tokens, read)]
             ]
-        if made and (found := tuple(misnamed(options, [its.merged for its in mappings]))):
+        if made:
             # Of the source as a whole, and told once.
-            made[0] = replace(made[0], problems=(*made[0].problems, *found))
+            found = misnamed(options, [its.merged for its in mappings])
+            notes = (*made[0].notes, *access.notes)
+            made[0] = replace(made[0], notes=notes, problems=(*made[0].problems, *found))
         version = f"{server.engine} {server.version}".strip()
         return SourceFacts(
             type=self.type,
@@ -95,6 +100,18 @@ class ElasticsearchSource:
         with connect(options) as connection:
             for piece in split.pieces:
                 yield from batches_of(connection, piece, columns, batch_rows, tokens)
+
+    def added_since(
+        self,
+        options: ElasticsearchOptions,
+        collection: str,
+        pieces: Sequence[Extent],
+        earlier: Sequence[EarlierPlan],
+    ) -> int:
+        """See `mmc.spi.CountsAdded.added_since`."""
+        with connect(options, self._again) as connection:
+            (group,) = resolve(connection, [collection])
+            return added_since(connection, group, pieces, read_until(earlier))
 
     def number_tokens(
         self, options: ElasticsearchOptions, collections: Sequence[str], path: str, emit: Emit

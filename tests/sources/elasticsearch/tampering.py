@@ -16,8 +16,10 @@ status and body; None drops the connection.
 
 
 @contextmanager
-def tampering(url: str, spoil: Spoil) -> Iterator[str]:
-    """The address of a proxy to the node at `url`."""
+def tampering(url: str, spoil: Spoil, *, product: bool = True) -> Iterator[str]:
+    """The address of a proxy to the node at `url`. Without `product` no answer names Elasticsearch,
+    as those of OpenSearch do not.
+    """
     node = urlsplit(url)
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -42,7 +44,7 @@ def tampering(url: str, spoil: Spoil) -> Iterator[str]:
                 return
             status, body = spoiled if isinstance(spoiled, tuple) else (answer.status, spoiled)
             self.send_response(status)
-            for name in ("Content-Type", "X-Elastic-Product"):
+            for name in ("Content-Type", "X-Elastic-Product")[: 2 if product else 1]:
                 if value := answer.getheader(name):
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))

@@ -275,6 +275,9 @@ def test_a_small_index_takes_few_requests(elasticsearch: ElasticsearchNode) -> N
         # same one after each shard was counted, and before its pages.
         "_settings": 3 + 2 + 2,
         "_search of routing": 1,
+        # What the user's privileges hide.
+        "/_security/user/_privileges": 1,
+        "_search of privileges": 1,
         # Of each shard: is each document numbered, the largest number, how many, how they lie, and
         # whether some came meanwhile. And how many the whole has.
         "_search of counts": 2 * 5 + 1,
@@ -286,6 +289,8 @@ def test_a_small_index_takes_few_requests(elasticsearch: ElasticsearchNode) -> N
 
 def _kind(body: bytes) -> str:
     asked = orjson.loads(body)
+    if "profile" in asked:
+        return "privileges"
     if asked["size"]:
         return "documents"
     return "routing" if b"_routing" in body else "counts"

@@ -139,10 +139,16 @@ def is_numbered(connection: Connection, index: Index, shard: int, query: Query |
     return _ask(connection, index, shard, body, read)
 
 
-def written_since(connection: Connection, index: Index, shard: Shard, query: Query | None) -> int:
-    """Documents that match, and have come or changed since the shard was measured."""
-    matching = together(index.filter, query, _from(shard.max_seq_no + 1))
-    return _total(connection, index, shard.number, matching)
+def written_since(
+    connection: Connection, index: Index, shard: int, first: int, query: Query | None
+) -> int:
+    """Documents of a shard that match, from this sequence number on: what has come or changed since
+    it was measured.
+    """
+    matching = together(index.filter, query)
+    return _total(
+        connection, index, shard, together(matching, _from(first)) if first > 0 else matching
+    )
 
 
 def together(*queries: Query | None) -> Query | None:
