@@ -34,7 +34,7 @@ def _findings(attempt: Attempt) -> Iterator[Diagnostic]:
         pieces = [piece for split in step.splits for piece in split.pieces]
         try:
             earlier = _earlier(options.earlier_plans)
-            rows = source.added_since(options, step.source, pieces, earlier)
+            rows = source.added_since(options, step.read.collection, pieces, earlier)
         except SourceError as error:
             yield _uncounted(step, error)
         else:
@@ -53,8 +53,8 @@ def _earlier(paths: tuple[str, ...]) -> tuple[EarlierPlan, ...]:
 def _added(step: CopySplits, rows: int) -> Diagnostic:
     return Diagnostic(
         "MMC471",
-        f"{step.source}: {many(rows, 'row')} written after the plan was made, and not in it",
-        Severity.WARNING,
+        f"{step.read.collection}: {many(rows, 'row')} written after the plan was made, and not in it",
+        severity=Severity.WARNING,
         hint="bring them with a plan of its own: name this one in source.after, and set load.mode:"
         " upsert",
     )
@@ -63,7 +63,7 @@ def _added(step: CopySplits, rows: int) -> Diagnostic:
 def _uncounted(step: CopySplits, error: SourceError) -> Diagnostic:
     return Diagnostic(
         "MMC471",
-        f"{step.source}: whether rows were added after the plan is not known: {error}",
-        Severity.WARNING,
+        f"{step.read.collection}: whether rows were added after the plan is not known: {error}",
+        severity=Severity.WARNING,
         hint=error.hint,
     )

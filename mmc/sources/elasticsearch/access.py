@@ -111,7 +111,7 @@ def _fields(access: Access, group: Group) -> Iterator[Diagnostic]:
             "MMC470",
             f"{listed(names)}: field-level security hides fields from this user ({how}): no column"
             " has them as they are",
-            Severity.WARNING,
+            severity=Severity.WARNING,
             hint="read with a user or key whose privileges on these indices name no fields",
         )
 
@@ -123,7 +123,7 @@ def _documents(connection: Connection, group: Group) -> Iterator[Diagnostic]:
             "MMC469",
             f"{listed(names)}: document-level security hides documents from this user: they are in"
             " no count, and are not migrated",
-            Severity.WARNING,
+            severity=Severity.WARNING,
             hint="read with a user or key whose privileges on these indices have no query",
         )
 
