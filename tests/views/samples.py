@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from mmc.copied import NOTHING_UNMAPPED
 from mmc.diagnostics import Diagnostic, Severity, Span
 from mmc.events import (
     Diagnosed,
@@ -29,6 +30,7 @@ from mmc.events import (
     Started,
     StepDone,
     StepStarted,
+    Unmapped,
     Verified,
     VerifyProgress,
 )
@@ -340,6 +342,7 @@ class Copied:
     reasons: tuple[Rejection, ...] = ()
     quarantine: tuple[str, ...] = ()
     rows_left: int = 0
+    unmapped: Unmapped = NOTHING_UNMAPPED
 
 
 @dataclass(frozen=True, slots=True)
