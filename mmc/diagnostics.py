@@ -196,6 +196,8 @@ CODES: dict[str, str] = {
     "MMC445": "file system or library missing",
     "MMC468": "earlier plan cannot be used",
     "MMC471": "rows added after the plan",
+    "MMC477": "nothing for `unmapped: dynamic`",
+    "MMC478": "dropped name that is no column",
     # 5xx: target and route
     "MMC510": "type not in target",
     "MMC511": "auto-id cannot be replayed",
@@ -263,6 +265,8 @@ CODES: dict[str, str] = {
     "MMC634": "applied in another place",
     "MMC635": "collection of this run is gone",
     "MMC636": "a begun spec is continued",
+    "MMC637": "values that no column took",
+    "MMC638": "values that no column takes stop the run",
     "MMC640": "state store cannot be used",
     "MMC641": "state store of a newer mmc",
     "MMC642": "no such run",

@@ -61,7 +61,7 @@ class RunStarted:
     splits_total: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NothingToDo:
     """The plan is applied already; `rows_quarantined` of its rows are in quarantine files."""
 
@@ -69,6 +69,7 @@ class NothingToDo:
     plan_digest: str
     finished_at: str
     rows_quarantined: int = 0
+    rows_unmapped: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +206,19 @@ class Rejection(NamedTuple):
     rows: int
 
 
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """Rows with values that no column took.
+
+    Attributes:
+        names: (name in the source, rows that have it), the most frequent first; the last may stand
+            for all that are not named: see `mmc.copied.Tally`.
+    """
+
+    rows: int = 0
+    names: tuple[tuple[str, int], ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
     """Rows went to a quarantine file; `reasons` say why."""
@@ -255,7 +269,7 @@ class Verified:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
     """The end. `outcome`: applied | partial | failed | stopped. `rows_left` were changed after the
-    plan.
+    plan; `rows_unmapped` of those written had values that no column took.
     """
 
     run: str
@@ -267,6 +281,7 @@ class RunFinished:
     seconds: float
     report: str = ""
     rows_left: int = 0
+    rows_unmapped: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -362,6 +362,8 @@ class Collection:
 
 DYNAMIC_FIELD = "$meta"
 """Column of the dynamic field in batches and import files: JSON text of an object."""
+UNMAPPED = "$unmapped"
+"""Column of a source with what its rows have beyond all others: see `mmc.arrow.unmapped`."""
 
 
 def freeze(mapping: Mapping[str, JsonValue] | None) -> tuple[tuple[str, JsonValue], ...]:

@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from mmc.arrow.schema import Origin, canonical_schema, with_origin
+from mmc.arrow.unmapped import with_unmapped
 from mmc.casts import Cast, choose
 from mmc.copied import CopiedSplit
 from mmc.errors import (
@@ -134,8 +135,9 @@ def strike(folder: Path, place: str) -> None:
 
 
 class FakeOptions(Options):
-    """`rows` rows; keys are row numbers but for `twice`, which has key 0; `bad` rows have NaN. The
-    first batch of the second split is `short` of some.
+    """`rows` rows; keys are row numbers but for `twice`, which has key 0; `bad` rows have NaN, and
+    `hidden` ones a value that no column takes. The first batch of the second split is `short` of
+    some.
     """
 
     type: Literal["fake"] = "fake"
@@ -143,6 +145,7 @@ class FakeOptions(Options):
     rows: int = 0
     twice: tuple[int, ...] = ()
     bad: tuple[int, ...] = ()
+    hidden: tuple[int, ...] = ()
     short: int = 0
 
 
@@ -217,6 +220,7 @@ class FakeSource:
     ) -> Iterator[pa.RecordBatch]:
         number = 0
         what = "keys" if list(columns) == ["id"] else "read"
+        hidden = frozenset(options.hidden)
         for piece in split.pieces:
             for start in range(piece.start, piece.stop, batch_rows):
                 strike(options.folder, f"{what}.{split.id}.{number}")
@@ -233,7 +237,9 @@ class FakeSource:
                 batch = pa.RecordBatch.from_arrays(
                     [arrays[name] for name in columns], names=list(columns)
                 )
-                yield with_origin(batch, Origin("fake", start))
+                batch = with_origin(batch, Origin("fake", start))
+                beyond = {row - start: ["hidden"] for row in range(start, stop) if row in hidden}
+                yield with_unmapped(batch, beyond)
                 number += 1
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mmc.api.plans import silent
 from mmc.errors import StateMissing
+from mmc.events import Diagnosed
 from mmc.paths import DEFAULT_STATE
 from mmc.plan import codec
 
@@ -82,6 +83,8 @@ def verify_plan(
     with Store.open(state, Access.READ) as store:
         verdicts = verify_(plan, store=store, emit=emit or silent, stop=stop)
         done = report_of(store, store.run(codec.digest(plan)), plan)
+    for finding in done.findings:
+        (emit or silent)(Diagnosed(finding))
     return make_report(plan, replace(done, verified=verdicts))
 
 

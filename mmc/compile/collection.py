@@ -173,12 +173,16 @@ def _dynamic(
                 "the dynamic field is off, but columns go into it: "
                 + ", ".join(column.source for column in collection.rest[:8]),
                 (*collection.at, "dynamic"),
-                hint="leave `dynamic` out, or say `rest: drop`",
+                hint=f"leave `dynamic` out, or say `{collection.instead_of_dynamic}`",
             )
         )
     if dynamic and not able.dynamic:
         findings.append(
-            draft.finding("MMC512", "the target has no dynamic field", (*collection.at, "rest"))
+            draft.finding(
+                "MMC512",
+                "the target has no dynamic field",
+                collection.dynamic_at,
+            )
         )
     return dynamic
 

@@ -28,9 +28,10 @@ from mmc.plan.model import (
     Step,
     Write,
 )
+from mmc.plan.reading import UnmappedMode
 from mmc.spec.load import Spec
 from mmc.spec.models import CollectionSpec, FieldSpec
-from mmc.types import Collection, Field, FieldType, Index
+from mmc.types import UNMAPPED, Collection, Field, FieldType, Index
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -123,6 +124,8 @@ class CollectionDraft:
     fields: tuple[FieldDraft, ...] = ()
     refused: tuple[RefusedField, ...] = ()
     rest: tuple[RestColumn, ...] = ()
+    unmapped: UnmappedMode = UnmappedMode.REPORT
+    unmapped_drop: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     collection: Collection | None = None
     mappings: tuple[Mapping, ...] = ()
@@ -138,6 +141,17 @@ class CollectionDraft:
     lost: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     new_description: Change | None = None
+
+    @property
+    def dynamic_at(self) -> Path:
+        """The key of the spec that fills the dynamic field."""
+        alone = all(column.source == UNMAPPED for column in self.rest)
+        return (*self.at, "unmapped" if self.rest and alone else "rest")
+
+    @property
+    def instead_of_dynamic(self) -> str:
+        """What the spec may say instead where there is no dynamic field."""
+        return "unmapped: report" if self.dynamic_at[-1] == "unmapped" else "rest: drop"
 
     def with_fields(self, fields: Iterable[FieldDraft]) -> CollectionDraft:
         return replace(self, fields=tuple(fields))

@@ -62,8 +62,8 @@ def join_existing(
             draft.finding(
                 "MMC361",
                 f"the existing collection `{existing.schema.name}` has no dynamic field",
-                (*collection.at, "rest"),
-                hint="say `rest: drop`",
+                collection.dynamic_at,
+                hint=f"say `{collection.instead_of_dynamic}`",
             )
         )
     missing = set(collection.collection.partitions if collection.collection else ()) - set(

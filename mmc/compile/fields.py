@@ -15,8 +15,9 @@ from mmc.compile.resolve import milvus_name
 from mmc.diagnostics import Diagnostic, Severity
 from mmc.facts import SourceField
 from mmc.plan.mapping import Constant, RestColumn
-from mmc.spec.models import FieldSpec
-from mmc.types import DYNAMIC_FIELD, nearest
+from mmc.plan.reading import UnmappedMode
+from mmc.spec.models import CollectionSpec, FieldSpec
+from mmc.types import DYNAMIC_FIELD, UNMAPPED, nearest
 
 
 def map_fields(draft: Draft) -> Draft:
@@ -37,9 +38,14 @@ def _map_one(
     made: list[FieldDraft] = []
     replaced: dict[str, list[FieldDraft]] = {}
     dropped: set[str] = set()
+    never_seen: list[str] = []
     for number, entry in enumerate(spec.fields):
         at = (*collection.at, "fields", number)
         column = _column(entry)
+        if entry.drop and column not in columns and UNMAPPED in columns:
+            never_seen.append(str(column))
+            findings.append(_never_seen(draft, at, str(column), list(columns)))
+            continue
         if column is not None and column not in columns:
             findings.append(_unknown_column(draft, at, entry, column, list(columns)))
             continue
@@ -89,6 +95,12 @@ def _map_one(
         else:
             fields.append(_inferred(collection.at, offered, draft, findings))
     fields += made
+    unmapped = _unmapped_mode(spec)
+    if unmapped is UnmappedMode.DYNAMIC:
+        if UNMAPPED in columns:
+            rest.append(RestColumn(UNMAPPED, columns[UNMAPPED].arrow, json_text=True))
+        else:
+            findings.append(_nothing_unmapped(draft, collection))
     _refuse_twice(draft, fields, findings)
     where = spec.where or ""
     if where:
@@ -100,7 +112,37 @@ def _map_one(
         collection,
         fields=tuple(fields),
         rest=tuple(rest),
+        unmapped=unmapped,
+        unmapped_drop=tuple(never_seen),
         columns=tuple(field.name for field in source.fields if field.name in used),
+    )
+
+
+def _unmapped_mode(spec: CollectionSpec) -> UnmappedMode:
+    """`rest: drop` is a yes to values without a column, where the spec says nothing of them."""
+    if spec.rest == "drop" and "unmapped" not in spec.model_fields_set:
+        return UnmappedMode.DROP
+    return UnmappedMode(spec.unmapped)
+
+
+def _nothing_unmapped(draft: Draft, collection: CollectionDraft) -> Diagnostic:
+    return draft.finding(
+        "MMC477",
+        f"`{collection.source.name}` has no values beyond its columns, or the source cannot give"
+        " them: nothing would go into the dynamic field",
+        (*collection.at, "unmapped"),
+        hint="leave `unmapped` out",
+    )
+
+
+def _never_seen(draft: Draft, at: Path, name: str, columns: list[str]) -> Diagnostic:
+    close = nearest(name, columns)
+    return draft.finding(
+        "MMC478",
+        f"`{name}` is no column of the source: it is dropped where a row has it after all",
+        (*at, "from"),
+        severity=Severity.WARNING if close else Severity.NOTE,
+        hint=f"did you mean `{close}`?" if close else "",
     )
 
 

@@ -87,6 +87,8 @@ def _steps_of(draft: Draft, drafted: CollectionDraft) -> list[Step]:
             fingerprint=drafted.source.fingerprint,
             lossy=drafted.source.lossy,
             moving=drafted.source.moving and model.on_drift is not OnDrift.FAIL,
+            unmapped=drafted.unmapped,
+            unmapped_drop=drafted.unmapped_drop,
         ),
         collection=collection,
         mappings=drafted.mappings,

@@ -10,6 +10,7 @@ review.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar, cast
@@ -30,6 +31,20 @@ _NAMED = 20
 """Faults of a plan that are named at most."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A kind of file: the key of its content, and the version of its format. A reader refuses every
+    other version.
+    """
+
+    key: str
+    version: int
+
+
+PLAN = _Kind("plan", FORMAT_VERSION)
+FACTS = _Kind("facts", 1)
+
+
 @lru_cache(maxsize=8)
 def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
@@ -42,7 +57,7 @@ def from_json(cls: type[T], data: Any) -> T:
 
 def write_plan(plan: Plan) -> str:
     """The text of a plan file."""
-    return _envelope("mmc-plan", "plan", plan)
+    return _envelope(PLAN, plan)
 
 
 def read_plan(text: str, file: str = "plan") -> Plan:
@@ -52,7 +67,7 @@ def read_plan(text: str, file: str = "plan") -> Plan:
         SpecInvalid: not JSON, not a plan, of a newer format, or changed by hand (its digest does
             not match), or one that mmc could not have made: see `mmc.plan.sound`.
     """
-    plan = _open(text, file, "mmc-plan", "plan", Plan)
+    plan = _open(text, file, PLAN, Plan)
     start = Span(file=file, line=1, column=1, end_column=2)
     found = [
         Diagnostic("MMC125", f"{place}: {reason}", span=start, hint="make the plan again")
@@ -65,25 +80,26 @@ def read_plan(text: str, file: str = "plan") -> Plan:
 
 def write_facts(facts: Facts) -> str:
     """The text of a facts file."""
-    return _envelope("mmc-facts", "facts", facts)
+    return _envelope(FACTS, facts)
 
 
 def read_facts(text: str, file: str = "facts") -> Facts:
     """Reads a facts file. Raises SpecInvalid."""
-    return _open(text, file, "mmc-facts", "facts", Facts)
+    return _open(text, file, FACTS, Facts)
 
 
-def _envelope(format_: str, key: str, value: Any) -> str:
+def _envelope(kind: _Kind, value: Any) -> str:
     body = {
-        "format": format_,
-        "version": FORMAT_VERSION,
+        "format": f"mmc-{kind.key}",
+        "version": kind.version,
         "digest": digest(value),
-        key: to_json(value),
+        kind.key: to_json(value),
     }
     return json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _open(text: str, file: str, format_: str, key: str, cls: type[T]) -> T:
+def _open(text: str, file: str, kind: _Kind, cls: type[T]) -> T:
+    format_, key = f"mmc-{kind.key}", kind.key
     try:
         body = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -96,10 +112,10 @@ def _open(text: str, file: str, format_: str, key: str, cls: type[T]) -> T:
     start = Span(file=file, line=1, column=1, end_column=2)
     if not isinstance(body, dict) or body.get("format") != format_ or key not in body:
         raise _invalid("MMC121", f"this is no {format_} file", start)
-    if body.get("version") != FORMAT_VERSION:
+    if body.get("version") != kind.version:
         raise _invalid(
             "MMC122",
-            f"format version {body.get('version')!r}; this mmc reads version {FORMAT_VERSION}",
+            f"format version {body.get('version')!r}; this mmc reads version {kind.version}",
             start,
             "make the file again; a run that an older mmc began is finished by that mmc",
         )

@@ -20,7 +20,7 @@ from mmc.plan.reading import Batches, Reading
 from mmc.types import Collection, Index, JsonValue
 
 FORMAT_VERSION = 2
-"""Version of the plan file. A reader refuses a newer one."""
+"""Version of the plan file. A reader refuses every other one."""
 
 
 class Mode(StrEnum):

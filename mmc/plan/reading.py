@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class UnmappedMode(StrEnum):
+    """What becomes of values that no column of the source takes: they are counted, and the run ends
+    with exit code 3; the first split that has some ends it; they go into the dynamic field; or the
+    spec drops them.
+    """
+
+    REPORT = "report"
+    FAIL = "fail"
+    DYNAMIC = "dynamic"
+    DROP = "drop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +31,9 @@ class Reading:
         moving: a split may give another number of rows than planned, since rows that were changed
             after the plan are somewhere else by now. They are counted and reported, but left to a
             later plan.
+        unmapped: what becomes of values that no column of the source takes.
+        unmapped_drop: names of such values that the spec drops: they, and those inside, are not
+            counted and go nowhere.
     """
 
     collection: str
@@ -26,6 +42,8 @@ class Reading:
     fingerprint: tuple[tuple[str, str], ...] = ()
     lossy: str = ""
     moving: bool = False
+    unmapped: UnmappedMode = UnmappedMode.REPORT
+    unmapped_drop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

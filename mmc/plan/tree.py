@@ -35,8 +35,9 @@ from mmc.plan.model import (
     Write,
     WriteManifest,
 )
+from mmc.plan.reading import UnmappedMode
 from mmc.text import bytes_text, many, rows_text
-from mmc.types import DYNAMIC_FIELD, JsonValue
+from mmc.types import DYNAMIC_FIELD, UNMAPPED, JsonValue
 
 CHANGING = frozenset(
     {"round", "parse", "text", "utf8", "base64", "hex", "iso", "json"}
@@ -189,7 +190,7 @@ def _collection(step: CreateCollection, plan: Plan, verbose: bool) -> Iterator[L
     copy = next((copy for copy in plan.copies if copy.collection.name == made.name), None)
     fields = tuple(_field(mapping, verbose) for mapping in copy.mappings) if copy else ()
     if copy and copy.rest:
-        sources = ", ".join(column.source for column in copy.rest)
+        sources = ", ".join(_rest_text(column.source) for column in copy.rest)
         fields += (Line(Symbol.ADD, (DYNAMIC_FIELD, "json", f"<- {sources}")),)
     name = f"collection {made.name}"
     if step.exists and step.mode in (Mode.APPEND, Mode.UPSERT):
@@ -204,6 +205,10 @@ def _collection(step: CreateCollection, plan: Plan, verbose: bool) -> Iterator[L
             Line(Symbol.ADD, (f"property {key}",), value) for key, value in made.properties
         )
         yield Line(Symbol.ADD, (name,), _shape(step), fields + properties)
+
+
+def _rest_text(source: str) -> str:
+    return f"{source} (values without a column)" if source == UNMAPPED else source
 
 
 def _altered(step: AlterCollection) -> Iterator[Line]:
@@ -297,6 +302,11 @@ def _copy(step: CopySplits, plan: Plan, folder: str, verbose: bool) -> Line:
     if step.read.moving:
         later = "after this plan are counted, told, and left to another plan"
         children.append(Line(Symbol.CHECK, ("changes",), later))
+    if step.read.unmapped is UnmappedMode.FAIL:
+        children.append(Line(Symbol.CHECK, ("values without a column",), "stop the run"))
+    if step.read.unmapped_drop:
+        names = ", ".join(step.read.unmapped_drop)
+        children.append(Line(Symbol.CHECK, ("dropped wherever they are",), names))
     if plan.rows.on_error is OnError.QUARANTINE:
         limit = "no limit" if plan.rows.max_errors is None else f"at most {plan.rows.max_errors:,}"
         children.append(Line(Symbol.CHECK, ("bad rows",), f"go to a quarantine file, {limit}"))

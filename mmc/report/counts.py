@@ -5,12 +5,14 @@ and `mmc status`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
-from mmc.events import Rejection, Verified
+from mmc.copied import NOTHING_UNMAPPED, unmapped_line, unmapped_sum
+from mmc.diagnostics import Diagnostic, Severity
+from mmc.events import Rejection, Unmapped, Verified
 from mmc.plan import codec
 from mmc.plan.model import CopySplits, Plan, Verify
 from mmc.state.records import checked_splits
@@ -25,6 +27,7 @@ class CopyReport:
         reasons: why rows are in quarantine, most rows first.
         quarantine: paths of the quarantine files.
         rows_left: planned, but changed since, so that they are somewhere else in the source by now.
+        unmapped: what the rows written had that no column took.
     """
 
     step: str
@@ -40,6 +43,7 @@ class CopyReport:
     reasons: tuple[Rejection, ...]
     quarantine: tuple[str, ...]
     rows_left: int = 0
+    unmapped: Unmapped = NOTHING_UNMAPPED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,23 @@ class RunReport:
     @property
     def rows_left(self) -> int:
         return sum(copy.rows_left for copy in self.copies)
+
+    @property
+    def rows_unmapped(self) -> int:
+        return sum(copy.unmapped.rows for copy in self.copies)
+
+    @property
+    def findings(self) -> Iterator[Diagnostic]:
+        """What did not come over although the run ended well, as far as no column took it."""
+        for copy in self.copies:
+            if copy.unmapped.rows:
+                yield Diagnostic(
+                    "MMC637",
+                    f"{copy.source}: {unmapped_line(copy.unmapped)}",
+                    severity=Severity.WARNING,
+                    hint="plan again with a larger sample.rows, so that they get columns, or with"
+                    " unmapped: dynamic; or drop them by name in the spec",
+                )
 
 
 def report_of(store: Store, run: Run, plan: Plan | None = None) -> RunReport:
@@ -134,6 +155,7 @@ def _copy(step: CopySplits, done: list[SplitRecord]) -> CopyReport:
         reasons=tuple(Rejection(*key, rows) for key, rows in ordered),
         quarantine=tuple(it.quarantine for it in done if it.quarantine),
         rows_left=rows_left(step, done),
+        unmapped=unmapped_sum(it.unmapped for it in results),
     )
 
 

@@ -14,8 +14,9 @@ from enum import StrEnum
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from mmc.copied import NOTHING_UNMAPPED
 from mmc.diagnostics import Diagnostic
-from mmc.events import Rejection, Verified
+from mmc.events import Rejection, Unmapped, Verified
 from mmc.plan import codec
 from mmc.plan.model import CopySplits, CreateCollection, Endpoint, Plan, Verify
 from mmc.plan.seen import fingerprint_of
@@ -46,8 +47,9 @@ class Verdict(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionReport:
     """One collection. `planned` is None where only reading told; `expected`, `found` are counts of
-    the target. `left` were changed after the plan, and wait for the next one. `fingerprint` has
-    what was read, as `SourceCollection.fingerprint`; `looked_at` and `notes` are as in `Verified`.
+    the target. `left` were changed after the plan, and wait for the next one. `unmapped` is what
+    the rows written had that no column took. `fingerprint` has what was read, as
+    `SourceCollection.fingerprint`; `looked_at` and `notes` are as in `Verified`.
     """
 
     source: str
@@ -74,6 +76,7 @@ class CollectionReport:
     quarantine: tuple[str, ...] = ()
     fingerprint: tuple[tuple[str, str], ...] = ()
     left: int = 0
+    unmapped: Unmapped = NOTHING_UNMAPPED
     looked_at: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -119,12 +122,13 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """What `mmc apply` ends with: 1 differs or incomplete, 3 rows are in quarantine or
-        left to another plan, else 0.
+        """What `mmc apply` ends with: 1 differs or incomplete, 3 rows are in quarantine, left to
+        another plan, or had values that no column took, else 0.
         """
         if not self.ok:
             return 1
-        return 3 if any(its.quarantined or its.left for its in self.collections) else 0
+        missing = (its.quarantined or its.left or its.unmapped.rows for its in self.collections)
+        return 3 if any(missing) else 0
 
     def to_json(self) -> str:
         """The report as indented JSON text."""
@@ -210,6 +214,7 @@ def _collection(
         reasons=tuple(done.reasons) if done else (),
         quarantine=tuple(done.quarantine) if done else (),
         left=done.rows_left if done else 0,
+        unmapped=done.unmapped if done else NOTHING_UNMAPPED,
         looked_at=found.looked_at if found else (),
         notes=found.notes if found else (),
     )

@@ -53,7 +53,8 @@ def _earlier(paths: tuple[str, ...]) -> tuple[EarlierPlan, ...]:
 def _added(step: CopySplits, rows: int) -> Diagnostic:
     return Diagnostic(
         "MMC471",
-        f"{step.read.collection}: {many(rows, 'row')} written after the plan was made, and not in it",
+        f"{step.read.collection}: {many(rows, 'row')} written after the plan was made, and not in"
+        " it",
         severity=Severity.WARNING,
         hint="bring them with a plan of its own: name this one in source.after, and set load.mode:"
         " upsert",

@@ -17,6 +17,7 @@ from typing import TypeVar, assert_never
 
 from mmc.errors import LeaseLost, StateError, Stopped, TargetUntouched
 from mmc.events import (
+    Diagnosed,
     Emit,
     IndexProgress,
     NothingToDo,
@@ -167,7 +168,17 @@ def _nothing_to_do(plan: Plan, digest: str, store: Store, emit: Emit) -> RunRepo
     refuse_incomplete(store, run, plan)
     report = report_of(store, run, plan)
     finished = run.finished_at.isoformat() if run.finished_at else ""
-    emit(NothingToDo(run.id, digest, finished, report.rows_quarantined))
+    emit(
+        NothingToDo(
+            run=run.id,
+            plan_digest=digest,
+            finished_at=finished,
+            rows_quarantined=report.rows_quarantined,
+            rows_unmapped=report.rows_unmapped,
+        )
+    )
+    for finding in report.findings:
+        emit(Diagnosed(finding))
     return report
 
 
@@ -182,6 +193,7 @@ def _tell_end(report: RunReport, emit: Emit, began: float) -> RunReport:
             rows_quarantined=report.rows_quarantined,
             seconds=time.monotonic() - began,
             rows_left=report.rows_left,
+            rows_unmapped=report.rows_unmapped,
         )
     )
     return report
@@ -297,8 +309,11 @@ class _Apply:
         refuse_incomplete(self._store, self._run, self._plan)
         tell_added(self._attempt)
         self._attempt.go_on()
-        rows_left = report_of(self._store, self._run, self._plan).rows_left
-        return RunStatus.PARTIAL if rows_left or self._copying.quarantined else RunStatus.APPLIED
+        report = report_of(self._store, self._run, self._plan)
+        for finding in report.findings:
+            self._emit(Diagnosed(finding))
+        missing = report.rows_left or report.rows_unmapped or self._copying.quarantined
+        return RunStatus.PARTIAL if missing else RunStatus.APPLIED
 
     def _started(self, step: Step, label: str, done: Sequence[SplitRecord]) -> StepStarted:
         if not isinstance(step, CopySplits):

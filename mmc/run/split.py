@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from mmc import registry
-from mmc.copied import SplitResult
+from mmc.copied import SplitResult, Tally, unmapped_text
 from mmc.errors import RowsRejected, RunIncomplete, SourceChanged, TooManyBadRows
-from mmc.events import Emit, Rejection, SplitProgress
+from mmc.events import Emit, Rejection, SplitProgress, Unmapped
 from mmc.plan.mapping import Expression
 from mmc.plan.model import CopySplits, Endpoint, OnError, RowPolicy, Split
+from mmc.plan.reading import UnmappedMode
 from mmc.run.pace import call
 from mmc.run.quarantine import BadRows
 from mmc.run.rate import Rate, write_paced
@@ -93,6 +94,16 @@ def read_split(
         yield from reader
 
 
+def values_unmapped(split: str, unmapped: Unmapped) -> RowsRejected:
+    """The source has values that no column takes, and the plan says that none may be lost."""
+    return RowsRejected(
+        f"split {split} has values that no column takes: {unmapped_text(unmapped)}",
+        hint="plan with a larger sample.rows, so that they get columns; drop them by name in the"
+        " spec; or say unmapped: report or dynamic",
+        code="MMC638",
+    )
+
+
 def read_again(
     source: Endpoint, step: CopySplits, split: Split, fields: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
@@ -139,7 +150,7 @@ class _Copy:
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def run(self, source: Endpoint, target: Target, replay: bool) -> SplitResult:
-        transform = Transform(self.step)
+        transform, tally = Transform(self.step), Tally()
         digest = Digest.of(self.step.collection)
         writer = target.writer(self.step, self.split, replay=replay)
         with _undone_on_failure(writer, self.bad_rows):
@@ -147,8 +158,13 @@ class _Copy:
                 self.read += batch.num_rows
                 for done in transform(batch):
                     self._write(done, writer, digest)
+                    if self.step.read.unmapped is not UnmappedMode.DROP:
+                        tally.add(done.unmapped)
                 self._tell(batch)
             self._account()
+            unmapped = tally.sum
+            if unmapped.rows and self.step.read.unmapped is UnmappedMode.FAIL:
+                raise values_unmapped(self._name, unmapped)
             files = writer.commit()
         return SplitResult(
             rows_read=self.read,
@@ -159,6 +175,7 @@ class _Copy:
             digest=digest.hex(),
             files=files,
             reasons=tuple(Rejection(*why, rows) for why, rows in self.reasons.most_common()),
+            unmapped=unmapped,
         )
 
     def _write(self, done: Transformed, writer: Writer, digest: Digest) -> None:

@@ -359,13 +359,15 @@ def _index_types(kind: TypeKind) -> tuple[str, ...]:
 
 
 def dynamic(draft: Draft) -> Iterator[Finding]:
-    """`rest: dynamic` needs the dynamic field."""
+    """`rest: dynamic` and `unmapped: dynamic` need the dynamic field."""
     for i, collection in enumerate(draft.model.collections):
-        if collection.rest == "dynamic" and collection.dynamic is False:
-            message = "`rest: dynamic` needs the dynamic field, and `dynamic: false` turns it off"
-            yield Finding(
-                "MMC246", message, path=("collections", i, "dynamic"), hint="remove one of them"
+        keys = [key for key in ("rest", "unmapped") if getattr(collection, key) == "dynamic"]
+        if keys and collection.dynamic is False:
+            message = (
+                f"`{keys[0]}: dynamic` needs the dynamic field, and `dynamic: false` turns it off"
             )
+            path = ("collections", i, "dynamic")
+            yield Finding("MMC246", message, path=path, hint="remove one of them")
 
 
 def lint_codes(draft: Draft) -> Iterator[Finding]:

@@ -169,8 +169,16 @@ class CollectionSpec(Model):
     """Source columns that `fields` does not name: a field each, into the dynamic field, or left
     out.
     """
+    unmapped: Literal["report", "fail", "dynamic"] = "report"
+    """Values that no column of the source takes: names that no sampled document had, for one.
+    `report` counts them by name, and the run ends with exit code 3; `fail` stops the run; `dynamic`
+    puts them into the dynamic field. Names that are dropped are not counted, and with `rest: drop`
+    none is, unless this key is written.
+    """
     dynamic: bool | None = None
-    """Enable the dynamic field. Default: only when `rest` is `dynamic`."""
+    """Enable the dynamic field. Default: only when something goes into it, by `rest` or
+    `unmapped`.
+    """
     shards: Annotated[int | None, Field(ge=1, le=64)] = None
     """Shards of a new collection. Default: 1, or as many as the collection has that is replaced."""
     description: str = ""

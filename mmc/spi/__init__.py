@@ -78,7 +78,7 @@ from mmc.spi.target import (
     no_progress,
     unfenced,
 )
-from mmc.types import Collection, Field, FieldType, Index, JsonValue, TypeKind
+from mmc.types import UNMAPPED, Collection, Field, FieldType, Index, JsonValue, TypeKind
 
 if TYPE_CHECKING:
     from mmc.arrow.schema import Flaw as Flaw
@@ -86,11 +86,13 @@ if TYPE_CHECKING:
     from mmc.arrow.schema import canonical_schema as canonical_schema
     from mmc.arrow.schema import with_flaws as with_flaws
     from mmc.arrow.schema import with_origin as with_origin
+    from mmc.arrow.unmapped import with_unmapped as with_unmapped
 
 __all__ = [
     "ALONE",
     "NOT_COUNTED",
     "PLACE",
+    "UNMAPPED",
     "VERSION",
     "Again",
     "AsksAgain",
@@ -161,15 +163,21 @@ __all__ = [
     "unfenced",
     "with_flaws",
     "with_origin",
+    "with_unmapped",
 ]
 
 VERSION: Final = 1
 """Version of the seam. It changes when a plug-in that was made for the last one has to change."""
 
-_OF_ARROW = ("Flaw", "Origin", "canonical_schema", "with_flaws", "with_origin")
+_OF_ARROW = {
+    **dict.fromkeys(
+        ("Flaw", "Origin", "canonical_schema", "with_flaws", "with_origin"), "mmc.arrow.schema"
+    ),
+    "with_unmapped": "mmc.arrow.unmapped",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _OF_ARROW:
-        return getattr(import_module("mmc.arrow.schema"), name)
+        return getattr(import_module(_OF_ARROW[name]), name)
     raise AttributeError(f"module 'mmc.spi' has no attribute {name!r}")

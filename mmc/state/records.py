@@ -105,6 +105,11 @@ def _left(store: Store, run: Run, plan: Plan) -> Iterator[str]:
         yield from uncopied(copy, len(done))
         if run.status is RunStatus.APPLIED and any(it.result.rows_quarantined for it in done):
             yield f"{copy.id}: rows are in quarantine, and the run is recorded as {run.status}"
+        if run.status is RunStatus.APPLIED and any(it.result.unmapped.rows for it in done):
+            yield (
+                f"{copy.id}: rows have values that no column took, and the run is recorded as"
+                f" {run.status}"
+            )
     for step in plan.steps:
         if isinstance(step, ImportFiles):
             # Of a run that is over nobody writes: no lease is asked for.
@@ -131,6 +136,11 @@ def unaccounted(record: SplitRecord) -> Iterator[str]:
         yield (
             f"{result.rows_quarantined:,} rows of split {record.split} quarantined, but {told:,}"
             " with a reason"
+        )
+    if result.unmapped.rows > result.rows_written:
+        yield (
+            f"{result.rows_written:,} rows of split {record.split} written, but"
+            f" {result.unmapped.rows:,} of them with values that no column took"
         )
 
 

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mmc.copied import NOTHING, SplitResult
 from mmc.errors import SpecInvalid, StateDamaged
-from mmc.events import Rejection, Verified
+from mmc.events import Rejection, Unmapped, Verified
 from mmc.layouts.files import FileRecord
 from mmc.paths import stays_below
 from mmc.plan import codec
@@ -124,6 +124,12 @@ class _Removed:
     files: Count
 
 
+@dataclass(frozen=True, slots=True)
+class _Unmapped:
+    rows: Count
+    names: tuple[tuple[str, Count], ...]
+
+
 _RESULTS: Mapping[str, Any] = {
     "create_collection": _Created,
     "check_keys": _KeysChecked,
@@ -161,6 +167,9 @@ class Fields:
 
     def count_or_none(self, column: str) -> int | None:
         return None if self._row[column] is None else self.count(column)
+
+    def is_null(self, column: str) -> bool:
+        return self._row[column] is None
 
     def number(self, column: str) -> float:
         value = self._row[column]
@@ -292,10 +301,18 @@ def split_of_row(row: Any) -> SplitRecord:
             digest=digest,
             files=files,
             reasons=tuple(starmap(Rejection, of.parsed("reasons", _REJECTIONS))),
+            unmapped=_unmapped(of),
             **{name: of.count(name) for name in COUNTS},
         ),
         quarantine=of.text("quarantine"),
     )
+
+
+def _unmapped(of: Fields) -> Unmapped:
+    if of.is_null("unmapped"):
+        return Unmapped()
+    read = of.parsed("unmapped", _Unmapped)
+    return Unmapped(read.rows, read.names)
 
 
 def _split_fields(row: Any) -> Fields:

@@ -28,10 +28,10 @@ from mmc.state.snapshot import snapshot, unwritable
 from mmc.state.tables import MYSQL, Name, Text, metadata, versions
 from mmc.storage.names import is_text
 
-STORE_VERSION = 4
+STORE_VERSION = 5
 """Of the tables. A store of a newer version is refused, one of an older version altered: version 2
 has one table more than 1, version 3 holds names exactly on MySQL, version 4 has attempts, events
-and progress.
+and progress, version 5 what no column took.
 """
 BUSY_SECONDS = 30.0
 """How long a transaction waits for another process's."""
@@ -158,6 +158,7 @@ class Database:
         if found < STORE_VERSION:
             with self.writing() as connection:
                 metadata.create_all(connection)
+                _add_columns(connection)
                 _hold_names_exactly(connection)
                 connection.execute(versions.update().values(version=STORE_VERSION))
         if found > STORE_VERSION:
@@ -207,6 +208,17 @@ def _file_of(engine: sa.Engine) -> tuple[int, int] | None:
     except OSError:
         return (0, 0)
     return seen.st_dev, seen.st_ino
+
+
+def _add_columns(connection: sa.Connection) -> None:
+    """Adds the columns that an older version has not, which may all be null."""
+    look, dialect = sa.inspect(connection), connection.dialect
+    for table in metadata.sorted_tables:
+        there = {column["name"] for column in look.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                added = f"{column.name} {column.type.compile(dialect)}"
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {added}")
 
 
 def _hold_names_exactly(connection: sa.Connection) -> None:

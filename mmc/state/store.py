@@ -278,6 +278,7 @@ class Store:
                         files="[]",
                         quarantine="",
                         reasons="[]",
+                        unmapped=None,
                         started_at=datetime.now(UTC),
                         **empty,
                     )
@@ -325,6 +326,7 @@ class Store:
                     files=json.dumps(codec.to_json(result.files)),
                     quarantine=record.quarantine,
                     reasons=json.dumps(codec.to_json(result.reasons)),
+                    unmapped=json.dumps(codec.to_json(result.unmapped)),
                     finished_at=datetime.now(UTC),
                     **values,
                 )

@@ -131,6 +131,7 @@ splits = sa.Table(
     sa.Column("files", Text, nullable=False),
     sa.Column("quarantine", Text, nullable=False),
     sa.Column("reasons", Text, nullable=False),
+    sa.Column("unmapped", Text),
     sa.Column("started_at", Time, nullable=False),
     sa.Column("finished_at", Time),
 )

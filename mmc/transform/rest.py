@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -12,31 +13,41 @@ import pyarrow.compute as pc
 from mmc.plan.mapping import RestColumn
 from mmc.transform.kernels.faults import NOT_JSON, Casted, Fault, fault
 from mmc.transform.kernels.jsontext import braces, fragments, key_text, not_json
-from mmc.types import DYNAMIC_FIELD
+from mmc.types import DYNAMIC_FIELD, UNMAPPED
 
 
 class Rest:
     """Compiled rest columns. Nulls are left out of the object.
 
     A JSON column that is itself named `$meta` (a dynamic field that was exported) gives its
-    members, not itself.
+    members, not itself; so does `$unmapped` (what no column of the source takes).
 
     Args:
         fields: names of the collection's fields; a member of that name would be lost in a target.
+        dropped: names in `$unmapped` that are left out.
     """
 
-    def __init__(self, columns: Sequence[RestColumn], fields: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        columns: Sequence[RestColumn],
+        fields: Iterable[str] = (),
+        dropped: Sequence[str] = (),
+    ) -> None:
         self._fields = frozenset(fields) | {DYNAMIC_FIELD}
-        self._meta = next((c for c in columns if c.source == DYNAMIC_FIELD and c.json_text), None)
-        self._columns = [column for column in columns if column is not self._meta]
+        whole = (DYNAMIC_FIELD, UNMAPPED)
+        self._objects = [c for c in columns if c.source in whole and c.json_text]
+        self._columns = [column for column in columns if column not in self._objects]
+        self._dropped = dropped
 
     def __call__(self, source: Callable[[str], pa.Array], rows: int) -> Casted:
         """The column `$meta`; `source` gives a column by name."""
         pieces: list[pa.Array] = []
         faults: tuple[Fault, ...] = ()
-        if self._meta is not None:
-            text = source(self._meta.source).cast(pa.string())
-            faults += self._refused(text)
+        for column in self._objects:
+            text = source(column.source).cast(pa.string())
+            if column.source == UNMAPPED and self._dropped:
+                text = _without(text, self._dropped)
+            faults += self._refused(column.source, text)
             pieces.append(_inside(text))
         for column in self._columns:
             array = source(column.source)
@@ -50,9 +61,9 @@ class Rest:
             return Casted(pa.array(["{}"]).take(pa.array(np.zeros(rows, dtype=np.int64))))
         return Casted(braces(_joined(pieces)), faults)
 
-    def _refused(self, text: pa.Array) -> tuple[Fault, ...]:
-        """Rows whose own `$meta` is no JSON object, or has a key that is also a column or a field;
-        read one by one.
+    def _refused(self, name: str, text: pa.Array) -> tuple[Fault, ...]:
+        """Rows whose `$meta` or `$unmapped` is no JSON object, or has a key that is also a column
+        or a field; read one by one.
         """
         names = self._fields | {column.source for column in self._columns}
         wrong, clash = np.zeros(len(text), np.bool_), np.zeros(len(text), np.bool_)
@@ -66,8 +77,23 @@ class Rest:
             else:
                 wrong[row] = type(found) is not dict
                 clash[row] = type(found) is dict and not names.isdisjoint(found)
-        refused = fault(wrong, NOT_JSON, "$meta is not a JSON object")
-        return refused + fault(clash, NOT_JSON, "a key of $meta is also a column or a field")
+        refused = fault(wrong, NOT_JSON, f"{name} is not a JSON object")
+        return refused + fault(clash, NOT_JSON, f"a key of {name} is also a column or a field")
+
+
+def is_dropped(name: str, dropped: Sequence[str]) -> bool:
+    """Whether a name is one of those that are dropped, or stands below one."""
+    return any(name == one or name.startswith(f"{one}.") for one in dropped)
+
+
+def _without(text: pa.Array, dropped: Sequence[str]) -> pa.Array:
+    """Objects without these members. Other members keep every digit that they have."""
+    made = []
+    for document in text.to_pylist():
+        members = json.loads(document) if document is not None else {}
+        kept = {name: it for name, it in members.items() if not is_dropped(name, dropped)}
+        made.append(json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else None)
+    return pa.array(made, pa.string())
 
 
 def _joined(pieces: Sequence[pa.Array]) -> pa.Array:

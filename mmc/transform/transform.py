@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from mmc.arrow.schema import Flaw, arrow_text, canonical_schema, data_type, flaws_of, origin_of
+from mmc.arrow.unmapped import unmapped_of
 from mmc.errors import SourceChanged
 from mmc.plan.mapping import Column, Expression, Mapping, arrow_type
 from mmc.plan.model import CopySplits
@@ -23,22 +24,24 @@ from mmc.transform.badrow import BadRow
 from mmc.transform.columns import MakeColumn, make_column
 from mmc.transform.kernels.faults import EXPRESSION, FLAW, Fault, Positions
 from mmc.transform.kernels.jsontext import too_long
-from mmc.transform.rest import Rest
+from mmc.transform.rest import Rest, is_dropped
 from mmc.transform.values import plain_values
 from mmc.types import DYNAMIC_FIELD, TypeKind
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transformed:
     """A source batch, or the next part of it.
 
     `batch` has the canonical schema; rows_read == batch.num_rows + rows_filtered + len(bad).
+    `unmapped` has, for each row of `batch` with values that no column took, their names.
     """
 
     batch: pa.RecordBatch
     rows_read: int
     rows_filtered: int
     bad: tuple[BadRow, ...]
+    unmapped: tuple[list[str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,8 @@ class Transform:
         self._types = [data_type(arrow_type(expression)) for expression in expressions]
         dynamic = step.collection.dynamic and only is None
         names = [field.name for field in step.collection.fields]
-        self._rest = Rest(step.rest, names) if dynamic else None
+        self._dropped = step.read.unmapped_drop
+        self._rest = Rest(step.rest, names, self._dropped) if dynamic else None
         self._announced = {
             m.origin.name: m.origin.arrow for m in mappings if isinstance(m.origin, Column)
         }
@@ -110,7 +114,13 @@ class Transform:
         # Counted, not what is left over: else a row that got lost would pass for a filtered one.
         failed = sum(1 for failure in evaluated.failures if failure.expression < 0)
         filtered = part.rows - rows - failed
-        return Transformed(made, part.rows, filtered, bad)
+        return Transformed(
+            batch=made,
+            rows_read=part.rows,
+            rows_filtered=filtered,
+            bad=bad,
+            unmapped=self._unmapped(batch, part, good),
+        )
 
     def _check(self, batch: pa.RecordBatch) -> None:
         if self._checked is not None and batch.schema.equals(self._checked):
@@ -200,6 +210,22 @@ class Transform:
             for row, (code, column, reason) in sorted(reasons.items())
         )
         return bad, np.flatnonzero(good)
+
+    def _unmapped(
+        self, batch: pa.RecordBatch, part: Part, good: Positions | None
+    ) -> tuple[list[str], ...]:
+        """Names of what no column took, of the rows that are kept and good."""
+        noted = unmapped_of(batch)
+        if not noted:
+            return ()
+        kept = part.found.rows
+        rows = np.arange(part.start, part.start + part.rows) if kept is None else kept
+        if good is not None:
+            rows = rows[good]
+        names = (noted[row] for row in rows.tolist() if row in noted)
+        if self._dropped:
+            names = ([it for it in some if not is_dropped(it, self._dropped)] for some in names)
+        return tuple(some for some in names if some)
 
     def _uses(self, column: str) -> bool:
         """Whether a flaw in a source column makes a row bad here: SQL may look at any of them."""

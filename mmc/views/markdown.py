@@ -56,6 +56,9 @@ def report_markdown(report: Report) -> str:
         lines += [rejected, ""]
     if left := sum(collection.left for collection in report.collections):
         lines += [f"⚠️ {many(left, 'row')} changed after the plan and were not copied.", ""]
+    if unmapped := sum(collection.unmapped.rows for collection in report.collections):
+        had = f"{many(unmapped, 'row')} had values that no column took"
+        lines += [f"⚠️ {had}; see *Values without a column*.", ""]
     lines += _table(
         ("", ""),
         [
@@ -86,7 +89,7 @@ def report_markdown(report: Report) -> str:
     ]
     for collection in report.collections:
         lines += _checked(collection)
-    lines += [*_quarantine(report), *_lossy(report), *_read(report)]
+    lines += [*_quarantine(report), *_unmapped(report), *_lossy(report), *_read(report)]
     if report.diagnostics:
         lines += ["", "## Findings", "", *_diagnostics(report.diagnostics)[:-1]]
     return _cut([*lines, *_reproduce(report)])
@@ -110,6 +113,16 @@ def _quarantine(report: Report) -> list[str]:
     files = [path for collection in report.collections for path in collection.quarantine]
     table = _table(("collection", "code", "field", "reason", "rows"), rows, right=[4])
     return ["", "## Rows in quarantine", "", *table, "", *(f"- `{path}`" for path in files)]
+
+
+def _unmapped(report: Report) -> list[str]:
+    rows = [
+        (collection.target, name, f"{count:,}")
+        for collection in report.collections
+        for name, count in collection.unmapped.names
+    ]
+    table = _table(("collection", "name in the source", "rows"), rows, right=[2])
+    return ["", "## Values without a column", "", *table] if rows else []
 
 
 def _lossy(report: Report) -> list[str]:

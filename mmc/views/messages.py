@@ -64,6 +64,7 @@ def message(event: Event) -> str:
             when = event.finished_at[:19].replace("T", " ")
             rejected = event.rows_quarantined
             but = f"; {many(rejected, 'row')} in quarantine" if rejected else ""
+            but += _unmapped(event.rows_unmapped)
             return f"Nothing to do: this plan was applied at {when} UTC (run {event.run}){but}"
         case StepStarted():
             planned = ""
@@ -126,11 +127,16 @@ def message(event: Event) -> str:
                 f"{OUTCOMES.get(event.outcome, event.outcome)}: {counts_text(event)}"
                 f" in {seconds_text(event.seconds)}"
                 + (f"; {event.rows_left:,} left: changed after the plan" if event.rows_left else "")
+                + _unmapped(event.rows_unmapped)
             )
         case Failed():
             return event.message
         case _:
             assert_never(event)
+
+
+def _unmapped(rows: int) -> str:
+    return f"; {many(rows, 'row')} with values that no column took" if rows else ""
 
 
 def reasons_text(reasons: Iterable[Rejection]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mmc.copied import unmapped_line, unmapped_sum
 from mmc.plan.codec import to_json
 from mmc.plan.model import CopySplits
 from mmc.state.living import Life, Standing
@@ -170,6 +171,10 @@ def status_text(details: RunDetails, *, as_json: bool) -> str:
     text += columns(lines)
     if rejected:
         text += f"{many(rejected, 'row')} in quarantine\n"
+    for name, its in done.items():
+        unmapped = unmapped_sum(split.result.unmapped for split in its)
+        if unmapped.rows:
+            text += f"{name}: {unmapped_line(unmapped)}\n"
     text += _process(standing, max((it.at for it in running.values()), default=None))
     return plain(text + (f"last error: {run.error}\n" if run.error else ""))
 
@@ -189,6 +194,7 @@ def _status_data(
                 "splits": len(copy.splits),
                 "rows_written": sum(split.result.rows_written for split in done[name]),
                 "rows": copy.rows,
+                "unmapped": to_json(unmapped_sum(split.result.unmapped for split in done[name])),
             }
             for name, copy in copies.items()
         ],

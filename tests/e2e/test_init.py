@@ -70,9 +70,9 @@ def test_indices_become_a_spec(tmp_path: Path, elasticsearch: Node) -> None:
     assert "in elasticsearch 8." in text and text.count("- from: init-two-") == 2
     for line in (
         "# 300 rows",
-        "# shout: runtime fields, computed when searched: left out",
+        "# shout: runtime fields without a script: columns only where the sample has values",
         "# multi-fields of title are other indexings of the same values: not copied",
-        "# not taken unless `fields` names them: _index, _routing",
+        "# not taken unless `fields` names them: _index, _routing, $unmapped",
         "# a secret is a reference: auth: {password: {secret: env:NAME}}",
         "# the source's own key, each value once; longest 7 bytes of 300 sampled",
         "{from: _id, type: varchar(16), primary_key: true}",

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from mmc.events import Unmapped
 from mmc.plan import codec
 from mmc.plan.model import Seen
 from mmc.report.report import Report, Verdict, make_report
@@ -30,6 +31,7 @@ from tests.views.samples import (
 )
 
 GOLDEN = Path(__file__).parent / "golden"
+HIDDEN = Unmapped(12, (("hidden", 12), ("a|b", 1)))
 CLEAN = replace(COPIED, rows_written=1_204_331, rows_quarantined=0, reasons=(), quarantine=())
 
 
@@ -38,6 +40,7 @@ CLEAN = replace(COPIED, rows_written=1_204_331, rows_quarantined=0, reasons=(), 
     [
         (ran(VERIFIED, copied=CLEAN, outcome="applied"), Verdict.VERIFIED, 0),
         (ran(VERIFIED), Verdict.VERIFIED, 3),
+        (ran(VERIFIED, copied=replace(CLEAN, unmapped=HIDDEN)), Verdict.VERIFIED, 3),
         (ran(DIFFERS), Verdict.DIFFERS, 1),
         (ran(copied=CLEAN), Verdict.UNVERIFIED, 0),
         (ran(copied=replace(CLEAN, splits_done=23)), Verdict.INCOMPLETE, 1),
@@ -84,6 +87,9 @@ def without_versions(text: str) -> str:
 REPORTS = {
     "quarantined": lambda: make_report(articles(), ran(VERIFIED)),
     "differs": lambda: make_report(articles(), ran(DIFFERS, copied=CLEAN, outcome="failed")),
+    "unmapped": lambda: make_report(
+        articles(), ran(VERIFIED, copied=replace(CLEAN, unmapped=HIDDEN), outcome="partial")
+    ),
     "two": lambda: make_report(
         two_collections(), replace(ran(), copies=(Copied("copy.words", 1, 5, 5, 0, 0),))
     ),

@@ -157,7 +157,9 @@ def test_the_same_on_mysql(mysql_database: MariaDB) -> None:
 def test_every_event_comes_back_as_it_was(bench: Bench) -> None:
     every = [
         *SAMPLES,
-        NothingToDo(bench.run.id, "d", "2030-01-01", 3),
+        NothingToDo(
+            run=bench.run.id, plan_digest="d", finished_at="2030-01-01", rows_quarantined=3
+        ),
         Failed(
             error="TargetError", message="no space", hint="free some", exit_code=1, code="MMC532"
         ),

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
@@ -18,7 +19,7 @@ from sqlalchemy.schema import CreateTable
 
 from mmc.copied import SplitResult
 from mmc.errors import LeaseLost, PluginMissing, StateError
-from mmc.events import Rejection, Verified
+from mmc.events import Rejection, Unmapped, Verified
 from mmc.layouts.files import FileRecord
 from mmc.plan import codec
 from mmc.state.lease import Lease
@@ -113,6 +114,24 @@ def test_forget_leaves_nothing_of_the_run(store: Store) -> None:
     assert store.splits(run) == [] and store.steps(run) == {}
     assert len(store.splits(kept)) == 1
     assert store.split_begun(store.begin_run(plan()).id, "copy", "00000") == 1
+
+
+def test_a_store_of_version_4_gets_a_column(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/four.db"
+    with Store.open(url) as store:
+        run = store.begin_run(plan()).id
+        store.split_begun(run, "copy", "00000")
+    with closing(sqlite3.connect(tmp_path / "four.db")) as four:
+        four.execute("ALTER TABLE mmc_splits DROP COLUMN unmapped")
+        four.execute("UPDATE mmc_version SET version = 4")
+        four.commit()
+    with Store.open(url) as store:
+        (record,) = store.splits(run)
+        assert record.result.unmapped == Unmapped()
+        unmapped = Unmapped(2, (("hidden", 2), ("d\u00e9j\u00e0", 1)))
+        done = replace(record, done=True, result=SplitResult(rows_written=2, unmapped=unmapped))
+        assert store.split_done(run, done)
+        assert store.splits(run)[0].result.unmapped == unmapped
 
 
 def test_a_run_is_found_by_the_start_of_its_digest(store: Store) -> None:

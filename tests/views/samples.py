@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from mmc.copied import NOTHING_UNMAPPED
 from mmc.diagnostics import Diagnostic, Severity, Span
 from mmc.events import (
     Diagnosed,
@@ -29,6 +30,7 @@ from mmc.events import (
     Started,
     StepDone,
     StepStarted,
+    Unmapped,
     Verified,
     VerifyProgress,
 )
@@ -436,7 +438,7 @@ EVENTS: tuple[Event, ...] = (
     ),
 )
 OTHER_EVENTS: tuple[Event, ...] = (
-    NothingToDo("r7", "9f2c41d0" * 8, "2026-01-02T03:04:05+00:00"),
+    NothingToDo(run="r7", plan_digest="9f2c41d0" * 8, finished_at="2026-01-02T03:04:05+00:00"),
     DIFFERS,
     RunFinished(
         run="r7",
@@ -473,6 +475,7 @@ class Copied:
     reasons: tuple[Rejection, ...] = ()
     quarantine: tuple[str, ...] = ()
     rows_left: int = 0
+    unmapped: Unmapped = NOTHING_UNMAPPED
 
 
 @dataclass(frozen=True, slots=True)

@@ -361,7 +361,7 @@ def test_secrets_and_control_characters_do_not_get_out() -> None:
             problems=(bad,),
         )
     )
-    view(NothingToDo(bad, "d", bad))
+    view(NothingToDo(run=bad, plan_digest="d", finished_at=bad))
     text = out.getvalue() + err.getvalue()
     assert "hunter22" not in text
     assert "\x1b" not in text

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from mmc.arrow.evidence import Observed
 from mmc.diagnostics import Diagnostic, Severity
+from mmc.documents.unmapped import UNMAPPED_FIELD
 from mmc.facts import Evidence, Extent, SourceCollection, SourceField
 from mmc.sources.elasticsearch.after import Read
 from mmc.sources.elasticsearch.client.connect import Connection
@@ -39,6 +40,7 @@ from mmc.sources.elasticsearch.reading.shards import total_of
 from mmc.sources.elasticsearch.sample import Seen, windows
 from mmc.spi import Sample
 from mmc.text import many
+from mmc.types import UNMAPPED
 
 _SAMPLE_PAGE = 1 << 20
 _SAMPLE_BYTES = 32 << 20
@@ -87,8 +89,9 @@ def describe(
         marks[tokens.path] = tokens.digest
     return SourceCollection(
         group.name,
-        tuple(
-            _field(field, evidence.get(field.column.path, Evidence()), single) for field in fields
+        (
+            *(_field(one, evidence.get(one.column.path, Evidence()), single) for one in fields),
+            *([] if UNMAPPED in evidence else [UNMAPPED_FIELD]),
         ),
         extents=tuple(extents),
         rows=rows,

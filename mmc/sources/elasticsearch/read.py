@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mmc.arrow.schema import Flaw, Origin, with_flaws, with_origin
+from mmc.documents.unmapped import as_column, noted
 from mmc.facts import Extent
 from mmc.sources.elasticsearch.client.answers import Misshapen
 from mmc.sources.elasticsearch.client.connect import Connection
@@ -17,6 +18,7 @@ from mmc.sources.elasticsearch.decoding.tokens import TokenTable, ensure_planned
 from mmc.sources.elasticsearch.errors import garbled
 from mmc.sources.elasticsearch.extents import SEQ_NO, Bounds, Place, columns_of, pages
 from mmc.sources.elasticsearch.mapping.column import Kind
+from mmc.types import UNMAPPED
 
 
 def batches_of(
@@ -37,7 +39,8 @@ def batches_of(
     locator = piece.place
     place = Place.of(locator)
     known = {column.path: column for column in columns_of(locator)}
-    wanted = [known[name] for name in names]
+    beyond = UNMAPPED in names and UNMAPPED not in known
+    wanted = [known[name] for name in names if name in known or not beyond]
     for column in wanted:
         if column.kind is Kind.SPARSE:
             ensure_planned(tokens, column.tokens)
@@ -47,18 +50,21 @@ def batches_of(
     order = _Order(piece.start, piece.stop)
     done = 0
     for body in pages(connection, place, bounds, names, page_bytes):
-        page = parsed(body, place.name)
+        answer = parsed(body, place.name)
         try:
-            decoded = page.decode(wanted, tokens)
+            decoded = answer.decode(wanted, tokens, known.values())
             if unit == SEQ_NO:
-                order.ensure_next(decoded.places, page)
+                order.ensure_next(decoded.places, answer)
         except Misshapen:
             raise garbled(f"a search of index {place.name}", body) from None
         rows = decoded.batch.num_rows
+        page = decoded.batch
+        if beyond:
+            page = page.append_column(UNMAPPED, as_column(decoded.outside, rows)).select(names)
         numbers = decoded.places if unit == SEQ_NO else np.arange(done, done + rows)
         for start in range(0, rows, batch_rows):
             stop = min(start + batch_rows, rows)
-            batch = decoded.batch.slice(start, stop - start)
+            batch = page.slice(start, stop - start)
             some = [
                 Flaw(flaw.row - start, flaw.column, flaw.reason, flaw.shown)
                 for flaw in decoded.flaws
@@ -66,7 +72,8 @@ def batches_of(
             ]
             here = numbers[start:stop]
             origin = Origin(place.name, int(here[0]), unit, here)
-            yield with_flaws(with_origin(batch, origin), some)
+            batch = with_flaws(with_origin(batch, origin), some)
+            yield batch if beyond else noted(batch, decoded.outside, start)
         done += rows
 
 

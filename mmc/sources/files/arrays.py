@@ -245,4 +245,4 @@ def read_part(
         for offset, some in slices(arrays, count, batch_rows):
             row = start + offset
             size = min(batch_rows, count - offset)
-            yield Rows(some, size, number + row, Origin(part.place, row))
+            yield Rows(arrays=some, count=size, number=number + row, origin=Origin(part.place, row))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol, cast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, cast
 
 import pyarrow as pa
 
@@ -38,6 +38,7 @@ class Look:
 
     Attributes:
         extents: pieces to migrate, in order; locators name files in `path` or `path:<column>`.
+        open: rows may have more than the columns, which the format notes.
         windows: smaller pieces, spread over all rows, that a sample may be taken from.
         problems: what a person should know of the files; none is an error.
     """
@@ -48,16 +49,24 @@ class Look:
     rows: int
     notes: tuple[str, ...] = ()
     problems: tuple[Diagnostic, ...] = ()
+    open: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """Some rows of a piece: arrays in the order asked for; `number`: of the first row in all."""
+    """Some rows of a piece: arrays in the order asked for.
+
+    Attributes:
+        number: of the first row in all.
+        outside: what rows have beyond the columns, by row; `offset` is the first of these there.
+    """
 
     arrays: list[pa.Array]
     count: int
     number: int
     origin: Origin
+    outside: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    offset: int = 0
 
 
 class Format(Protocol):

@@ -9,7 +9,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from mmc.arrow.column import Column
 from mmc.documents.arrays import shown
 from mmc.documents.exact import DEEPEST, build
 from mmc.documents.kinds import infer
+from mmc.documents.unmapped import as_column, without
 from mmc.errors import SourceError
 from mmc.facts import Extent
 from mmc.sources.files.formats import Look, Reading, Rows, number_of, text_of
@@ -27,7 +28,7 @@ from mmc.sources.files.records import BLOCK, Block, Scan, blocks, elements, line
 from mmc.sources.files.sample import choose
 from mmc.sources.files.textrows import LEAST_SAMPLE, in_batches, misfit, planned, typed_look
 from mmc.storage.blobs import Blob
-from mmc.types import nearest
+from mmc.types import UNMAPPED
 
 _MANY_DIGITS = 19
 """Integers of so many digits may lie beyond 64 bits: orjson would make floats of them."""
@@ -67,7 +68,7 @@ def look(files: Sequence[str], options: Reading) -> Look:
         windows += spread
         number += rows
     columns = infer(_sampled(windows, options))
-    return typed_look(columns, extents, windows, number)
+    return replace(typed_look(columns, extents, windows, number), open=True)
 
 
 def _shape(blob: Blob) -> _Shape:
@@ -179,13 +180,21 @@ def read(
     known, wanted = planned(extent, columns)
     number = number_of(extent.place, "row")
     for _, block in _blocks(extent, options):
-        rows = _rows(block, file, known)
+        rows = _rows(block, file)
         arrays = [_column(rows, column, block, file) for column in wanted]
-        yield from in_batches(block, arrays, extent, number, batch_rows)
+        outside = {
+            place: members
+            for place, row in enumerate(rows)
+            if not row.keys() <= known.keys() and (members := without(row, known))
+        }
+        if UNMAPPED in columns and UNMAPPED not in known:
+            arrays.insert(columns.index(UNMAPPED), as_column(outside, len(rows)))
+            outside = {}
+        yield from in_batches(block, arrays, extent, number, batch_rows, outside)
         number += len(rows)
 
 
-def _rows(block: Block, file: str, known: Mapping[str, Column]) -> list[dict[str, Any]]:
+def _rows(block: Block, file: str) -> list[dict[str, Any]]:
     data = block.data
     spans = list(zip(block.starts.tolist(), block.ends.tolist(), strict=True))
     try:
@@ -196,16 +205,6 @@ def _rows(block: Block, file: str, known: Mapping[str, Column]) -> list[dict[str
     if not whole:
         rows = [_decoded(block, start, end, file) for start, end in spans]
     _restore_integers(data, block, rows, file)
-    for place, row in enumerate(rows):
-        if not row.keys() <= known.keys():
-            name = next(key for key in row if key not in known)
-            near = nearest(name, list(known))
-            raise SourceError(
-                f"{file}:{block.line_of(spans[place][0])}: the key `{name}` is in no sampled row",
-                hint="raise sample.rows, so that the sample has it"
-                + (f" (or is it `{near}`?)" if near else ""),
-                code="MMC438",
-            )
     return rows
 
 

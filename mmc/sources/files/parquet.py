@@ -177,7 +177,7 @@ def read(
                 for offset, some in slices(kept, keep, batch_rows):
                     at = row + skip + offset
                     size = min(batch_rows, keep - offset)
-                    yield Rows(some, size, first + at, Origin(file, at))
+                    yield Rows(arrays=some, count=size, number=first + at, origin=Origin(file, at))
             row += count
 
 

@@ -65,7 +65,12 @@ def sampled(
         left = wanted
         for rows in module.read(window, names, min(left, 4096), options):
             count = min(left, rows.count)
-            yield Rows([array[:count] for array in rows.arrays], count, rows.number, rows.origin)
+            yield Rows(
+                arrays=[array[:count] for array in rows.arrays],
+                count=count,
+                number=rows.number,
+                origin=rows.origin,
+            )
             left -= count
             if not left:
                 break

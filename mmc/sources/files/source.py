@@ -16,6 +16,7 @@ import pyarrow as pa
 from mmc.arrow.column import Column, shortest_vector, vector_hint
 from mmc.arrow.evidence import Observed
 from mmc.arrow.schema import arrow_text, with_origin
+from mmc.documents.unmapped import UNMAPPED_FIELD, noted
 from mmc.errors import FileMissing, SourceChanged, SourceError
 from mmc.facts import Extent, Locator, SourceCollection, SourceFacts, SourceField
 from mmc.plan.model import Split
@@ -38,7 +39,7 @@ from mmc.spi import Sample
 from mmc.storage.listing import find_files
 from mmc.storage.opened import Opened
 from mmc.storage.urls import is_local, local_path
-from mmc.types import FieldType, JsonValue, nearest
+from mmc.types import UNMAPPED, FieldType, JsonValue, nearest
 
 _KEYS = ("id", "_id", "pk", "key")
 _ROW_NUMBERS = ("id", "row_id", "row_number")
@@ -176,6 +177,8 @@ def _collection(
             0, SourceField(number, "int64", key=True, unique=True, nullable=False, note=note)
         )
         extents = tuple(with_locator(extent, "row_number", number) for extent in extents)
+    if look.open and UNMAPPED not in observed:
+        fields.append(UNMAPPED_FIELD)
     return SourceCollection(
         name,
         tuple(fields),
@@ -312,7 +315,7 @@ def _batch(
             np.arange(rows.number, rows.number + rows.count, dtype=np.int64)
         )
     batch = pa.RecordBatch.from_arrays([by_name[name] for name in columns], names=list(columns))
-    return with_origin(batch, rows.origin)
+    return noted(with_origin(batch, rows.origin), rows.outside, rows.offset)
 
 
 def _place(locator: Locator) -> str:

@@ -4,7 +4,8 @@ their column.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -15,6 +16,7 @@ from mmc.errors import SourceError
 from mmc.facts import Extent
 from mmc.sources.files.formats import Look, Rows, number_of, pick, text_of, with_locator
 from mmc.sources.files.records import Block
+from mmc.types import UNMAPPED
 
 LEAST_SAMPLE = 1_000
 """Rows that types are told from even when the spec samples fewer."""
@@ -36,15 +38,26 @@ def typed_look(
 
 
 def planned(extent: Extent, names: Sequence[str]) -> tuple[dict[str, Column], list[Column]]:
-    """Columns of a piece by name, and those that are asked for."""
+    """Columns of a piece by name, and those that are asked for but `$unmapped`, which is none."""
     known = {column.name: column for column in read_columns(text_of(extent.place, "types"))}
+    names = [name for name in names if name != UNMAPPED or name in known]
     return known, [known[name] for name in pick(names, list(known), text_of(extent.place, "path"))]
 
 
 def in_batches(
-    block: Block, arrays: list[pa.Array], extent: Extent, number: int, batch_rows: int
+    block: Block,
+    arrays: list[pa.Array],
+    extent: Extent,
+    number: int,
+    batch_rows: int,
+    outside: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> Iterator[Rows]:
-    """The columns of a block in batches. `number`: of its first row in all."""
+    """The columns of a block in batches.
+
+    Args:
+        number: of its first row in all.
+        outside: what its rows have beyond the columns.
+    """
     file, first = text_of(extent.place, "path"), number_of(extent.place, "first_row")
     count, one_a_line = len(block.starts), block.one_a_line
     for offset in range(0, count, batch_rows):
@@ -54,7 +67,15 @@ def in_batches(
             else Origin(file, number + offset - first)
         )
         some = [array.slice(offset, batch_rows) for array in arrays]
-        yield Rows(some, min(batch_rows, count - offset), number + offset, origin)
+        count_here = min(batch_rows, count - offset)
+        yield Rows(
+            arrays=some,
+            count=count_here,
+            number=number + offset,
+            origin=origin,
+            outside=outside or {},
+            offset=offset,
+        )
 
 
 def misfit(file: str, block: Block, row: int, column: Column, value: str) -> SourceError:

@@ -215,7 +215,7 @@ def test_what_no_refresh_shows_yet_is_warned_of(elasticsearch: ElasticsearchNode
 def test_metadata_is_offered_on_request_only(elasticsearch: ElasticsearchNode) -> None:
     found = described(elasticsearch, {"a": {"type": "long"}}, [{"a": 1, "_routing": "x"}, {"a": 2}])
     asked = [name for name, field in found.items() if field.on_request]
-    assert asked == ["_index", "_routing"]
+    assert asked == ["_index", "_routing", "$unmapped"]
     assert (found["_index"].nullable, found["_routing"].nullable) == (False, True)
     assert found["_routing"].evidence.nulls == 1
 

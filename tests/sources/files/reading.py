@@ -31,11 +31,13 @@ def config(path: str | Path | Sequence[str | Path], **more: JsonValue) -> FilesO
 
 
 def look(options: FilesOptions, sample: Sample = SAMPLE) -> SourceCollection:
-    """The one collection; its facts survive a trip through JSON."""
+    """The one collection, without what is only there on request; its facts survive a trip through
+    JSON.
+    """
     facts = SOURCE.inspect(options, [], sample)
     assert from_json(type(facts), to_json(facts)) == facts
     (collection,) = facts.collections
-    return collection
+    return replace(collection, fields=tuple(it for it in collection.fields if not it.on_request))
 
 
 def read(

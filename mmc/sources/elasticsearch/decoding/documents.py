@@ -47,7 +47,7 @@ class _Node:
     Attributes:
         whole: the column takes objects. Where one that does not has names below (`subobjects:
             false`: `cpu` and `cpu.total` are two fields), an object is theirs alone.
-        known: what stands here, and below, is known to who asks for names outside.
+        known: somebody takes what stands here; where that may be objects, what is below too.
     """
 
     __slots__ = ("below", "cells", "known", "whole")
@@ -80,7 +80,8 @@ class Reader:
             node.cells = cells
             node.whole = path not in single
         for path in known:
-            self._node(path).known = True
+            node = self._node(path)
+            node.known, node.whole = True, path not in single
 
     def _node(self, path: str) -> _Node:
         node = self._root
@@ -112,10 +113,12 @@ def _walk(
             if outside is not None and _says(source[name]):
                 outside.setdefault(at + name, []).append(source[name])
             continue
+        cells = node.cells
+        if cells is None and not node.below:
+            continue
         value = source[name]
         if value is None:
             continue
-        cells = node.cells
         own = value
         if not node.whole and node.below:
             own = _without_objects(value)
@@ -123,12 +126,22 @@ def _walk(
             before = cells[row]
             cells[row] = own if before is None else _joined(before, own)
         if node.below:
-            _descend(node.below, value, row, f"{at}{name}.", None if node.known else outside)
+            within = None if node.known and node.whole else outside
+            if within is not None and cells is None and not node.known and _has_scalars(value):
+                within.setdefault(at + name, []).append(value)
+            _descend(node.below, value, row, f"{at}{name}.", within)
 
 
 def _says(value: Any) -> bool:
     """Whether it is a value: neither null nor an empty list."""
     return value is not None and not (isinstance(value, LISTS) and not len(value))
+
+
+def _has_scalars(value: Any) -> bool:
+    """Whether there is anything but objects."""
+    if isinstance(value, LISTS):
+        return any(map(_has_scalars, value))
+    return value is not None and not isinstance(value, OBJECTS)
 
 
 def _without_objects(value: Any) -> Any:

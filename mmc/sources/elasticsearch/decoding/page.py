@@ -25,6 +25,7 @@ from mmc.sources.elasticsearch.decoding.documents import (
     DigitsLost,
     Outside,
     Reader,
+    Several,
     Written,
     members,
     plain,
@@ -46,11 +47,13 @@ class Decoded:
         batch: columns named by `Column.path`, typed by `Column.arrow`.
         places: int64 `_seq_no` of each document, or its number in the page.
         flaws: values that their column cannot hold; the batch has null or zeros there.
+        outside: what documents have that is in no known column, by row and path.
     """
 
     batch: pa.RecordBatch
     places: npt.NDArray[np.int64]
     flaws: tuple[Flaw, ...]
+    outside: dict[int, dict[str, Any]]
 
 
 class Page:
@@ -94,24 +97,40 @@ class Page:
             made.append((key, None if routing is None else str(routing)))
         return made
 
-    def decode(self, columns: Sequence[Column], tokens: TokenTable | None) -> Decoded:
-        """The documents as columns. `tokens` numbers those of sparse vectors; None: they are
-        numbers. Raises Misshapen where one is no document.
+    def decode(
+        self,
+        columns: Sequence[Column],
+        tokens: TokenTable | None,
+        known: Collection[Column] | None = None,
+    ) -> Decoded:
+        """The documents as columns. Raises Misshapen where one is no document.
+
+        Args:
+            tokens: numbers those of sparse vectors; None: they are numbers.
+            known: all columns that there are; None: nobody asks for what is outside them.
         """
         if not columns:
             raise ValueError("no column is wanted")
         try:
-            return self._decode(columns, tokens)
+            return self._decode(columns, tokens, known)
         except DigitsLost:
             # Seldom, and slower: only Python's decoder tells how a number was written.
             document = json.loads(self._body, parse_float=Written)
-            return Page(self._body, document["hits"]["hits"])._decode(columns, tokens)
+            return Page(self._body, document["hits"]["hits"])._decode(columns, tokens, known)
 
-    def _decode(self, columns: Sequence[Column], tokens: TokenTable | None) -> Decoded:
+    def _decode(
+        self,
+        columns: Sequence[Column],
+        tokens: TokenTable | None,
+        known: Collection[Column] | None,
+    ) -> Decoded:
         count = self.count
         found: dict[str, list[Any]] = {column.path: [None] * count for column in columns}
         inner = {path: cells for path, cells in found.items() if path not in METADATA}
-        places, bare = self._fill(found, Reader(inner, without_objects(columns)))
+        paths = [column.path for column in known or () if column.path not in METADATA]
+        outside: dict[int, Outside] | None = None if known is None else {}
+        reader = Reader(inner, without_objects((*columns, *(known or ()))), paths)
+        places, bare = self._fill(found, reader, outside)
         arrays: list[pa.Array] = []
         flaws: list[Flaw] = []
         for column in columns:
@@ -126,20 +145,21 @@ class Page:
                     Flaw(row, column.path, "a document without `_source`", "") for row in bare
                 ]
         batch = pa.RecordBatch.from_arrays(arrays, names=list(found))
-        return Decoded(batch, places, tuple(flaws))
+        beyond = {row: _plainly(members) for row, members in (outside or {}).items()}
+        return Decoded(batch, places, tuple(flaws), beyond)
 
     def cells(
         self, paths: Iterable[str], single: Collection[str] = (), known: Collection[str] = ()
-    ) -> tuple[dict[str, list[Any]], Outside]:
-        """What each document has at these paths, and what is outside them and outside `known`.
+    ) -> tuple[dict[str, list[Any]], list[str]]:
+        """What each document has at these paths, and the paths outside them and outside `known`.
 
         Args:
             single: paths of columns that take no objects.
         """
         found: dict[str, list[Any]] = {path: [None] * self.count for path in paths}
-        outside: Outside = {}
+        outside: dict[int, Outside] = {}
         self._fill(found, Reader(found, single, known), outside)
-        return found, outside
+        return found, [path for members in outside.values() for path in members]
 
     def tokens(self, paths: Sequence[str]) -> set[str]:
         """Names of all members of the objects at these paths: the tokens of sparse vectors."""
@@ -147,7 +167,7 @@ class Page:
         return {token for cells in found.values() for value in cells for token in members(value)}
 
     def _fill(
-        self, found: dict[str, list[Any]], reader: Reader, outside: Outside | None = None
+        self, found: dict[str, list[Any]], reader: Reader, outside: dict[int, Outside] | None = None
     ) -> tuple[npt.NDArray[np.int64], list[int]]:
         """Fills the cells of each path; gives the places, and the rows that have no `_source`."""
         above = {path: found[path] for path in METADATA if path in found}
@@ -164,12 +184,23 @@ class Page:
                 elif name in above:
                     above[name][row] = hit[name]
             if source is not None:
-                reader.read(_checked(source), row, outside)
+                members: Outside | None = None if outside is None else {}
+                reader.read(_checked(source), row, members)
+                if outside is not None and members:
+                    outside[row] = members
             elif inside:
                 bare.append(row)
         if not all(isinstance(key, str) for key in above.get(ID, ())):
             raise Misshapen("no text: _id")
         return places, bare
+
+
+def _plainly(members: Outside) -> dict[str, Any]:
+    """Without proxies; what several objects of a list have is a list."""
+    return {
+        path: plain(values[0] if len(values) == 1 else Several(values))
+        for path, values in members.items()
+    }
 
 
 def without_objects(columns: Iterable[Column]) -> set[str]:

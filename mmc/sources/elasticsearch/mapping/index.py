@@ -37,6 +37,7 @@ _LEFT_OUT = {
     "token_count": "counts of tokens of a text: left out",
     "no dimension": "vectors without a dimension, which no document has yet: left out",
     "runtime": "runtime fields, computed when searched: left out",
+    "own values": "runtime fields without a script: columns only where the sample has values",
     "derived": "derived fields, computed when searched: left out",
     "multi": "multi-fields of {} are other indexings of the same values: not copied",
     "null_value": "null_value is what the index searches for: nulls stay nulls",
@@ -216,8 +217,9 @@ def read_mapping(
         seen.unmapped[""] = f"dynamic: {dynamic}"
     fields = tuple(reader.members(properties, "", dynamic))
     for section in ("runtime", "derived"):
-        for name in mappings.get(section) or {}:
-            seen.leave(section, name)
+        for name, field in (mappings.get(section) or {}).items():
+            computed = section == "derived" or "script" in field or field["type"] == "lookup"
+            seen.leave(section if computed else "own values", name)
     whole = on_source(mappings, source_mode)
     disabled = any(found.is_error for found in whole)
     lost = [] if disabled else on_excluded(seen.missing, seen.missing_vectors)

@@ -122,7 +122,8 @@ def _inside(path: str, setting: str) -> Diagnostic:
         "MMC457",
         f"`{path}` has `{setting}`: values in it that the mapping does not name become no column",
         severity=Severity.WARNING,
-        hint="name them in the mapping (PUT <index>/_mapping) and plan again to have them",
+        hint="name them in the mapping (PUT <index>/_mapping) and plan again to have them, or say"
+        " unmapped: dynamic",
     )
 
 
