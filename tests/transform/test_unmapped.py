@@ -62,7 +62,7 @@ def test_names_are_those_of_the_rows_that_are_written(
     monkeypatch.setattr(sqlbatches, "ROWS", 1)
     monkeypatch.setattr(sqlbatches, "HANDED", -1)
     parts = list(Transform(plan)(batch))
-    assert len(parts) == (5 if plan.where else 1)
+    assert len(parts) == (5 if plan.read.where else 1)
     assert [it for done in parts for it in done.unmapped] == expected
     assert [it for done in Transform(plan)(made) for it in done.unmapped] == []
 
