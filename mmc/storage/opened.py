@@ -25,25 +25,25 @@ class Opened:
     """Opens files with the options of one `storage`. For one thread."""
 
     def __init__(self, storage: Mapping[str, JsonValue] = NO_STORAGE) -> None:
-        self._storage = storage
+        self.storage = storage
         self._remote: dict[str, _Seen] = {}
         self._blocks = _Blocks()
 
     def fingerprint(self, url: str) -> str:
         """As `mmc.storage.fingerprints.fingerprint`: asks each time."""
         if is_local(url):
-            return fingerprint(url, self._storage)
+            return fingerprint(url, self.storage)
         return self._look_at(url).fingerprint
 
     def open(self, url: str) -> Blob:
         """As `open_blob`: the file whose fingerprint was asked for last."""
         if is_local(url):
-            return open_blob(url, self._storage)
+            return open_blob(url, self.storage)
         seen = self._remote.get(url) or self._look_at(url)
         return _KeptBlob(seen.blob, seen.fingerprint, self._blocks)
 
     def _look_at(self, url: str) -> _Seen:
-        blob, info = open_remote(url, self._storage)
+        blob, info = open_remote(url, self.storage)
         seen = self._remote[url] = _Seen(blob, remote_fingerprint(blob, info))
         return seen
 

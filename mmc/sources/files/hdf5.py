@@ -18,6 +18,7 @@ from mmc.facts import Extent
 from mmc.sources.files.arrays import AnyArray, ArrayColumn, Part, look_parts, read_part
 from mmc.sources.files.distances import index_of, named, unused
 from mmc.sources.files.formats import Look, Reading, Rows, text_of
+from mmc.sources.files.hdf5texts import DAMAGED, Texts, texts_of
 from mmc.storage.blobs import BlobFile
 from mmc.storage.urls import is_local, local_path
 from mmc.types import Index
@@ -26,11 +27,12 @@ from mmc.types import Index
 class Dataset:
     """One dataset; texts of variable length are read as NumPy texts."""
 
-    def __init__(self, dataset: Any, place: str) -> None:
+    def __init__(self, dataset: Any, place: str, texts: Texts) -> None:
         import h5py
 
-        self._dataset, self._place = dataset, place
-        self._text = h5py.check_string_dtype(dataset.dtype) is not None
+        self._dataset, self._place, self._texts = dataset, place, texts
+        text = h5py.check_string_dtype(dataset.dtype)
+        self._text, self._varies = text is not None, text is not None and text.length is None
         stored = np.dtype("U1") if self._text else dataset.dtype
         self.dtype = stored.newbyteorder("=")
         self.rows = int(dataset.shape[0])
@@ -40,6 +42,8 @@ class Dataset:
 
     def read(self, start: int, count: int) -> AnyArray:
         with _readable(f"{self._place}: rows {start:,}..{start + count:,}"):
+            if self._varies:
+                return self._texts.read(self._dataset.name, start, count)
             if self._text:
                 return np.asarray(self._dataset.asstr()[start : start + count], dtype=object)
             return np.asarray(self._dataset[start : start + count], dtype=self.dtype)
@@ -54,7 +58,7 @@ def _readable(place: str) -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise SourceError(f"{place}: a text is not UTF-8: {error.reason}", code="MMC438") from None
-    except _DAMAGED as error:
+    except DAMAGED as error:
         told = str(error).partition("\n")[0] or type(error).__name__
         raise SourceError(
             f"{place}: cannot be read: {told}",
@@ -62,9 +66,6 @@ def _readable(place: str) -> Iterator[None]:
             " installed",
             code="MMC440",
         ) from None
-
-
-_DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, MemoryError)
 
 
 def look(files: Sequence[str], options: Reading) -> Look:
@@ -91,11 +92,11 @@ def _open(file: str, options: Reading) -> Iterator[Part]:
         with _readable(file):
             opened = str(local_path(file)) if is_local(file) else BlobFile(blob)
             handle = stack.enter_context(h5py.File(opened, "r"))
-            part = _part(file, handle)
+            part = _part(file, handle, texts_of(file, options.files.storage))
         yield part
 
 
-def _part(file: str, handle: Any) -> Part:
+def _part(file: str, handle: Any, texts: Texts) -> Part:
     import h5py
 
     found: dict[str, Any] = {}
@@ -117,7 +118,7 @@ def _part(file: str, handle: Any) -> Part:
     rows = max(item.shape[0] for item in found.values())
     skipped += [f"{name} {item.shape}" for name, item in found.items() if item.shape[0] != rows]
     columns: dict[str, ArrayColumn] = {
-        name: Dataset(item, f"{file}[{name}]")
+        name: Dataset(item, f"{file}[{name}]", texts)
         for name, item in found.items()
         if item.shape[0] == rows
     }

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mmc.errors import PluginMissing, SourceError
+from mmc.sources.files import hdf5texts
 from mmc.types import Index, Metric
 from tests.sources.files.reading import config, cut, field, look, read
 
@@ -115,3 +116,21 @@ def test_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PluginMissing) as info:
         look(config(tmp_path / "x.h5"))
     assert info.value.hint == "pip install 'mmc[hdf5]'"
+
+
+def test_texts_whose_heap_is_damaged_come_to_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The HDF5 library loops for ever where the last text of a heap is longer than the heap."""
+    monkeypatch.setattr(hdf5texts, "SECONDS", 1)
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["t"] = [f"text {row:02}" for row in range(60)]
+    data = bytearray(path.read_bytes())
+    length = max(data.rfind(b"text %02d" % row) for row in range(60)) - 8
+    assert int.from_bytes(data[length : length + 8], "little") == len("text 00")
+    data[length + 1] = 4
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match=r"x\.h5\[/t\]: rows 0\.\.60: .*no end in 1 s") as caught:
+        look(config(path))
+    assert caught.value.code == "MMC440"
