@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mmc.errors import BatchTooLarge, TargetError
+from mmc.errors import BatchTooLarge, TargetBusy, TargetError
 from mmc.milvus.connect import Connection
 from mmc.milvus.decode import decode
 from mmc.types import DENSE_VECTORS, Collection, Field, JsonValue, TypeKind
@@ -61,12 +61,13 @@ def among(key: Field, keys: Sequence[Any]) -> str:
 def read_all(
     connection: Connection, collection: Collection, columns: Sequence[str], batch_rows: int
 ) -> Iterator[pa.RecordBatch]:
-    """Every row exactly once, in key order."""
+    """Every row exactly once, in key order. Raises TargetError."""
     key = collection.primary
     wanted = list(columns) if key.name in columns else [*columns, key.name]
     size = PageSize(connection, collection, columns)
     embedded = connection.dialect.capabilities.embedded
-    condition, last = "", None
+    condition = ""
+    last: Any = None
     while True:
         page, asked = size.fetch(
             lambda rows, condition=condition: query(
@@ -74,8 +75,15 @@ def read_all(
             )
         )
         if page.num_rows:
+            before, last = last, page.column(key.name)[page.num_rows - 1].as_py()
+            # Each page lies behind the one before it, so there is an end.
+            if before is not None and last <= before:
+                raise TargetBusy(
+                    f"reading {collection.name}: a page does not lie behind the one before it",
+                    hint="does a proxy between answer for the server?",
+                    code="MMC506",
+                )
             yield from _batches(page.select(list(columns)), batch_rows)
-            last = page.column(key.name)[page.num_rows - 1].as_py()
             condition = after(key, last)
         # A server stops a page where one of its segments has no more rows: a short page is not the
         # last one. Seen on 2.3.5: 200 of 238 rows, of two partitions.

@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from mmc.errors import TargetError
+from mmc.errors import TargetBusy, TargetError
+from mmc.milvus import pages
 from mmc.milvus.pages import FIRST_INT64, LAST_INT64, after, among, quote
 from mmc.plan.model import BuildIndex
 from mmc.sinks.milvus.insert.target import InsertTarget
@@ -68,6 +69,26 @@ def test_pages_of_any_size(tmp_path: Path, key: str, flushed: bool) -> None:
         for size in (1, 2, 3, len(keys), len(keys) + 1):
             same(read(paged(target, size), collection), want)
             same(read(paged(target, size), collection, rows["id"]), want)
+
+
+@pytest.mark.milvus_lite
+def test_a_page_that_comes_again_and_again_has_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = small()
+    rows = small_rows(collection, list(range(25)))
+    with open_lite(tmp_path) as target:
+        target.ensure(create_step(collection))
+        write(target, collection, rows)
+        asked = pages.query
+
+        def first(*about: Any, **how: Any) -> Any:
+            return asked(*about[:3], "", **how)
+
+        monkeypatch.setattr(pages, "query", first)
+        with pytest.raises(TargetBusy, match="does not lie behind") as raised:
+            read(paged(target, 5), collection)
+    assert raised.value.code == "MMC506"
 
 
 @pytest.mark.milvus_lite
