@@ -197,9 +197,9 @@ def test_damage_is_named(tmp_path: Path) -> None:
 
     assert "but its header says" in failing(whole[:-1])
     assert "but its header says" in failing(whole + b"x")
-    assert "no NumPy file" in failing(b"x" + whole[1:])
+    assert "the bytes of a NumPy file" in failing(b"x" + whole[1:])
     assert "Fortran" in failing(whole.replace(b"False", b"True "))
-    assert "no NumPy file" in failing(b"")
+    assert "the bytes of a NumPy file" in failing(b"")
     np.save(tmp_path / "v.npy", np.zeros((9, 4), "<f4"))
     with pytest.raises(SourceError, match=r"row counts differ: .* v\.npy 9"):
         npy.count_rows(str(tmp_path), names, {})

@@ -5,7 +5,6 @@ Format: numpy.org/doc/stable/reference/generated/numpy.lib.format.html (versions
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import struct
 import zipfile
@@ -18,6 +17,7 @@ import numpy as np
 
 from mmc.errors import SourceError
 from mmc.facts import Extent
+from mmc.layouts.npyheader import MOST_BYTES, Header, parse_header
 from mmc.sources.files.arrays import (
     AnyArray,
     ArrayColumn,
@@ -30,7 +30,6 @@ from mmc.sources.files.arrays import (
 from mmc.sources.files.formats import Look, Reading, Rows
 from mmc.storage.blobs import Blob, BlobFile
 
-_HEADER_LIMIT = 1 << 16
 _LOCAL_HEADER = 30
 _DAMAGED = (EOFError, OSError, RuntimeError, ValueError, OverflowError, struct.error)
 """What zipfile raises beside its own, by what is damaged."""
@@ -41,18 +40,16 @@ class Stored:
 
     def __init__(self, blob: Blob, offset: int, size: int, place: str) -> None:
         self.place = place
-        dtype, shape, fortran, skip = parse_header(
-            blob.read_at(offset, min(size, _HEADER_LIMIT + 12)), place
-        )
+        header = _header(blob.read_at(offset, min(size, MOST_BYTES)), place)
         self._blob = blob
-        self._data = offset + skip
-        self._stored = dtype
-        self.dtype = dtype.newbyteorder("=")
-        self.rows, self.width = _shape(shape, place)
-        self.row_bytes = dtype.itemsize * (self.width or 1)
-        self._fortran = fortran and self.width not in (None, 1)
+        self._data = offset + header.offset
+        self._stored = header.dtype
+        self.dtype = header.dtype.newbyteorder("=")
+        self.rows, self.width = _shape(header.shape, place)
+        self.row_bytes = header.dtype.itemsize * (self.width or 1)
+        self._fortran = header.fortran and self.width not in (None, 1)
         arrow_type_of(self.dtype, self.width, place)
-        needed = skip + self.rows * self.row_bytes
+        needed = header.offset + self.rows * self.row_bytes
         if needed > size:
             raise SourceError(
                 f"{place}: cut short: its header tells {self.rows:,} rows, {needed:,} bytes; "
@@ -83,13 +80,14 @@ class Deflated:
     def __init__(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: str) -> None:
         self._archive, self._member, self.place = archive, member, place
         with _damage(place), archive.open(member) as file:
-            head = file.read(min(member.file_size, _HEADER_LIMIT + 12))
-        self._stored, shape, fortran, self._skip = parse_header(head, place)
+            head = file.read(min(member.file_size, MOST_BYTES))
+        header = _header(head, place)
+        self._stored, self._skip = header.dtype, header.offset
         self.dtype = self._stored.newbyteorder("=")
-        self.rows, self.width = _shape(shape, place)
+        self.rows, self.width = _shape(header.shape, place)
         self.row_bytes = self._stored.itemsize * (self.width or 1)
         arrow_type_of(self.dtype, self.width, place)
-        if fortran and self.width not in (None, 1):
+        if header.fortran and self.width not in (None, 1):
             raise SourceError(
                 f"{place}: is compressed and in Fortran order, which cannot be read by rows",
                 hint="save it with np.ascontiguousarray, or without compression",
@@ -148,28 +146,11 @@ def _shape(shape: tuple[int, ...], place: str) -> tuple[int, int | None]:
     )
 
 
-def parse_header(head: bytes, place: str) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:
-    """(dtype, shape, Fortran order, offset of the data) of a `.npy` file. Raises SourceError."""
-    if head[:6] != b"\x93NUMPY" or len(head) < 10:
-        raise _no_npy(place, "it does not begin with the bytes of one")
-    major = head[6]
-    if major not in (1, 2, 3):
-        raise _no_npy(place, f"format version {major} is not known")
-    width = 2 if major == 1 else 4
-    length = int.from_bytes(head[8 : 8 + width], "little")
-    start = 8 + width
-    if length > _HEADER_LIMIT or start + length > len(head):
-        raise _no_npy(place, "its header is cut short, or longer than 64 KiB")
+def _header(head: bytes, place: str) -> Header:
     try:
-        text = head[start : start + length].decode("utf-8" if major == 3 else "latin1")
-        header = ast.literal_eval(text.strip())
-        descr, fortran, shape = header["descr"], header["fortran_order"], header["shape"]
-        dtype = np.lib.format.descr_to_dtype(descr)
-        if not all(isinstance(length, int) and length >= 0 for length in shape):
-            raise ValueError("shape")
-    except (ValueError, SyntaxError, KeyError, TypeError, IndexError, RecursionError, MemoryError):
-        raise _no_npy(place, "its header cannot be parsed") from None
-    return dtype, tuple(shape), bool(fortran), start + length
+        return parse_header(head)
+    except ValueError as error:
+        raise _no_npy(place, str(error)) from None
 
 
 def _no_npy(place: str, why: str) -> SourceError:
