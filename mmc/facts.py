@@ -144,6 +144,15 @@ class Extent:
         return Locator(self.locator)
 
 
+class Decoding(StrEnum):
+    """Whose work it is to decode rows. Several threads share native code; what Python does, one
+    process does on one core.
+    """
+
+    NATIVE = "native"
+    PYTHON = "python"
+
+
 @dataclass(frozen=True, slots=True)
 class SourceCollection:
     """One thing of a source that becomes one Milvus collection.
@@ -159,6 +168,7 @@ class SourceCollection:
         lost: rows that the source itself has lost already (Faiss: counted but in no list).
         moving: a row that is changed after the plan leaves its extent, for a place behind the last
             one: reading gives fewer rows then, and what is there.
+        decodes: whose work reading is.
         problems: what looking found wrong, damaged files for one; an error stops the plan of this
             collection. Without a span: `compile` gives them their place.
     """
@@ -175,6 +185,7 @@ class SourceCollection:
     lossy: str = ""
     lost: int = 0
     moving: bool = False
+    decodes: Decoding = Decoding.NATIVE
     problems: tuple[Diagnostic, ...] = ()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mmc.compile.draft import CollectionDraft, Draft
-from mmc.plan.model import ExecutorKind
+from mmc.facts import Decoding
+from mmc.plan.model import ExecutorKind, FileFormat
 from mmc.types import FieldType, TypeKind
 
 BATCH_BYTES = 8 * 2**20
@@ -74,10 +75,11 @@ def _width(type_: FieldType) -> int:
 
 
 def _executor(draft: Draft) -> ExecutorKind:
-    """Text is decoded by Python, which one process does on one core; all else is native code."""
-    units = {e.unit for collection in draft.collections for e in collection.source.extents}
+    """Processes where Python decodes what is read, or encodes what is written."""
+    decoded = {collection.source.decodes for collection in draft.collections}
     formats = {c.layout.format for c in draft.collections if c.layout is not None}
-    return ExecutorKind.PROCESSES if "byte" in units or "json" in formats else ExecutorKind.THREADS
+    python = Decoding.PYTHON in decoded or FileFormat.JSON in formats
+    return ExecutorKind.PROCESSES if python else ExecutorKind.THREADS
 
 
 def _workers(draft: Draft, executor: ExecutorKind) -> int:

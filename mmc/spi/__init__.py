@@ -36,6 +36,7 @@ from mmc.errors import (
 )
 from mmc.facts import (
     Capabilities,
+    Decoding,
     Evidence,
     Extent,
     SourceCollection,
@@ -103,6 +104,7 @@ __all__ = [
     "CopySplits",
     "CountsAdded",
     "CreateCollection",
+    "Decoding",
     "Diagnostic",
     "EarlierPlan",
     "Endpoint",

@@ -18,7 +18,7 @@ from mmc.arrow.evidence import Observed
 from mmc.arrow.schema import arrow_text, with_origin
 from mmc.documents.unmapped import UNMAPPED_FIELD, noted
 from mmc.errors import FileMissing, SourceChanged, SourceError
-from mmc.facts import Extent, Locator, SourceCollection, SourceFacts, SourceField
+from mmc.facts import Decoding, Extent, Locator, SourceCollection, SourceFacts, SourceField
 from mmc.plan.model import Split
 from mmc.sources.files.formats import (
     Format,
@@ -187,8 +187,14 @@ def _collection(
         bytes=sum(extent.bytes for extent in extents),
         fingerprint=tuple(sorted(seen.items())),
         notes=look.notes,
+        decodes=Decoding.PYTHON if _are_texts(extents) else Decoding.NATIVE,
         problems=(*look.problems, *problems, *lists),
     )
+
+
+def _are_texts(extents: Sequence[Extent]) -> bool:
+    """Whether the pieces are of JSON lines or CSV."""
+    return any(extent.unit == "byte" for extent in extents)
 
 
 def _marked(extent: Extent, kind: str, seen: Mapping[str, str]) -> Extent:
