@@ -59,7 +59,7 @@ def test_each_name_beyond_the_sample_is_told(elasticsearch: ElasticsearchNode) -
     assert note in found.notes
     offered = next(field for field in found.fields if field.name == UNMAPPED)
     assert (offered.on_request, offered.json_text, offered.arrow) == (True, True, "string")
-    split = Split("00000", found.extents, found.rows, found.bytes)
+    split = Split(id="00000", pieces=found.extents, rows=found.rows, bytes=found.bytes)
 
     told: dict[str, list[str]] = {}
     for batch in source.read(options, index, split, ["_id", "a"], 7):

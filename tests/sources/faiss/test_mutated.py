@@ -30,7 +30,7 @@ def _try(folder: Path, kind: str, seed: int, number: int) -> int:
         path.write_bytes(mutated(data, chance))
         try:
             (seen,) = FaissSource().inspect(options, [], Sample(20, 1)).collections
-            split = Split("00000", seen.extents, seen.rows, seen.bytes)
+            split = Split(id="00000", pieces=seen.extents, rows=seen.rows, bytes=seen.bytes)
             names: Sequence[str] = [field.name for field in seen.fields]
             for batch in FaissSource().read(options, "a", split, names, 25):
                 batch.validate(full=True)

@@ -318,12 +318,12 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 import resource
 from mmc.plan.model import Split
 from mmc.sources.faiss.options import FaissOptions
-split = Split(id="0", pieces=seen.extents, rows=seen.rows, bytes=seen.bytes)
+from mmc.sources.faiss.source import FaissSource
 from mmc.spi import Sample
 options = FaissOptions(type="faiss", path={str(path)!r})
 source = FaissSource()
 seen = source.inspect(options, [], Sample()).collections[0]
-split = Split("0", seen.extents, seen.rows, seen.bytes)
+split = Split(id="0", pieces=seen.extents, rows=seen.rows, bytes=seen.bytes)
 start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 rows = sum(b.num_rows for b in source.read(options, seen.name, split, ["id", "vector"], 1 << 20))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
