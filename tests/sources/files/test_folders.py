@@ -292,7 +292,7 @@ def test_tables_with_a_log_in_a_store(store: Bucket, kind: str) -> None:
         *((url, "names no bucket") for url in ("s3://", "s3:///", "s3:///key", "gs://", "az://")),
         *((f"{scheme}://", "names no host") for scheme in ("http", "https", "ftp")),
         ("s3://b*/x", "cannot be read: Cannot traverse all of S3"),
-        ("memory://", "no file found"),
+        ("memory://empty_of_files", "no file found"),
     ],
 )
 def test_urls_that_name_no_bucket(url: str, what: str) -> None:
