@@ -35,6 +35,7 @@ from mmc.sources.files.textrows import LEAST_SAMPLE, in_batches, misfit, planned
 from mmc.storage.blobs import Blob
 from mmc.text import cut
 
+_POINTER = b"version https://git-lfs.github.com/spec/"
 _MARK = b"\xef\xbb\xbf"
 """What some programs begin a UTF-8 file with."""
 
@@ -121,7 +122,14 @@ def _other_columns(first: str, names: list[str], other: str, found: list[str]) -
 
 def _head(blob: Blob, dialect: _Dialect) -> tuple[list[str], int, int]:
     """(column names, byte and line where the rows begin)."""
-    mark = blob.read_at(0, min(3, blob.size))
+    first = blob.read_at(0, min(len(_POINTER), blob.size))
+    if first == _POINTER:
+        raise SourceError(
+            f"{blob.url}: is a pointer of git-lfs, not the file itself",
+            hint="bring the file: git lfs pull",
+            code="MMC437",
+        )
+    mark = first[:3]
     if mark[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise SourceError(f"{blob.url}: is UTF-16", hint="convert it to UTF-8", code="MMC437")
     start = len(_MARK) if mark == _MARK else 0

@@ -49,14 +49,7 @@ class Stored:
         self.row_bytes = header.dtype.itemsize * (self.width or 1)
         self._fortran = header.fortran and self.width not in (None, 1)
         arrow_type_of(self.dtype, self.width, place)
-        needed = header.offset + self.rows * self.row_bytes
-        if needed > size:
-            raise SourceError(
-                f"{place}: cut short: its header tells {self.rows:,} rows, {needed:,} bytes; "
-                f"there are {size:,}",
-                hint="copy the file again",
-                code="MMC432",
-            )
+        _whole(place, self.rows, header.offset + self.rows * self.row_bytes, size)
 
     def read(self, start: int, count: int) -> AnyArray:
         if self._fortran:
@@ -93,6 +86,7 @@ class Deflated:
                 hint="save it with np.ascontiguousarray, or without compression",
                 code="MMC441",
             )
+        _whole(place, self.rows, self._skip + self.rows * self.row_bytes, member.file_size)
         self._file: Any = None
         self._row = 0
 
@@ -143,6 +137,20 @@ def _shape(shape: tuple[int, ...], place: str) -> tuple[int, int | None]:
         f"{place}: has shape {shape}; a column has shape (rows,) or (rows, dimension)",
         hint="reshape it before saving",
         code="MMC441",
+    )
+
+
+def _whole(place: str, rows: int, needed: int, size: int) -> None:
+    """Refuses a file that ends before its rows do, or goes on behind them."""
+    if needed == size:
+        return
+    told = f"its header tells {rows:,} rows, {needed:,} bytes; there are {size:,}"
+    if needed > size:
+        raise SourceError(f"{place}: cut short: {told}", hint="copy the file again", code="MMC432")
+    raise SourceError(
+        f"{place}: something stands behind its array: {told}",
+        hint="where it is a second array, save each into a file of its own",
+        code="MMC440",
     )
 
 

@@ -226,6 +226,14 @@ def test_bad_records_are_named(tmp_path: Path, line: str, message: str, code: st
         assert info.value.code == code
 
 
+def test_a_pointer_of_git_lfs_is_no_table(tmp_path: Path) -> None:
+    path = tmp_path / "words.csv"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    with pytest.raises(SourceError, match=r"words\.csv: is a pointer of git-lfs") as caught:
+        look(config(path))
+    assert caught.value.hint == "bring the file: git lfs pull"
+
+
 def test_files_that_disagree_and_headers(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,x\n1,2\n")
     (tmp_path / "b.csv").write_text("id,y\n1,2\n")

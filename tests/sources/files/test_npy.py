@@ -175,6 +175,9 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
         (lambda data: data.replace(b"'shape'", b"'shapo'"), "cannot be parsed"),
         (lambda data: data.replace(b"<f8", b"<q8"), "cannot be parsed"),
         (lambda data: data.replace(b"(5,)", b"(9,)"), "cut short"),
+        (lambda data: data.replace(b"(5,)", b"(3,)"), "stands behind its array"),
+        (lambda data: data + data, "stands behind its array"),
+        (lambda data: data + b"\n", "stands behind its array"),
         (lambda data: b"", "ends at byte 0|is no .npy file"),
     ],
 )
@@ -184,6 +187,18 @@ def test_damaged_files_are_named(tmp_path: Path, damage: Any, message: str) -> N
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(SourceError, match=r"x\.npy: .*" + message):
         look(config(path))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_second_array_in_a_member_of_an_archive_is_not_left_out(
+    tmp_path: Path, method: int
+) -> None:
+    """As two calls of `numpy.save` write them into one file."""
+    np.save(tmp_path / "v.npy", np.zeros((5, 2)))
+    with zipfile.ZipFile(tmp_path / "x.npz", "w", method) as archive:
+        archive.writestr("v.npy", (tmp_path / "v.npy").read_bytes() * 2)
+    with pytest.raises(SourceError, match=r"x\.npz\[v\.npy\]: something stands behind"):
+        look(config(tmp_path / "x.npz"))
 
 
 def test_damaged_archives_are_named(tmp_path: Path) -> None:
