@@ -39,7 +39,7 @@ from tests.sinks.milvus.collections import small
 with open_lite(Path(sys.argv[1])) as target:
     print("open", flush=True)
     for _ in range(10_000):
-        target.drop_collection(DropCollection("drop", "c"))
+        target.drop_collection(DropCollection(id="drop", collection="c"))
         target.ensure(create_step(small(partitions=("p", "q")), Mode.REPLACE))
 """
 
