@@ -82,8 +82,12 @@ from mmc.spi.target import (
 from mmc.types import UNMAPPED, Collection, Field, FieldType, Index, JsonValue, TypeKind
 
 if TYPE_CHECKING:
+    from mmc.arrow.column import vector_hint as vector_hint
+    from mmc.arrow.evidence import of_column as of_column
+    from mmc.arrow.evidence import sampled_evidence as sampled_evidence
     from mmc.arrow.schema import Flaw as Flaw
     from mmc.arrow.schema import Origin as Origin
+    from mmc.arrow.schema import arrow_text as arrow_text
     from mmc.arrow.schema import canonical_schema as canonical_schema
     from mmc.arrow.schema import with_flaws as with_flaws
     from mmc.arrow.schema import with_origin as with_origin
@@ -159,10 +163,14 @@ __all__ = [
     "TaskState",
     "TypeKind",
     "Writer",
+    "arrow_text",
     "canonical_schema",
     "no_progress",
+    "of_column",
     "resolve",
+    "sampled_evidence",
     "unfenced",
+    "vector_hint",
     "with_flaws",
     "with_origin",
     "with_unmapped",
@@ -171,15 +179,22 @@ __all__ = [
 VERSION: Final = 1
 """Version of the seam. It changes when a plug-in that was made for the last one has to change."""
 
-_OF_ARROW = {
-    **dict.fromkeys(
-        ("Flaw", "Origin", "canonical_schema", "with_flaws", "with_origin"), "mmc.arrow.schema"
-    ),
-    "with_unmapped": "mmc.arrow.unmapped",
+_OF_ARROW: Final = {
+    "Flaw": "schema",
+    "Origin": "schema",
+    "arrow_text": "schema",
+    "canonical_schema": "schema",
+    "of_column": "evidence",
+    "sampled_evidence": "evidence",
+    "vector_hint": "column",
+    "with_flaws": "schema",
+    "with_origin": "schema",
+    "with_unmapped": "unmapped",
 }
+"""Names that need pyarrow, and the modules of `mmc.arrow` that have them."""
 
 
 def __getattr__(name: str) -> Any:
     if name in _OF_ARROW:
-        return getattr(import_module(_OF_ARROW[name]), name)
+        return getattr(import_module(f"mmc.arrow.{_OF_ARROW[name]}"), name)
     raise AttributeError(f"module 'mmc.spi' has no attribute {name!r}")
