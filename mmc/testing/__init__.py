@@ -25,23 +25,42 @@ if TYPE_CHECKING:
     from mmc.testing.ability import Ability as Ability
     from mmc.testing.client import Client as Client
     from mmc.testing.installed import installed as installed
+    from mmc.testing.sink.case import Place as Place
+    from mmc.testing.sink.suite import SinkSuite as SinkSuite
     from mmc.testing.source.case import Data as Data
     from mmc.testing.source.suite import SourceSuite as SourceSuite
     from mmc.testing.values import Awkward as Awkward
     from mmc.testing.values import awkward_columns as awkward_columns
 
-__all__ = ["Ability", "Awkward", "Client", "Data", "SourceSuite", "awkward_columns", "installed"]
+__all__ = [
+    "Ability",
+    "Awkward",
+    "Client",
+    "Data",
+    "Place",
+    "SinkSuite",
+    "SourceSuite",
+    "awkward_columns",
+    "installed",
+]
 
 _HOMES: Final = {
     "Ability": "ability",
     "Awkward": "values",
     "Client": "client",
     "Data": "source.case",
+    "Place": "sink.case",
+    "SinkSuite": "sink.suite",
     "SourceSuite": "source.suite",
     "awkward_columns": "values",
     "installed": "installed",
 }
-_ASSERTING: Final = ("mmc.testing.options", "mmc.testing.source", "mmc.testing.sink")
+_ASSERTING: Final = (
+    "mmc.testing.options",
+    "mmc.testing.secrets",
+    "mmc.testing.source",
+    "mmc.testing.sink",
+)
 """Modules whose asserts pytest explains."""
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from mmc.spec.options import Kind
 from mmc.testing.values import Awkward
 
 
@@ -32,12 +33,14 @@ class Case:
 
     Attributes:
         type: the name in a spec, as the entry points have it.
+        side: at which end of a spec it stands.
         cannot: the abilities that are missing, each with the reason, which the report shows where
             it skips a test.
         thorough: False leaves out what takes seconds: other processes, and most places of a fault.
     """
 
     type: ClassVar[str] = ""
+    side: ClassVar[Kind] = "source"
     cannot: ClassVar[Mapping[Any, str]] = {}
     thorough: ClassVar[bool] = True
 

@@ -48,13 +48,17 @@ class Calls:
 
 
 class StopsOnce:
-    """Crashes at each batch of each split, and lets it pass the next time.
+    """Crashes at each batch of each split, or each call, and lets it pass the next time.
+
+    Args:
+        every: only at every so many of them.
 
     Attributes:
         seen: where it crashed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, every: int = 1) -> None:
+        self._every, self._met = every, 0
         self.seen: set[str] = set()
         self._passed: dict[str, int] = {}
 
@@ -63,6 +67,9 @@ class StopsOnce:
         place = f"{name}, batch {number}"
         if place not in self.seen:
             self.seen.add(place)
+            self._met += 1
+            if self._met % self._every:
+                return
             self._passed.clear()
             raise Crash(place)
 

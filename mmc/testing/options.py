@@ -14,7 +14,7 @@ import pytest
 from mmc import api
 from mmc.diagnostics import Diagnostic
 from mmc.registry import MODELS
-from mmc.spec.options import Kind, Options, codes_of
+from mmc.spec.options import Options, codes_of
 from mmc.spi import VERSION
 from mmc.testing.ability import Case
 from mmc.types import JsonValue
@@ -23,9 +23,8 @@ HEAVY = ("pyarrow", "numpy", "pandas", "sqlalchemy", "pymilvus", "faiss", "duckd
 
 
 class OptionsChecks(Case):
-    """What a spec says of the plug-in. `side` and `said` are those of the suite."""
+    """What a spec says of the plug-in. `said` is that of the suite."""
 
-    side: ClassVar[Kind] = "source"
     wrong_options: ClassVar[Sequence[tuple[Mapping[str, JsonValue], str]]] = ()
 
     @pytest.fixture

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 
 from mmc import api
 from mmc.errors import MmcError, SecretError
-from mmc.testing.ability import Ability
-from mmc.testing.bench import secret_fields
-from mmc.testing.client import counted
+from mmc.secrets import REDACTOR
+from mmc.testing.ability import Ability, Case
+from mmc.testing.bench import Bench, secret_fields
+from mmc.testing.client import Client, counted
 from mmc.testing.leaks import Leaks, process_arguments
-from mmc.testing.source.case import Data, SourceCase
 
 
-class Secrets(SourceCase):
+class Made(Protocol):
+    """A data set of a source, or the place of a target."""
+
+    @property
+    def secrets(self) -> Mapping[str, str]: ...
+
+
+class Secrets(Case):
     """All that a plan and an apply leave behind, searched for the secrets of the data set."""
 
     def test_a_secret_is_nowhere(
         self,
-        data: Data,
+        data: Made,
         tmp_path: Path,
         caplog: pytest.LogCaptureFixture,
         capfd: pytest.CaptureFixture[str],
@@ -44,7 +53,7 @@ class Secrets(SourceCase):
         leaks.search_files(tmp_path)
         assert not leaks.found, "; ".join(leaks.found)
 
-    def test_an_error_has_no_secret(self, data: Data, tmp_path: Path) -> None:
+    def test_an_error_has_no_secret(self, data: Made, tmp_path: Path) -> None:
         self._has_secrets(data)
         self.needs(Ability.FAIL_FINAL, hook="client")
         client, leaks = self.client(), Leaks(data.secrets)
@@ -62,13 +71,11 @@ class Secrets(SourceCase):
             pytest.raises(MmcError) as caught,
         ):
             api.inspect(spec)
-        from mmc.secrets import REDACTOR
-
         leaks.search("an error", REDACTOR.clean(f"{caught.value} {caught.value.hint}"))
         assert not leaks.found, "; ".join(leaks.found)
 
     def test_a_secret_that_is_not_there_is_named(
-        self, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, data: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self._has_secrets(data)
         spec = self.bench(tmp_path, data).spec()
@@ -77,8 +84,16 @@ class Secrets(SourceCase):
         with pytest.raises(SecretError, match=name):
             api.inspect(spec)
 
-    def _has_secrets(self, data: Data) -> None:
-        if not secret_fields("source", self.type):
+    def bench(self, folder: Path, data: Any) -> Bench:
+        """A spec with the plug-in at its end."""
+        raise NotImplementedError
+
+    def client(self) -> Client:
+        """Where the requests of the plug-in go through."""
+        raise NotImplementedError
+
+    def _has_secrets(self, data: Made) -> None:
+        if not secret_fields(self.side, self.type):
             pytest.skip(f"the options of {self.type} have no place for a secret")
         self.needs(Ability.KEEP_SECRETS)
         assert data.secrets, (

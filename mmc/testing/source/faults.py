@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mmc.errors import MmcError
+from mmc.errors import MmcError, SourceError
 from mmc.events import Diagnosed
 from mmc.plan.model import Plan
 from mmc.spi import Sample, Source
@@ -49,7 +49,7 @@ class Faults(SourceCase):
         client = self._client(Ability.FAIL_FINAL, "final")
         for at in self._spread(self._requests(source, data)):
             with counted(client, at=at, always=True, fails=client.final) as requests:
-                error = _error_of(lambda: source.inspect(self.options(data), [], Sample()))
+                error = _error_of(lambda: self._look(source, data))
             self._judge(data, error, requests, at)
 
     def test_a_final_fault_while_copying_is_said(self, data: Data, tmp_path: Path) -> None:
@@ -79,6 +79,14 @@ class Faults(SourceCase):
                     f"a part of answer {at} was lost: {type(error).__name__} instead of a"
                     f" SourceError: {error}"
                 )
+
+    def _look(self, source: Source, data: Data) -> None:
+        """What is wrong may be a finding, too: with one that is an error there is no plan."""
+        facts = source.inspect(self.options(data), [], Sample())
+        for found in facts.collections:
+            for problem in found.problems:
+                if problem.is_error:
+                    raise SourceError(problem.message, code=problem.code)
 
     def _client(self, ability: Ability, what: str) -> Any:
         self.needs(ability, hook="client")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from mmc.testing.options import OptionsChecks
+from mmc.testing.secrets import Secrets
 from mmc.testing.source.case import Data
 from mmc.testing.source.changes import Changes
 from mmc.testing.source.facts import Facts
@@ -16,7 +17,6 @@ from mmc.testing.source.processes import Processes
 from mmc.testing.source.reading import Reading
 from mmc.testing.source.requests import RequestCounts
 from mmc.testing.source.runs import Runs
-from mmc.testing.source.secrets import Secrets
 from mmc.types import JsonValue
 
 
