@@ -45,7 +45,18 @@ from mmc.facts import (
     TargetCollection,
     TargetFacts,
 )
-from mmc.plan.model import CopySplits, CreateCollection, Endpoint, Split
+from mmc.layouts.files import FileRecord
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
+from mmc.plan.model import (
+    AwaitIndexes,
+    BuildIndex,
+    CopySplits,
+    CreateCollection,
+    Endpoint,
+    LoadCollection,
+    Split,
+    WriteManifest,
+)
 from mmc.secrets import SecretRef, resolve
 from mmc.spec.options import PLACE, Options, Problem, Secret, Storage
 from mmc.spi.importer import FileGroup, Importer, ImportTask, TaskState
@@ -92,6 +103,8 @@ if TYPE_CHECKING:
     from mmc.arrow.schema import with_flaws as with_flaws
     from mmc.arrow.schema import with_origin as with_origin
     from mmc.arrow.unmapped import with_unmapped as with_unmapped
+    from mmc.plan.codec import from_json as from_json
+    from mmc.plan.codec import to_json as to_json
 
 __all__ = [
     "ALONE",
@@ -100,16 +113,22 @@ __all__ = [
     "UNMAPPED",
     "VERSION",
     "Again",
+    "AlterCollection",
     "AsksAgain",
+    "AwaitIndexes",
+    "BuildIndex",
     "Capabilities",
     "Claim",
     "Collection",
     "CopiedSplit",
     "CopySplits",
     "CountsAdded",
+    "CreateAlias",
     "CreateCollection",
     "Decoding",
     "Diagnostic",
+    "DropAlias",
+    "DropCollection",
     "EarlierPlan",
     "Endpoint",
     "Evidence",
@@ -119,6 +138,7 @@ __all__ = [
     "Field",
     "FieldType",
     "FileGroup",
+    "FileRecord",
     "Flaw",
     "Guarded",
     "ImportTask",
@@ -127,6 +147,7 @@ __all__ = [
     "Indexed",
     "JsonValue",
     "KeepsFiles",
+    "LoadCollection",
     "Locates",
     "Look",
     "Manifested",
@@ -162,13 +183,16 @@ __all__ = [
     "TargetThrottled",
     "TaskState",
     "TypeKind",
+    "WriteManifest",
     "Writer",
     "arrow_text",
     "canonical_schema",
+    "from_json",
     "no_progress",
     "of_column",
     "resolve",
     "sampled_evidence",
+    "to_json",
     "unfenced",
     "vector_hint",
     "with_flaws",
@@ -179,22 +203,24 @@ __all__ = [
 VERSION: Final = 1
 """Version of the seam. It changes when a plug-in that was made for the last one has to change."""
 
-_OF_ARROW: Final = {
-    "Flaw": "schema",
-    "Origin": "schema",
-    "arrow_text": "schema",
-    "canonical_schema": "schema",
-    "of_column": "evidence",
-    "sampled_evidence": "evidence",
-    "vector_hint": "column",
-    "with_flaws": "schema",
-    "with_origin": "schema",
-    "with_unmapped": "unmapped",
+_LATER: Final = {
+    "Flaw": "arrow.schema",
+    "Origin": "arrow.schema",
+    "arrow_text": "arrow.schema",
+    "canonical_schema": "arrow.schema",
+    "from_json": "plan.codec",
+    "of_column": "arrow.evidence",
+    "sampled_evidence": "arrow.evidence",
+    "to_json": "plan.codec",
+    "vector_hint": "arrow.column",
+    "with_flaws": "arrow.schema",
+    "with_origin": "arrow.schema",
+    "with_unmapped": "arrow.unmapped",
 }
-"""Names that need pyarrow, and the modules of `mmc.arrow` that have them."""
+"""Names that are loaded at first use, most because they need pyarrow, and where they are."""
 
 
 def __getattr__(name: str) -> Any:
-    if name in _OF_ARROW:
-        return getattr(import_module(f"mmc.arrow.{_OF_ARROW[name]}"), name)
+    if name in _LATER:
+        return getattr(import_module(f"mmc.{_LATER[name]}"), name)
     raise AttributeError(f"module 'mmc.spi' has no attribute {name!r}")
