@@ -286,6 +286,7 @@ CODES: dict[str, str] = {
     "MMC662": "plug-in is broken",
     "MMC663": "file cannot be written",
     "MMC664": "events not recorded",
+    "MMC665": "plug-in not written",
     # 7xx: verify
     "MMC701": "count differs",
     "MMC702": "content differs",

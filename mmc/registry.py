@@ -20,7 +20,9 @@ from pydantic import ValidationError
 
 from mmc.errors import MmcError, PluginMissing
 from mmc.spec.options import PLACE, Kind, Options
+from mmc.spi import VERSION
 from mmc.types import nearest
+from mmc.version import DISTRIBUTION
 
 if TYPE_CHECKING:
     from mmc.plan.model import Endpoint
@@ -99,6 +101,7 @@ class Installed:
                 code="MMC662",
             )
         model = cast("type[Options]", _load(point))
+        _same_seam(model, f"{kind} `{name}`", point)
         if point.module.partition(".")[0] != "mmc":
             _own_codes(model, name)
         return model
@@ -155,6 +158,20 @@ def target_folder(target: Endpoint) -> str:
         return options_of("target", target).parts_folder
     except MmcError:
         return ""
+
+
+def _same_seam(model: type[Options], name: str, point: EntryPoint) -> None:
+    """A plug-in is made for one version of the seam, and would fail in odd ways with another."""
+    if model.spi == VERSION:
+        return
+    package = point.dist.name if point.dist else point.module.partition(".")[0]
+    newer = model.spi > VERSION
+    raise PluginMissing(
+        f"the {name} of the package {package} is made for version {model.spi} of mmc's plug-in"
+        f" interface, and this mmc has version {VERSION}",
+        hint=f"pip install --upgrade {DISTRIBUTION if newer else package}",
+        code="MMC662",
+    )
 
 
 def _own_codes(model: type[Options], name: str) -> None:

@@ -16,6 +16,7 @@ from mmc.plan.model import Endpoint
 from mmc.sinks.milvus.options import MilvusTargetOptions
 from mmc.sources.faiss.options import FaissOptions
 from mmc.spec.options import Kind, Options, codes_of
+from mmc.spi import VERSION
 from mmc.types import JsonValue
 
 Package = Callable[[str, str], None]
@@ -179,6 +180,25 @@ def test_codes_of_others_begin_with_their_type(package: Package, code: str, know
     with pytest.raises(PluginMissing, match=f"diagnostic code `{code}`") as caught:
         registry.options_of("source", Endpoint("lake", ()))
     assert caught.value.code == "MMC662" and "LAKE-001" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("states", "hint"),
+    [(f"spi = {VERSION}", ""), ("", ""), (f"spi = {VERSION + 1}", "mmc"), ("spi = 0", "guest")],
+)
+def test_a_plug_in_for_another_version_of_the_seam(
+    package: Package, states: str, hint: str
+) -> None:
+    """One that states no version was made when there was only one."""
+    package(LAKE, CODE.replace("depth: int", f"{states}\n    depth: int"))
+    if not hint:
+        assert registry.MODELS.model("source", "lake") is not None
+        return
+    with pytest.raises(PluginMissing, match="source `lake` of the package guest") as caught:
+        registry.MODELS.model("source", "lake")
+    assert f"this mmc has version {VERSION}" in str(caught.value)
+    assert caught.value.code == "MMC662"
+    assert caught.value.hint == f"pip install --upgrade {hint}"
 
 
 def test_options_that_do_not_load(package: Package) -> None:

@@ -27,7 +27,7 @@ from mmc.api.runs import (
     unlock_run,
     verify_plan,
 )
-from mmc.api.sources import export_meta, number_tokens, plugins
+from mmc.api.sources import export_meta, new_plugin, number_tokens, plugins
 from mmc.api.specs import (
     check_spec,
     format_spec,
@@ -52,6 +52,7 @@ __all__ = [
     "list_runs",
     "load_spec",
     "make_plan",
+    "new_plugin",
     "number_tokens",
     "option_table",
     "plan_lines",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from mmc.api.plans import silent
 from mmc.errors import MmcError, PluginMissing
@@ -23,6 +25,27 @@ def plugins() -> Sequence[Plugin]:
     from mmc.registry import installed
 
     return installed()
+
+
+def new_plugin(
+    name: str, kind: Literal["source", "sink"] = "source", *, into: str | os.PathLike[str] = ""
+) -> Sequence[Path]:
+    """Writes a package with a source or a target of your own, which passes the tests of
+    `mmc.testing`.
+
+    Args:
+        name: its type in a spec.
+        into: the folder of the package, which is not there yet; "" is `mmc-<name>` in this one.
+
+    Returns:
+        The files.
+
+    Raises:
+        MmcError: the name is none, the folder is there, or it cannot be written.
+    """
+    from mmc.scaffold.new import new_plugin as new
+
+    return new(name, kind, Path(into or f"mmc-{name}"))
 
 
 def export_meta(meta: Spec | str, *, password: SecretRef | None = None) -> MetaExport:

@@ -30,7 +30,7 @@ COMMANDS = {
     "init": "Look at a source, and write a spec for it.",
     "inspect": "Show what is seen at both ends, as JSON.",
     "plan": "Compile a spec into a plan, show it, save it.",
-    "plugins": "List the sources and sinks that are installed.",
+    "plugins": "List the installed sources and sinks, or begin one of your own.",
     "preview": "Show the first rows as they would arrive.",
     "schema": "Print the JSON Schema of specs or plans.",
     "show": "Show a saved plan.",

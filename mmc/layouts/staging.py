@@ -117,8 +117,7 @@ class StagingPlace:
         folders = {folder for path in files for folder in (root / path).parents}
         ours = (folder for folder in folders if (root / self.key) in (folder, *folder.parents))
         for folder in sorted(ours, key=lambda one: len(one.parts), reverse=True):
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
+            urls.remove_empty(str(folder))
 
     @property
     def _probe(self) -> str:

@@ -64,6 +64,10 @@ class Options(Model):
     """The diagnostic codes of this plug-in, with their titles: `<TYPE>-nnn`, such as `SQLITE-001`.
     Those of mmc itself are `MMCnnn`.
     """
+    spi: ClassVar[int] = 1
+    """The version of `mmc.spi` that this plug-in is made for. One that states none is of the time
+    when there was no other.
+    """
     type: str
 
     def problems(self) -> Iterator[Problem]:

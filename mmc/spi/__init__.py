@@ -45,7 +45,18 @@ from mmc.facts import (
     TargetCollection,
     TargetFacts,
 )
-from mmc.plan.model import CopySplits, CreateCollection, Endpoint, Split
+from mmc.layouts.files import FileRecord
+from mmc.plan.ddl import AlterCollection, CreateAlias, DropAlias, DropCollection
+from mmc.plan.model import (
+    AwaitIndexes,
+    BuildIndex,
+    CopySplits,
+    CreateCollection,
+    Endpoint,
+    LoadCollection,
+    Split,
+    WriteManifest,
+)
 from mmc.secrets import SecretRef, resolve
 from mmc.spec.options import PLACE, Options, Problem, Secret, Storage
 from mmc.spi.importer import FileGroup, Importer, ImportTask, TaskState
@@ -82,12 +93,18 @@ from mmc.spi.target import (
 from mmc.types import UNMAPPED, Collection, Field, FieldType, Index, JsonValue, TypeKind
 
 if TYPE_CHECKING:
+    from mmc.arrow.column import vector_hint as vector_hint
+    from mmc.arrow.evidence import of_column as of_column
+    from mmc.arrow.evidence import sampled_evidence as sampled_evidence
     from mmc.arrow.schema import Flaw as Flaw
     from mmc.arrow.schema import Origin as Origin
+    from mmc.arrow.schema import arrow_text as arrow_text
     from mmc.arrow.schema import canonical_schema as canonical_schema
     from mmc.arrow.schema import with_flaws as with_flaws
     from mmc.arrow.schema import with_origin as with_origin
     from mmc.arrow.unmapped import with_unmapped as with_unmapped
+    from mmc.plan.codec import from_json as from_json
+    from mmc.plan.codec import to_json as to_json
 
 __all__ = [
     "ALONE",
@@ -96,16 +113,22 @@ __all__ = [
     "UNMAPPED",
     "VERSION",
     "Again",
+    "AlterCollection",
     "AsksAgain",
+    "AwaitIndexes",
+    "BuildIndex",
     "Capabilities",
     "Claim",
     "Collection",
     "CopiedSplit",
     "CopySplits",
     "CountsAdded",
+    "CreateAlias",
     "CreateCollection",
     "Decoding",
     "Diagnostic",
+    "DropAlias",
+    "DropCollection",
     "EarlierPlan",
     "Endpoint",
     "Evidence",
@@ -115,6 +138,7 @@ __all__ = [
     "Field",
     "FieldType",
     "FileGroup",
+    "FileRecord",
     "Flaw",
     "Guarded",
     "ImportTask",
@@ -123,6 +147,7 @@ __all__ = [
     "Indexed",
     "JsonValue",
     "KeepsFiles",
+    "LoadCollection",
     "Locates",
     "Look",
     "Manifested",
@@ -158,11 +183,18 @@ __all__ = [
     "TargetThrottled",
     "TaskState",
     "TypeKind",
+    "WriteManifest",
     "Writer",
+    "arrow_text",
     "canonical_schema",
+    "from_json",
     "no_progress",
+    "of_column",
     "resolve",
+    "sampled_evidence",
+    "to_json",
     "unfenced",
+    "vector_hint",
     "with_flaws",
     "with_origin",
     "with_unmapped",
@@ -171,15 +203,24 @@ __all__ = [
 VERSION: Final = 1
 """Version of the seam. It changes when a plug-in that was made for the last one has to change."""
 
-_OF_ARROW = {
-    **dict.fromkeys(
-        ("Flaw", "Origin", "canonical_schema", "with_flaws", "with_origin"), "mmc.arrow.schema"
-    ),
-    "with_unmapped": "mmc.arrow.unmapped",
+_LATER: Final = {
+    "Flaw": "arrow.schema",
+    "Origin": "arrow.schema",
+    "arrow_text": "arrow.schema",
+    "canonical_schema": "arrow.schema",
+    "from_json": "plan.codec",
+    "of_column": "arrow.evidence",
+    "sampled_evidence": "arrow.evidence",
+    "to_json": "plan.codec",
+    "vector_hint": "arrow.column",
+    "with_flaws": "arrow.schema",
+    "with_origin": "arrow.schema",
+    "with_unmapped": "arrow.unmapped",
 }
+"""Names that are loaded at first use, most because they need pyarrow, and where they are."""
 
 
 def __getattr__(name: str) -> Any:
-    if name in _OF_ARROW:
-        return getattr(import_module(_OF_ARROW[name]), name)
+    if name in _LATER:
+        return getattr(import_module(f"mmc.{_LATER[name]}"), name)
     raise AttributeError(f"module 'mmc.spi' has no attribute {name!r}")

@@ -40,6 +40,7 @@ __all__ = [
     "open_atomic",
     "open_blob",
     "read_text",
+    "remove_empty",
     "write_text",
 ]
 
@@ -90,9 +91,22 @@ def delete(urls: Iterable[str], storage: Storage = NO_STORAGE) -> list[str]:
         except world_errors() as error:
             raise writing_failed(url, error) from None
     for folder in folders:
-        if folder.is_dir():
-            sync_folder(folder)
+        try:
+            if folder.is_dir():
+                sync_folder(folder)
+        except OSError as error:
+            raise writing_failed(str(folder), error) from None
     return gone
+
+
+def remove_empty(url: str) -> None:
+    """Removes a local folder that has nothing in it. Raises TargetError."""
+    folder = local_path(url)
+    try:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    except OSError as error:
+        raise writing_failed(url, error) from None
 
 
 def list_files(url: str, storage: Storage = NO_STORAGE) -> list[tuple[str, int]]:

@@ -5,15 +5,10 @@ run as written.
 from __future__ import annotations
 
 import re
-import sqlite3
 import subprocess
-import tomllib
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
-import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
@@ -34,7 +29,7 @@ RUNNABLE = "<!-- every block on this page is run by a test -->"
 def specs() -> Iterator[tuple[str, str]]:
     for page in PAGES:
         for number, (language, text) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8"))):
-            plug_in = "type: sqlite" in text  # of the architecture page: validated by its own test
+            plug_in = "type: notes" in text  # of the page for authors: validated by its own test
             if language == "yaml" and re.search(r"^version: 1$", text, re.M) and not plug_in:
                 yield f"{page.relative_to(ROOT)}#{number}", text
 
@@ -129,50 +124,3 @@ def test_the_pre_commit_hooks_are_commands_that_take_files(tmp_path: Path) -> No
         mmc(tmp_path, *args, "a.yaml")
         assert re.search(hook["files"], "db/migrations/a.yaml")
         assert not re.search(hook["files"], "docker-compose.yaml")
-
-
-def test_the_plug_in_of_the_architecture_page_works(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The package is put where an installer would put it; all else is as a user does it."""
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    for title, body in re.findall(r"^```\w+ (\S+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
-        (tmp_path / title).write_text(body, encoding="utf-8")
-    project = tomllib.loads((tmp_path / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    info = tmp_path / "mmc_sqlite-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
-    lines = [
-        line
-        for group, points in project["entry-points"].items()
-        for line in (f"[{group}]", *(f"{name} = {place}" for name, place in points.items()))
-    ]
-    (info / "entry_points.txt").write_text("\n".join([*lines, ""]))
-    path = {"PYTHONPATH": str(tmp_path)}
-
-    vectors = np.random.default_rng(3).normal(size=(25_000, 8)).astype("<f4")
-    ids = np.arange(len(vectors)) * 3 - 5
-    with closing(sqlite3.connect(tmp_path / "notes.db")) as database, database:
-        database.execute("CREATE TABLE notes (vector BLOB)")
-        database.executemany(
-            "INSERT INTO notes (rowid, vector) VALUES (?, ?)",
-            [(int(id_), vector.tobytes()) for id_, vector in zip(ids, vectors, strict=True)],
-        )
-    assert "mmc-sqlite 1.0" in mmc(tmp_path, "plugins", env=path).out
-    planned = mmc(tmp_path, "plan", "notes.yaml", "-o", "plan.json", env=path)
-    assert "25,000 rows" in planned.out
-    mmc(tmp_path, "apply", "plan.json", env=path)
-    written = pq.read_table(tmp_path / "out" / "notes").sort_by("id")
-    assert written["id"].to_pylist() == ids.tolist()
-    assert np.array_equal(np.array(written["vector"].to_pylist(), "<f4"), vectors)
-
-    spec = tmp_path / "notes.yaml"
-    spec.write_text(spec.read_text().replace("dim: 8", "dims: 8"))
-    assert "dims" in mmc(tmp_path, "validate", "notes.yaml", env=path, code=1).err
-    assert "A table of SQLite." in mmc(tmp_path, "schema", env=path).out
-    spec.write_text(
-        spec.read_text().replace("dims: 8", "dim: 8").replace("table: notes", "table: x")
-    )
-    assert "no such table" in mmc(tmp_path, "plan", "notes.yaml", env=path, code=1).err

@@ -13,7 +13,8 @@ from pathlib import Path
 
 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
     connection.connect(os.environ["MMC_TEST_ZYGOTE"])
-    request = {"cwd": str(Path.cwd()), "env": dict(os.environ), "args": sys.argv[1:]}
+    path = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    request = {"cwd": str(Path.cwd()), "env": dict(os.environ), "args": sys.argv[1:], "path": path}
     socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
     pid = int(connection.recv(64))
     for number in (signal.SIGINT, signal.SIGTERM):

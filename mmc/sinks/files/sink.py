@@ -192,9 +192,7 @@ class FilesFolder(WrittenFolder):
         for path in found:
             part = layout.part_of(path)
             if part is not None and part[1] == "numpy":
-                folder = urls.local_path(urls.join_url(self.url, part[0]))
-                if folder.is_dir() and not any(folder.iterdir()):
-                    folder.rmdir()
+                urls.remove_empty(urls.join_url(self.url, part[0]))
 
     def _refuse_links(self, files: Iterable[str]) -> None:
         refuse_links(self.url, (path.rpartition("/")[0] for path in files if "/" in path))

@@ -1,0 +1,1 @@
+"""The package that `mmc plugins new` writes: templates beside this, filled with a name."""

@@ -1,0 +1,231 @@
+"""A target call by call: made once, written, counted, read back, and never without the fence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from mmc import registry
+from mmc.arrow.schema import canonical_schema
+from mmc.copied import CopiedSplit, SplitResult
+from mmc.errors import StateBusy, TargetError
+from mmc.plan.ddl import DropCollection
+from mmc.plan.model import (
+    AwaitIndexes,
+    BuildIndex,
+    CopySplits,
+    CreateCollection,
+    LoadCollection,
+    Split,
+    WriteManifest,
+)
+from mmc.run.split import read_split
+from mmc.spi import Claim, Manifested, Sink, Target
+from mmc.testing.sink.case import Job, SinkCase
+from mmc.testing.source.compare import expected_rows
+from mmc.testing.values import difference, rows_of
+from mmc.transform.transform import Transform
+
+OURS = Claim("kit-run", begun=True)
+OTHERS = Claim("another-run", begun=False)
+
+
+class Switch:
+    """A fence that can be closed, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.asked = 0
+
+    def __call__(self) -> float:
+        self.asked += 1
+        if self.closed:
+            raise StateBusy("the lease has no time left", hint="apply again continues")
+        return 60.0
+
+
+class Writing(SinkCase):
+    """What each call does. A target that imports files is tried by whole runs alone."""
+
+    def test_what_was_written_is_counted_and_read_back(self, sink: Sink, job: Job) -> None:
+        self._not_by_imports(sink, job)
+        expected = expected_rows(job.copy, job.data)
+        collection = job.copy.collection
+        schema = canonical_schema(collection)
+        with self.opened(sink, job) as target:
+            self._carry_out(target, job)
+            assert target.count(collection) == len(expected)
+            batches = list(target.read_back(collection, schema.names, None, 5))
+            wrong = difference(rows_of(batches, schema.names), expected)
+            assert not wrong, wrong
+            for batch in batches:
+                assert batch.num_rows <= 5
+                assert batch.schema.equals(schema), f"{batch.schema} is not canonical: {schema}"
+            for name in schema.names:
+                some = list(target.read_back(collection, [name], None, 1000))
+                assert all(batch.schema.names == [name] for batch in some)
+                assert sum(batch.num_rows for batch in some) == len(expected)
+            look = target.look(collection)
+            names = [field.name for field in collection.fields]
+            assert [field.name for field in look.found.schema.fields] == names
+            if sink.inspect(self._options(job), []).capabilities.partitions:
+                assert list(target.count_partitions(collection, [""])) == [len(expected)]
+
+    def test_rows_are_found_by_their_keys(self, sink: Sink, job: Job) -> None:
+        self._not_by_imports(sink, job)
+        collection = job.copy.collection
+        with self.opened(sink, job) as target:
+            self._carry_out(target, job)
+            keys = pa.array([3, 5, 4_000_000], pa.int64())
+            found = [
+                key
+                for batch in target.read_back(collection, ["id"], keys, 100)
+                for key in batch["id"].to_pylist()
+            ]
+            assert sorted(found) == [3, 5]
+            if not sink.inspect(self._options(job), []).capabilities.whole_files:
+                assert target.count_keys(collection, keys) == 2
+
+    def test_a_collection_is_made_once(self, sink: Sink, job: Job) -> None:
+        """Again by the run that made it: harmless. By another one: refused."""
+        with self.opened(sink, job) as target:
+            target.ensure(job.create, Claim("kit-run", begun=False))
+            target.ensure(job.create, OURS)
+            with pytest.raises(TargetError):
+                target.ensure(job.create, OTHERS)
+            target.release(job.create, OURS)
+            target.release(job.create, OURS)
+
+    def test_a_split_that_is_written_again_replaces_itself(self, sink: Sink, job: Job) -> None:
+        self._not_by_imports(sink, job)
+        expected = expected_rows(job.copy, job.data)
+        names = canonical_schema(job.copy.collection).names
+        with self.opened(sink, job) as target:
+            self._before_copy(target, job)
+            first = job.copy.splits[0]
+            batches = list(_batches(job, first))
+            half = target.writer(job.copy, first, replay=False)
+            for batch in batches[: max(1, len(batches) // 2)]:
+                half.write(batch)
+            half.abort()
+            results = [_written(target, job, split, replay=True) for split in job.copy.splits]
+            results[0] = _written(target, job, first, replay=True)
+            self._after_copy(target, job, results)
+            found = rows_of(target.read_back(job.copy.collection, names, None, 1000), names)
+            wrong = difference(found, expected)
+            assert not wrong, f"after a split was cut off and written twice: {wrong}"
+
+    def test_nothing_is_written_when_the_fence_is_closed(self, sink: Sink, job: Job) -> None:
+        fence = Switch()
+        with self.opened(sink, job, fence) as target:
+            fence.closed = True
+            with pytest.raises(StateBusy):
+                target.ensure(job.create, OURS)
+            fence.closed = False
+            self._before_copy(target, job)
+            split = job.copy.splits[0]
+            writer = target.writer(job.copy, split, replay=False)
+            fence.closed = True
+            with pytest.raises(StateBusy):
+                for batch in _batches(job, split):
+                    writer.write(batch)
+                writer.commit()
+            writer.abort()
+            fence.closed = False
+            _written(target, job, split, replay=True)
+
+    def test_the_fence_is_asked_for_each_batch(self, sink: Sink, job: Job) -> None:
+        fence = Switch()
+        with self.opened(sink, job, fence) as target:
+            self._before_copy(target, job)
+            split = job.copy.splits[0]
+            writer = target.writer(job.copy, split, replay=False)
+            before, batches = fence.asked, list(_batches(job, split))
+            for batch in batches:
+                writer.write(batch)
+            writer.commit()
+            assert fence.asked - before >= len(batches), (
+                f"{len(batches)} batches were written, and the fence was asked"
+                f" {fence.asked - before} times"
+            )
+
+    def test_a_dropped_collection_is_gone(self, sink: Sink, job: Job) -> None:
+        self._not_by_imports(sink, job)
+        name = job.copy.collection.name
+        with self.opened(sink, job) as target:
+            self._carry_out(target, job)
+            target.release(job.create, OURS)
+            for _ in range(2):
+                target.drop_collection(DropCollection(id=f"drop.{name}", collection=name))
+        assert not sink.inspect(self._options(job), [name]).collections
+
+    def test_finishing_twice_is_harmless(self, sink: Sink, job: Job) -> None:
+        self._not_by_imports(sink, job)
+        with self.opened(sink, job) as target:
+            self._before_copy(target, job)
+            results = [_written(target, job, split) for split in job.copy.splits]
+            for _ in range(2):
+                self._after_copy(target, job, results)
+            assert target.count(job.copy.collection) == len(expected_rows(job.copy, job.data))
+
+    def _options(self, job: Job) -> Any:
+        return registry.options_of("target", job.plan.target)
+
+    def _not_by_imports(self, sink: Sink, job: Job) -> None:
+        if sink.inspect(self._options(job), []).capabilities.imports:
+            pytest.skip(f"{self.type}.{self.route} imports files: see the tests of whole runs")
+
+    def _carry_out(self, target: Target, job: Job) -> None:
+        self._before_copy(target, job)
+        self._after_copy(target, job, [_written(target, job, split) for split in job.copy.splits])
+
+    def _before_copy(self, target: Any, job: Job) -> None:
+        for step in job.plan.steps:
+            match step:
+                case CopySplits():
+                    return
+                case CreateCollection():
+                    target.ensure(step, OURS)
+                case BuildIndex():
+                    target.build_index(step)
+                case LoadCollection():
+                    target.load(step)
+                case _:
+                    continue
+
+    def _after_copy(self, target: Any, job: Job, results: list[CopiedSplit]) -> None:
+        behind = job.plan.steps.index(job.copy) + 1
+        for step in job.plan.steps[behind:]:
+            match step:
+                case BuildIndex():
+                    target.build_index(step)
+                case AwaitIndexes():
+                    target.await_indexes(step)
+                case LoadCollection():
+                    target.load(step)
+                case WriteManifest():
+                    assert isinstance(target, Manifested)
+                    target.write_manifest(step, "0" * 64, {job.copy.id: results})
+                case _:
+                    continue
+
+
+def _batches(job: Job, split: Split) -> Iterator[pa.RecordBatch]:
+    """Canonical batches of a split, as a run makes them."""
+    transform = Transform(job.copy)
+    for batch in read_split(job.plan.source, job.copy, split, job.copy.read.columns):
+        for done in transform(batch):
+            if done.batch.num_rows:
+                yield done.batch
+
+
+def _written(target: Target, job: Job, split: Split, *, replay: bool = False) -> CopiedSplit:
+    writer, rows = target.writer(job.copy, split, replay=replay), 0
+    for batch in _batches(job, split):
+        writer.write(batch)
+        rows += batch.num_rows
+    files = writer.commit()
+    return CopiedSplit(split, SplitResult(rows_read=rows, rows_written=rows, files=files))

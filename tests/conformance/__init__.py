@@ -1,0 +1,1 @@
+"""The suites that mmc ships, over everything that is built in."""
