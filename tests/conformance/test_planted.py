@@ -1,5 +1,5 @@
-"""The suite catches what it is for: each planted fault fails the test that is named for it, and a
-source without a fault passes them all.
+"""The suites catch what they are for: each planted fault fails the test that is named for it, and a
+plug-in without a fault passes them all.
 """
 
 from __future__ import annotations
@@ -9,9 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance import planted
+from tests.conformance import planted, planted_sinks
 
+SOUND = ("Planted", "PlantedTarget")
 CAUGHT = {
+    "CannotDropTwice": "dropped_collection_is_gone",
+    "DoublesAtReplay": "stops_at_every_call",
+    "GivesOtherTypes": "counted_and_read_back",
+    "IgnoresTheFence": "when_the_fence_is_closed",
+    "LosesABatch": "counted_and_read_back",
+    "RefusesItsOwn": "made_once",
+    "TakesWhatIsThere": "made_once",
     "ChangesTypes": "types_are_as_announced",
     "CountsWrong": "counts_are_exact",
     "DoublesARow": "batches_have_at_most",
@@ -50,15 +58,16 @@ class Outcomes:
 
 
 def _asked(item: pytest.Item) -> set[str]:
-    """Of a source without a fault, all tests that catch one."""
+    """Of a plug-in without a fault, all tests that catch one."""
     case = item.nodeid.split("::")[1].removeprefix("Test")
     return {CAUGHT[case]} if case in CAUGHT else set(CAUGHT.values())
 
 
 def run(*, whole: bool) -> Outcomes:
     outcomes = Outcomes(whole=whole)
-    file = str(Path(planted.__file__))
-    pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", file], [outcomes])
+    files = [str(Path(str(module.__file__))) for module in (planted, planted_sinks)]
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header"]
+    pytest.main([*options, *files], [outcomes])
     return outcomes
 
 
@@ -67,23 +76,25 @@ def outcomes() -> Outcomes:
     return run(whole=False)
 
 
-def test_every_planted_source_is_in_the_table() -> None:
-    assert {source.__name__ for source in planted.SOURCES} == set(CAUGHT)
+def test_every_planted_fault_is_in_the_table() -> None:
+    planted_faults = (*planted.SOURCES, *planted_sinks.SINKS)
+    assert {plant.__name__ for plant in planted_faults} == set(CAUGHT)
 
 
-@pytest.mark.parametrize(("source", "test"), CAUGHT.items())
-def test_a_planted_fault_is_caught(outcomes: Outcomes, source: str, test: str) -> None:
-    assert any(test in name for name in outcomes.failed[source])
+@pytest.mark.parametrize(("plant", "test"), CAUGHT.items())
+def test_a_planted_fault_is_caught(outcomes: Outcomes, plant: str, test: str) -> None:
+    assert any(test in name for name in outcomes.failed[plant])
 
 
-def test_a_source_without_a_fault_passes(outcomes: Outcomes) -> None:
-    assert not outcomes.failed["Planted"]
+def test_a_plug_in_without_a_fault_passes(outcomes: Outcomes) -> None:
+    assert not any(outcomes.failed[sound] for sound in SOUND)
+    passed = {name for sound in SOUND for name in outcomes.passed[sound]}
     for test in set(CAUGHT.values()):
-        assert any(test in name for name in outcomes.passed["Planted"]), test
+        assert any(test in name for name in passed), test
 
 
 @pytest.mark.slow
 def test_whole_suites_over_planted_faults() -> None:
     outcomes = run(whole=True)
-    assert not outcomes.failed["Planted"]
-    assert set(CAUGHT) <= {source for source, tests in outcomes.failed.items() if tests}
+    assert not any(outcomes.failed[sound] for sound in SOUND)
+    assert set(CAUGHT) <= {plant for plant, tests in outcomes.failed.items() if tests}
