@@ -39,6 +39,7 @@ class Planted(KitSource):
     """A source whose batches or facts are spoilt."""
 
     def inspect(self, options: Any, collections: Sequence[str], sample: Sample) -> SourceFacts:
+        resolve(options.token)
         facts = super().inspect(options, collections, sample)
         return replace(facts, collections=tuple(map(self.told, facts.collections)))
 
