@@ -115,7 +115,9 @@ def test_what_is_written_is_in_the_house_style(
 ) -> None:
     files = api.new_plugin("lake", kind, into=tmp_path / "lake")
     for file in files:
-        assert not re.search(r"@\w+@", file.read_text(encoding="utf-8")), file
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"@\w+@", text), file
+        assert not re.search(r"(from|import) mmc(?!_lake|\.spi |\.testing )", text), file
         assert max(map(len, file.read_text(encoding="utf-8").splitlines()), default=0) <= 150
     options = (tmp_path / "lake" / "mmc_lake" / "options.py").read_text(encoding="utf-8")
     assert f"spi: ClassVar[int] = {VERSION}" in options

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -117,6 +119,18 @@ class Writing(SinkCase):
             found = rows_of(target.read_back(job.copy.collection, names, None, 1000), names)
             wrong = difference(found, expected)
             assert not wrong, f"after a split was cut off and written twice: {wrong}"
+
+    def test_splits_are_written_side_by_side(self, sink: Sink, job: Job) -> None:
+        """Several threads share the open target, each with a writer of its own."""
+        self._not_by_imports(sink, job)
+        if sink.inspect(self._options(job), []).capabilities.embedded:
+            pytest.skip("an embedded target is written by one thread")
+        with self.opened(sink, job) as target:
+            self._before_copy(target, job)
+            with ThreadPoolExecutor(len(job.copy.splits)) as pool:
+                results = list(pool.map(partial(_written, target, job), job.copy.splits))
+            self._after_copy(target, job, results)
+            assert target.count(job.copy.collection) == len(expected_rows(job.copy, job.data))
 
     def test_nothing_is_written_when_the_fence_is_closed(self, sink: Sink, job: Job) -> None:
         fence = Switch()
