@@ -110,8 +110,16 @@ def _verified(applied: Result) -> dict[str, Any]:
     return verified
 
 
-@pytest.mark.parametrize("format_", ["parquet", "numpy", "json"])
-@pytest.mark.parametrize("source", SOURCES)
+FORMATS = ("parquet", "numpy", "json")
+PAIRS = [
+    # Each source and each format once; the other pairs are slow.
+    pytest.param(source, format_, marks=() if at % 3 == number % 3 else pytest.mark.slow)
+    for at, source in enumerate(SOURCES)
+    for number, format_ in enumerate(FORMATS)
+]
+
+
+@pytest.mark.parametrize(("source", "format_"), PAIRS)
 def test_every_source_by_every_format(
     tmp_path: Path, milvus_server: MilvusServer, source: str, format_: str
 ) -> None:
@@ -130,7 +138,9 @@ def test_every_source_by_every_format(
     assert "Nothing to do" in again.out
 
 
-@pytest.mark.parametrize("format_", ["parquet", "numpy", "json"])
+@pytest.mark.parametrize(
+    "format_", ["parquet", *(pytest.param(it, marks=pytest.mark.slow) for it in FORMATS[1:])]
+)
 def test_files_that_were_dumped_are_imported_where_they_lie(
     tmp_path: Path, milvus_server: MilvusServer, format_: str
 ) -> None:

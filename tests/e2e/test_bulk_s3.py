@@ -14,7 +14,7 @@ from tests.servers.milvus_s3 import ROOT, MilvusOnS3, milvus_on_s3
 __all__ = ["milvus_on_s3"]
 
 
-@pytest.mark.parametrize("format_", ["parquet", "numpy"])
+@pytest.mark.parametrize("format_", ["parquet", pytest.param("numpy", marks=pytest.mark.slow)])
 def test_files_staged_in_the_bucket_of_milvus(
     tmp_path: Path, milvus_on_s3: MilvusOnS3, format_: str
 ) -> None:
