@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mmc.events import Rejection, Unmapped
 from mmc.layouts.files import FileRecord
 from mmc.plan.model import Split
-from mmc.text import many
+from mmc.text import cut, many
 
 NOTHING_UNMAPPED = Unmapped()
 OTHERS = "(other names)"
@@ -19,6 +19,7 @@ OTHERS = "(other names)"
 _NAMED = 100
 _KEPT = 1_000
 _SHOWN = 8
+_LETTERS = 60
 
 
 class Tally:
@@ -64,11 +65,12 @@ def _frequent(item: tuple[str, int]) -> tuple[int, str]:
 def unmapped_text(unmapped: Unmapped) -> str:
     """`hidden` in 12 rows, `note` in 1 row and 3 more names"""
     shown = [
-        f"{name if name == OTHERS else f'`{name}`'} in {many(rows, 'row')}"
+        f"{name if name == OTHERS else f'`{cut(name, _LETTERS)}`'} in {many(rows, 'row')}"
         for name, rows in unmapped.names[:_SHOWN]
     ]
     more = len(unmapped.names) - len(shown)
-    return ", ".join(shown) + (f" and {many(more, 'more name')}" if more else "")
+    uncounted = "at least " if any(name == OTHERS for name, _ in unmapped.names[_SHOWN:]) else ""
+    return ", ".join(shown) + (f" and {uncounted}{many(more, 'more name')}" if more else "")
 
 
 def unmapped_line(unmapped: Unmapped) -> str:

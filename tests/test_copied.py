@@ -36,7 +36,7 @@ def test_a_name_a_row_is_counted_together() -> None:
             Unmapped(3, (*((f"n{n}", 3) for n in range(9)), (OTHERS, 2))),
             "3 rows had values that no column took: "
             + ", ".join(f"`n{n}` in 3 rows" for n in range(8))
-            + " and 2 more names",
+            + " and at least 2 more names",
         ),
     ],
 )

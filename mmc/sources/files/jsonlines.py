@@ -24,7 +24,16 @@ from mmc.documents.unmapped import as_column, without
 from mmc.errors import SourceError
 from mmc.facts import Extent
 from mmc.sources.files.formats import Look, Reading, Rows, number_of, text_of
-from mmc.sources.files.records import BLOCK, Block, Scan, blocks, elements, lines, survey
+from mmc.sources.files.records import (
+    BLOCK,
+    Block,
+    Scan,
+    blocks,
+    elements,
+    lines,
+    some_elements,
+    survey,
+)
 from mmc.sources.files.sample import choose
 from mmc.sources.files.textrows import LEAST_SAMPLE, in_batches, misfit, planned, typed_look
 from mmc.storage.blobs import Blob
@@ -51,6 +60,8 @@ class _Shape:
 
 
 _SCANS: Mapping[str, Scan] = {"lines": lines, "array": elements}
+"""Of a whole file."""
+_SCANS_OF_PIECES: Mapping[str, Scan] = {"lines": lines, "array": some_elements}
 
 
 def look(files: Sequence[str], options: Reading) -> Look:
@@ -166,7 +177,7 @@ def _kind(value: Any) -> str:
 
 def _blocks(extent: Extent, options: Reading) -> Iterator[tuple[Blob, Block]]:
     locator = extent.place
-    scan = _SCANS[text_of(locator, "kind")]
+    scan = _SCANS_OF_PIECES[text_of(locator, "kind")]
     line = number_of(locator, "line")
     with options.files.open(text_of(locator, "path")) as blob:
         for block in blocks(blob, extent.start, extent.stop, line, scan, BLOCK):

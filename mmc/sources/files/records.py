@@ -236,6 +236,17 @@ def elements(data: bytes, last: bool) -> Found:
     first. Between two of them is one comma, and white space; what stands there is seen before
     the first of the two is given.
     """
+    return _elements(data, last, comma=False)
+
+
+def some_elements(data: bytes, last: bool) -> Found:
+    """As `elements`, of a part of an array that ends where the next element begins: the comma
+    between the two is its last.
+    """
+    return _elements(data, last, comma=True)
+
+
+def _elements(data: bytes, last: bool, *, comma: bool) -> Found:
     codes = np.frombuffer(data, np.uint8)
     quotes = np.flatnonzero(codes == 0x22)
     quotes = quotes[~_escaped(codes, quotes)]
@@ -263,7 +274,10 @@ def elements(data: bytes, last: bool) -> Found:
         raise Unreadable(
             "what begins here is no whole row", int(starts[-1]), "the file may be cut short"
         )
-    if more := rest.lstrip(_SPACE):
+    more = rest.lstrip(_SPACE)
+    if comma and ends.size and more.startswith(b","):
+        more = more[1:].lstrip(_SPACE)
+    if more:
         raise _stray(len(data) - len(more.removeprefix(b",").lstrip(_SPACE) or more))
     return starts, ends, len(data)
 

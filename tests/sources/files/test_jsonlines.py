@@ -154,6 +154,25 @@ def test_extents_cover_all_rows_and_lines_are_right(
     assert origin_of(batch).row == alone["id"][0].as_py() + 1
 
 
+@pytest.mark.parametrize("shape", ["[{}]", ' {{"rows":\n[{}\n] }}\n'])
+@pytest.mark.parametrize("between", [",", ", ", "\n,\n"])
+def test_arrays_of_many_windows_and_extents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: str, between: str
+) -> None:
+    """Each window and each extent but the last ends in the comma before the next row."""
+    rows = [{"id": n, "v": [n + 0.5, 1.0], "t": "a,[{" * (n % 3)} for n in range(6_000)]
+    path = tmp_path / "x.json"
+    path.write_text(shape.format(between.join(map(json.dumps, rows))))
+    assert path.stat().st_size > 3 * records._SMALLEST
+    assert rows_of(path) == rows
+    monkeypatch.setattr(records, "EXTENT", 1 << 16)
+    assert len(look(config(path)).extents) > 2
+    assert rows_of(path) == rows
+    path.write_text(shape.format(between.join(map(json.dumps, rows)) + ","))
+    with pytest.raises(SourceError, match="not the one comma"):
+        look(config(path))
+
+
 def test_row_numbers_where_no_key_is(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", "lines", [{"x": 1}, {"x": 2}])
     write(tmp_path / "b.jsonl", "crlf, blank lines, bom", [{"x": 3}])

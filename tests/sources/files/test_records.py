@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmc.errors import SourceError
-from mmc.sources.files.records import Scan, blocks, elements, lines, quoted_lines
+from mmc.sources.files.records import Scan, blocks, elements, lines, quoted_lines, some_elements
 from mmc.storage.urls import open_blob
 
 AWKWARD = st.text(st.sampled_from('ab",;\\\n\r{}[]: é𝄞'), max_size=12)
@@ -103,9 +103,23 @@ def test_elements(
     assert [json.loads(part) for _, part in found] == rows
 
 
+@pytest.mark.parametrize("behind", ["", ",", " \n, \n"])
+def test_a_part_of_an_array_ends_where_the_next_element_begins(behind: str) -> None:
+    data = f'{{"a": 1}},\n{{"b": 2}}{behind}'.encode()
+    starts, ends, used = some_elements(data, True)
+    assert [data[start:end] for start, end in zip(starts, ends, strict=True)] == [
+        b'{"a": 1}',
+        b'{"b": 2}',
+    ]
+    assert used == len(data)
+
+
 @pytest.mark.parametrize(
     ("scan", "text", "line", "message"),
     [
+        (some_elements, '{"a": 1},,', 1, "not the one comma"),
+        (some_elements, '{"a": 1}, 5', 1, "not the one comma"),
+        (some_elements, ",", 1, "not the one comma"),
         (quoted_lines(",", '"'), 'a,b\nc,5" disk\n', 2, "not quoted"),
         (quoted_lines(",", '"'), 'a,b\nc,"d\ne,f\n', 2, "never closed"),
         (elements, '{"a": 1},\n{"b": [2}\n', 2, "no whole row"),
