@@ -45,7 +45,12 @@ _OWNER = re.compile(r"[0-9]+-[0-9]+-[0-9a-z]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """Who holds a lease. `host` names the machine, its boot and its process namespace."""
+    """Who holds a lease.
+
+    Attributes:
+        host: the machine, its boot and its process namespace.
+        run: that began last on the target; None where none is recorded.
+    """
 
     lease: str
     target: str
@@ -54,6 +59,7 @@ class Holder:
     pid: int
     acquired_at: datetime
     expires_at: datetime
+    run: str | None
 
     def __str__(self) -> str:
         name = self.host.partition(" ")[0]
@@ -236,7 +242,7 @@ class Lease:
                         leases.insert().values(lease=self.key, target=self._target, **values)
                     )
                     return None
-                holder, run = _holder(connection, row), _latest_run(connection, self.key)
+                holder = _holder(connection, row)
                 if holder.owner == self.owner:
                     return None  # written by a try of which the answer was lost
                 free = holder.expires_at <= now or is_gone(holder)
@@ -261,7 +267,7 @@ class Lease:
         raise LeaseHeld(
             f"{holder.target} is being written by {holder}",
             hint=f"wait for it, or stop it. If it is gone, its lease ends in {left} s"
-            + (f"; `mmc state unlock {run}` ends it now" if run else ""),
+            + (f"; `mmc state unlock {holder.run}` ends it now" if holder.run else ""),
             code="MMC620",
         )
 
@@ -340,6 +346,7 @@ def _holder(connection: sa.Connection, row: sa.Row[tuple[object, ...]]) -> Holde
         pid=of.count("pid", 1, 2**31 - 1),
         acquired_at=of.time("acquired_at"),
         expires_at=of.time("expires_at"),
+        run=run,
     )
 
 
