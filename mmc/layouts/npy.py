@@ -6,18 +6,15 @@ or `<U`. Writing is in `npypart`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from mmc.arrow.schema import canonical_schema, canonical_type
 from mmc.errors import SourceError, TargetError
-from mmc.layouts.npyheader import MAGIC, MOST_BYTES, parse_header
+from mmc.layouts.npyheader import MAGIC, MOST_BYTES, Header, parse_header
 from mmc.layouts.vectors import vectors_from
 from mmc.storage.blobs import Blob, open_blob
 from mmc.storage.filesystems import join_url
@@ -72,24 +69,7 @@ def header(descr: str, rows: int, width: int) -> bytes:
     return MAGIC + b"\x01\x00" + (HEADER_BYTES - 10).to_bytes(2, "little") + body
 
 
-@dataclass(frozen=True, slots=True)
-class Npy:
-    """What the header of a `.npy` says; `offset` is where the values begin."""
-
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    offset: int
-
-    @property
-    def rows(self) -> int:
-        return self.shape[0]
-
-    @property
-    def row_bytes(self) -> int:
-        return self.dtype.itemsize * math.prod(self.shape[1:])
-
-
-def read_header(blob: Blob) -> Npy:
+def read_header(blob: Blob) -> Header:
     """The header of a file in this layout. Raises SourceError."""
     try:
         header = parse_header(blob.read_at(0, min(blob.size, MOST_BYTES)))
@@ -97,13 +77,12 @@ def read_header(blob: Blob) -> Npy:
             raise ValueError("in Fortran order, which Milvus reads as C order")
         if len(header.shape) not in (1, 2):
             raise ValueError(f"has shape {header.shape}")
-        made = Npy(header.dtype, header.shape, header.offset)
-        expected = made.offset + made.rows * made.row_bytes
+        expected = header.offset + header.rows * header.row_bytes
         if expected != blob.size:
             raise ValueError(f"{blob.size:,} bytes, but its header says {expected:,}")
     except ValueError as error:
         raise SourceError(f"{blob.url}: {error}", code="MMC536") from None
-    return made
+    return header
 
 
 def count_rows(folder: str, fields: Sequence[str], storage: Mapping[str, JsonValue]) -> int:
@@ -150,7 +129,7 @@ def read_rows(
             yield pa.record_batch(arrays, schema=schema)
 
 
-def _check_layout(blob: Blob, found: Npy, type_: FieldType) -> None:
+def _check_layout(blob: Blob, found: Header, type_: FieldType) -> None:
     kind = found.dtype.kind
     if type_.kind in TEXTS:
         good = kind in "SU" and len(found.shape) == 1
@@ -164,7 +143,7 @@ def _check_layout(blob: Blob, found: Npy, type_: FieldType) -> None:
         )
 
 
-def _column(blob: Blob, found: Npy, type_: FieldType, first: int, rows: int) -> pa.Array:
+def _column(blob: Blob, found: Header, type_: FieldType, first: int, rows: int) -> pa.Array:
     data = blob.read_at(found.offset + first * found.row_bytes, rows * found.row_bytes)
     if type_.is_vector:
         return vectors_from(pa.py_buffer(data), rows, canonical_type(type_), None)

@@ -5,6 +5,7 @@ anybody: nothing is believed before it is looked at, and never more than `MOST_B
 from __future__ import annotations
 
 import ast
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,14 @@ class Header:
     shape: tuple[int, ...]
     fortran: bool
     offset: int
+
+    @property
+    def rows(self) -> int:
+        return self.shape[0]
+
+    @property
+    def row_bytes(self) -> int:
+        return self.dtype.itemsize * math.prod(self.shape[1:])
 
 
 def parse_header(head: bytes) -> Header:
