@@ -10,8 +10,10 @@ from mmc.errors import SourceError
 from mmc.events import Diagnosed
 from mmc.plan.model import CopySplits
 from mmc.run.attempt import Attempt
+from mmc.run.copying import LATER_PLAN
+from mmc.run.earlier import earlier_plans
 from mmc.run.pace import patient
-from mmc.spi import AsksAgain, CountsAdded, EarlierPlan
+from mmc.spi import AsksAgain, CountsAdded
 from mmc.text import many
 
 
@@ -33,7 +35,7 @@ def _findings(attempt: Attempt) -> Iterator[Diagnostic]:
     for step in plan.copies:
         pieces = [piece for split in step.splits for piece in split.pieces]
         try:
-            earlier = _earlier(options.earlier_plans)
+            earlier = earlier_plans(options.earlier_plans)
             rows = source.added_since(options, step.read.collection, pieces, earlier)
         except SourceError as error:
             yield _uncounted(step, error)
@@ -42,22 +44,13 @@ def _findings(attempt: Attempt) -> Iterator[Diagnostic]:
                 yield _added(step, rows)
 
 
-def _earlier(paths: tuple[str, ...]) -> tuple[EarlierPlan, ...]:
-    if not paths:
-        return ()
-    from mmc.run.earlier import earlier_plans
-
-    return earlier_plans(paths)
-
-
 def _added(step: CopySplits, rows: int) -> Diagnostic:
     return Diagnostic(
         "MMC471",
         f"{step.read.collection}: {many(rows, 'row')} written after the plan was made, and not in"
         " it",
         severity=Severity.WARNING,
-        hint="bring them with a plan of its own: name this one in source.after, and set load.mode:"
-        " upsert",
+        hint=f"bring them {LATER_PLAN}",
     )
 
 

@@ -22,6 +22,9 @@ from mmc.state.records import splits_of, unaccounted, uncopied, unfinished_end
 from mmc.state.store import SplitRecord
 from mmc.text import many
 
+LATER_PLAN = "with a plan of its own: name this one in source.after, and set load.mode: upsert"
+"""How rows come along that an applied plan does not have."""
+
 
 class Copying:
     """Copies for one attempt of a run.
@@ -167,6 +170,5 @@ def _moved(step: CopySplits, left: int) -> Diagnostic:
         f"{step.read.collection}: {left:,} of {step.rows:,} rows were changed or deleted after the"
         " plan, and are not copied",
         severity=Severity.WARNING,
-        hint="bring what changed with a plan of its own: name this one in source.after, and set"
-        " load.mode: upsert",
+        hint=f"bring what changed {LATER_PLAN}",
     )

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from mmc.errors import SourceError, SpecInvalid
 from mmc.plan.codec import read_plan
 from mmc.spi import EarlierPlan
-from mmc.storage.urls import open_blob
 
 
 def earlier_plans(paths: Sequence[str]) -> tuple[EarlierPlan, ...]:
@@ -23,6 +22,8 @@ def earlier_plans(paths: Sequence[str]) -> tuple[EarlierPlan, ...]:
 
 
 def _read(earlier: EarlierPlan) -> EarlierPlan:
+    from mmc.storage.urls import open_blob
+
     try:
         with open_blob(earlier.path, {}) as blob:
             text = blob.read_at(0, blob.size).decode(errors="replace")

@@ -12,6 +12,7 @@ from mmc.errors import PluginMissing, SourceChanged, SourceMissing
 from mmc.events import Emit
 from mmc.facts import Facts, SourceFacts, TargetFacts
 from mmc.plan.model import CopySplits, CreateCollection, Endpoint, Plan
+from mmc.run.earlier import earlier_plans
 from mmc.run.pace import call, never, patient
 from mmc.spi import Again, AsksAgain, ReadsAfter, Sample
 
@@ -45,8 +46,6 @@ def inspect_source(
     if again is not None and isinstance(source, AsksAgain):
         source = source.asking(again)
     if paths := options.earlier_plans:
-        from mmc.run.earlier import earlier_plans
-
         if not isinstance(source, ReadsAfter):
             raise PluginMissing(
                 f"the source `{endpoint.type}` names earlier plans, and cannot read after them",
@@ -60,7 +59,7 @@ def inspect_source(
 def reach_source(
     endpoint: Endpoint, collections: Sequence[str], sample: Sample, emit: Emit
 ) -> SourceFacts:
-    """`inspect_source`, whose requests are asked again for half a minute, where they are refused
+    """`inspect_source`, each request of which is asked `LOOKS` times at most, where it is refused
     for now; each wait is told. Raises what that raises.
     """
     return inspect_source(
