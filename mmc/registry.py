@@ -102,7 +102,7 @@ class Installed:
             )
         model = cast("type[Options]", _load(point))
         _same_seam(model, f"{kind} `{name}`", point)
-        if point.module.partition(".")[0] != "mmc":
+        if not _is_ours(point.module):
             _own_codes(model, name)
         return model
 
@@ -112,8 +112,13 @@ class _BuiltIn(Installed):
 
     def types(self, kind: Kind) -> tuple[str, ...]:
         which = "source" if kind == "source" else "sink"
-        ours = (it.name for it in installed() if (it.kind, it.place[:4]) == (which, "mmc."))
+        ours = (it.name for it in installed() if it.kind == which and _is_ours(it.place))
         return tuple(sorted({name.partition(".")[0] for name in ours}))
+
+
+def _is_ours(place: str) -> bool:
+    """Whether an entry point leads into this package."""
+    return place.partition(".")[0] == "mmc"
 
 
 MODELS = Installed()
