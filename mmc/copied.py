@@ -80,7 +80,7 @@ def unmapped_line(unmapped: Unmapped) -> str:
 
 
 def unmapped_sum(parts: Iterable[Unmapped]) -> Unmapped:
-    """Of several splits together."""
+    """The counts of several splits together."""
     tally = Tally()
     for part in parts:
         tally.join(part)
@@ -110,7 +110,7 @@ class SplitResult:
 
 
 NOTHING = SplitResult()
-"""Of a split that is not copied yet."""
+"""The result of a split that is not copied yet."""
 
 
 @dataclass(frozen=True, slots=True)

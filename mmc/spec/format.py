@@ -249,7 +249,7 @@ def _anchored(entry: Entry) -> bool:
 
 
 def _types_of(entry: Entry) -> JsonValue:
-    """Of a mapping's children only what names an endpoint's model: their own `type`."""
+    """The children of a mapping, but only what names an endpoint's model: their own `type`."""
     found: dict[str, JsonValue] = {}
     for child in entry.children:
         for inner in child.children:

@@ -26,8 +26,8 @@ class FileGroup:
 
 
 class TaskState(StrEnum):
-    """Of an import that the server was asked for. GONE: the server does not know it any more, so
-    nobody can tell whether it brought its rows.
+    """State of an import that the server was asked for. GONE: the server does not know it any
+    more, so nobody can tell whether it brought its rows.
     """
 
     WAITING = "waiting"

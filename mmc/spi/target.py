@@ -104,7 +104,7 @@ class Claim:
 
 
 ALONE = Claim("", begun=True)
-"""Of who knows that nobody else writes to the target: what is there is its own."""
+"""The claim of who knows that nobody else writes to the target: what is there is its own."""
 
 
 class Target(Protocol):

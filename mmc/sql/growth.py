@@ -102,7 +102,7 @@ class _Meter:
         self._known: dict[int, tuple[_Scope, _Size]] = {}
 
     def size(self, node: Any, scope: _Scope) -> _Size:
-        """Of the value of a node, or of all in a list of them."""
+        """The size of the value of a node, or of all in a list of them."""
         if isinstance(node, list):
             return sum((self.size(item, scope) for item in node), _Size())
         if not isinstance(node, dict):

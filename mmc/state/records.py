@@ -21,7 +21,7 @@ from mmc.state.rows import CONTENT, damaged_split
 from mmc.state.store import Run, RunStatus, SplitRecord, Store
 
 _NAMED = 5
-"""Of what is left undone, as much is named."""
+"""Things left undone that are named."""
 
 
 def splits_of(store: Store, run: str, copy: CopySplits) -> list[SplitRecord]:

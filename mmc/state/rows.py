@@ -33,7 +33,7 @@ MOST = 2**62
 Count = Annotated[int, Ge(0), Le(MOST)]
 DIGEST = re.compile(r"[0-9a-f]{64}")
 CONTENT = re.compile(r"[0-9a-f]{1,16}:[0-9a-f]{32}")
-"""Of `mmc.verify.digest`."""
+"""A digest of `mmc.verify.digest`."""
 _REJECTIONS = tuple[tuple[str, str, str, Count], ...]
 COUNTS = ("rows_read", "rows_written", "rows_filtered", "rows_quarantined", "bytes_read")
 _SHOWN = 60

@@ -29,9 +29,9 @@ from mmc.state.tables import MYSQL, Name, Text, metadata, versions
 from mmc.storage.names import is_text
 
 STORE_VERSION = 5
-"""Of the tables. A store of a newer version is refused, one of an older version altered: version 2
-has one table more than 1, version 3 holds names exactly on MySQL, version 4 has attempts, events
-and progress, version 5 what no column took.
+"""Version of the tables. A store of a newer version is refused, one of an older version altered:
+version 2 has one table more than 1, version 3 holds names exactly on MySQL, version 4 has attempts,
+events and progress, version 5 what no column took.
 """
 BUSY_SECONDS = 30.0
 """How long a transaction waits for another process's."""

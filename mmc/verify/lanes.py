@@ -26,9 +26,11 @@ Hashes: TypeAlias = npt.NDArray[np.uint64]
 """Shape (values, LANES)."""
 
 BLOCK_BYTES = 1 << 20
-"""Of vectors, widened at a time. Measured: 256 KiB to 1 MiB are best, 64 KiB a third slower."""
+"""Bytes of vectors that are widened at a time. Measured: 256 KiB to 1 MiB are best, 64 KiB a third
+slower.
+"""
 BLOCK_WORDS = 1 << 16
-"""Of texts and lists, gathered at a time."""
+"""Words of texts and lists that are gathered at a time."""
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _LANE_SEEDS = (0x243F6A8885A308D3, 0xA4093822299F31D0)

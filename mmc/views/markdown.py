@@ -19,7 +19,7 @@ from mmc.views.messages import OUTCOMES, seconds_text, short_digest
 LONGEST = 60_000
 """Characters of a document: a comment on GitHub takes 65,535."""
 MOST_FILES = 20
-"""Of a collection; the JSON form names all."""
+"""Files of a collection that are named; the JSON form names all."""
 _VERDICTS = {
     Verdict.VERIFIED: "✅ **Verified**: everything that was sent is in the target, and equal.",
     Verdict.DIFFERS: "❌ **Differs**: the target is not as sent and planned; problems below.",

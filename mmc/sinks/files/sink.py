@@ -45,7 +45,7 @@ from mmc.storage.links import refuse_links
 from mmc.types import ELEMENTS, TypeKind
 
 VERSION = "1"
-"""Of what is written: layouts and manifest together."""
+"""The version of what is written: layouts and manifest together."""
 
 _BATCH_BYTES = 64 << 20
 

@@ -40,7 +40,7 @@ COUNTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Mappings:
-    """Of a group.
+    """The columns of a group.
 
     Attributes:
         merged: the columns of all indices.

@@ -44,8 +44,8 @@ from mmc.types import UNMAPPED
 
 _SAMPLE_PAGE = 1 << 20
 _SAMPLE_BYTES = 32 << 20
-"""Of all answers of the sample, which are kept: documents with vectors of 3072 dimensions, or with
-books in them, are fewer then.
+"""Most bytes of all answers of the sample, which are kept: documents with vectors of 3072
+dimensions, or with books in them, are fewer then.
 """
 _FIRST_GUESS = 64 << 10
 """Bytes of a document before one was seen: what begins with a page of 16 grows fast enough, and is

@@ -24,8 +24,8 @@ HIDDEN: JsonValue = {"exclude_vectors": False}
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of a piece: sequence numbers, `stop` not included, the documents between, and bytes of one
-    (0: not known).
+    """Bounds of a piece: [start, stop) sequence numbers, document count, bytes per document (0: not
+    known).
     """
 
     start: int

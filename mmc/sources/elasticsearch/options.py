@@ -31,9 +31,9 @@ class Auth(Model):
     """One of: user and password, an API key, a token."""
 
     username: str = ""
-    """Of a user; with `password`."""
+    """Name of the user; with `password`."""
     password: Secret | None = None
-    """Of that user."""
+    """Password of that user."""
     api_key: Secret | None = None
     """The encoded form, or `id:key`."""
     token: Secret | None = None

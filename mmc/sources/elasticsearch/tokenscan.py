@@ -23,7 +23,7 @@ from mmc.sources.elasticsearch.read import parsed
 from mmc.sources.elasticsearch.reading.indices import Group
 
 _DOC_BYTES = 1024.0
-"""Of a document without its other fields, before one was read."""
+"""Bytes of a document without its other fields, before one was read."""
 
 
 def number_tokens(
@@ -75,7 +75,7 @@ def number_tokens(
 
 
 def _paths(connection: Connection, server: Server, group: Group) -> list[str]:
-    """Of the fields that have tokens."""
+    """Paths of the fields that have tokens."""
     mapped = mappings_of(connection, server, group).merged
     if errors := [problem for problem in mapped.problems if problem.is_error]:
         raise SpecInvalid(errors)

@@ -60,7 +60,7 @@ class _Shape:
 
 
 _SCANS: Mapping[str, Scan] = {"lines": lines, "array": elements}
-"""Of a whole file."""
+"""Scans of a whole file."""
 _SCANS_OF_PIECES: Mapping[str, Scan] = {"lines": lines, "array": some_elements}
 
 

@@ -149,7 +149,7 @@ def _unreadable(name: str, metric: Metric, note: str) -> Mapped:
 
 
 def _params(text: str) -> dict[str, JsonValue] | None:
-    """Of `Tables.index_params`; None where they are no JSON object."""
+    """The values of `Tables.index_params`; None where they are no JSON object."""
     try:
         found = json.loads(text or "{}")
     except (ValueError, RecursionError):

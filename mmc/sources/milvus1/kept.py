@@ -53,7 +53,7 @@ class Kept:
 
     @classmethod
     def every(cls) -> Kept:
-        """Of a segment without deletes."""
+        """All rows of a segment without deletes."""
         import numpy as np
 
         return cls.of(np.ones(0, bool))

@@ -38,7 +38,7 @@ CERTIFICATE_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Of any status. `headers` have lower-case names."""
+    """An answer of any status. `headers` have lower-case names."""
 
     status: int
     headers: Mapping[str, str]

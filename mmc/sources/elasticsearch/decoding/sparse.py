@@ -18,7 +18,7 @@ from mmc.sources.elasticsearch.decoding.documents import NUMBERS, plain
 from mmc.sources.elasticsearch.decoding.tokens import LARGEST, TokenTable, is_text
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
-"""Of one form only: `7` and `07` are two tokens, and may not become one dimension."""
+"""One form only: `7` and `07` are two tokens, and may not become one dimension."""
 
 
 def sparse(cells: list[Any], tokens: TokenTable | None) -> tuple[pa.Array, list[Misfit]]:

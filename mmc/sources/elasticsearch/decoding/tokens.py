@@ -16,7 +16,7 @@ import orjson
 from mmc.errors import SourceChanged, SourceError
 
 LARGEST = 2**32 - 2
-"""Of the dimensions of a sparse vector in Milvus."""
+"""The largest dimension of a sparse vector in Milvus."""
 MAKES_A_TABLE = (
     "`mmc tokens SPEC -o tokens.json` numbers its tokens, `source.tokens: tokens.json` makes it a"
     " sparse vector, unless the spec gives it a type"

@@ -11,7 +11,7 @@ from mmc.types import nearest
 
 
 def misnamed(options: ElasticsearchOptions, collections: Sequence[Mapped]) -> Iterator[Diagnostic]:
-    """Of `flatten` and `arrays`: a name has to be in one of the collections only."""
+    """Names in `flatten` and `arrays` that none of the collections has."""
     objects = dict.fromkeys(path for mapped in collections for path in mapped.objects)
     columns = {one.column.path: one.es_type for mapped in collections for one in mapped.fields}
     for name in options.flatten:

@@ -70,7 +70,7 @@ class Vector:
 
 @dataclass(frozen=True, slots=True)
 class KnnSettings:
-    """Of an index of OpenSearch: `index.knn`, without which knn_vector is only stored, and
+    """Settings of an index of OpenSearch: `index.knn`, without which knn_vector is only stored, and
     `index.knn.space_type`, the metric of fields whose mapping has none ("": l2).
     """
 

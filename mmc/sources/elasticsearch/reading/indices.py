@@ -216,7 +216,7 @@ def _index(
 
 
 def _settings(connection: Connection, name: str) -> dict[str, dict[str, Any]]:
-    """Of each index behind a name, flat.
+    """The settings of each index behind a name, flat.
 
     Raises:
         SourceError: there is none (MMC452), or one is closed (MMC462).
@@ -244,7 +244,7 @@ def _flat(answer: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _number(settings: Mapping[str, Any], setting: str, default: int = 0) -> int:
-    """Of a setting, which servers answer as text. Raises Misshapen."""
+    """The number in a setting, which servers answer as text. Raises Misshapen."""
     said = settings.get(f"index.{setting}", default)
     if not str(said).isdecimal() or int(said) < 1:
         raise Misshapen(f"no number: index.{setting}")

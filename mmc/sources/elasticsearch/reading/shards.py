@@ -31,13 +31,13 @@ FINENESS = 4
 """Cells a wanted extent: extents then differ by a quarter where documents lie evenly."""
 
 MOST_CELLS = 5_000
-"""Of one request; the server's `search.max_buckets` is 65,536, and was 10,000."""
+"""Most cells of one request; the server's `search.max_buckets` is 65,536, and was 10,000."""
 
 Query = Mapping[str, JsonValue]
 T = TypeVar("T")
 
 WHOLE: dict[str, Any] = {"allow_partial_search_results": False}
-"""Of a search that answers in full or fails."""
+"""Parameters of a search that answers in full or fails."""
 
 _TOTAL = ("hits", "total", "value")
 
@@ -253,14 +253,14 @@ def shards_of(answer: Mapping[str, Any]) -> int | None:
 
 
 def whole_params(index: Index) -> dict[str, Any]:
-    """Of a search in all shards of an index that are meant."""
+    """Parameters of a search in all shards of an index that are meant."""
     if not index.routed:
         return WHOLE
     return {**WHOLE, "preference": "_shards:" + ",".join(map(str, index.shards))}
 
 
 def search_params(shard: int) -> dict[str, Any]:
-    """Of a search in one shard that answers in full or fails."""
+    """Parameters of a search in one shard that answers in full or fails."""
     return {**WHOLE, "preference": f"_shards:{shard}"}
 
 

@@ -16,7 +16,7 @@ from mmc.sources.milvus1.catalogue import Catalogue, FileRow, FileType, TableRow
 from mmc.sources.milvus1.live import LiveCollection
 
 FORMAT: Final = 1
-"""Of the `mmc` key. A newer one is refused."""
+"""Version in the `mmc` key. A newer one is refused."""
 
 
 def write_meta_json(catalogue: Catalogue, live: Sequence[LiveCollection]) -> str:
@@ -180,7 +180,7 @@ class _Node:
         return _Node(self.value[key], self.where, f"{self.place}.{key}" if self.place else key)
 
     def items(self) -> Iterator[_Node]:
-        """Of a list; Go writes an empty one as null."""
+        """The items of a list; Go writes an empty one as null."""
         if self.value is not None and not isinstance(self.value, list):
             raise self.wrong("is not a list")
         for number, value in enumerate(self.value or ()):
