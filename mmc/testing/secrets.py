@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
 from mmc import api
 from mmc.errors import MmcError, SecretError
 from mmc.secrets import REDACTOR
-from mmc.testing.ability import Ability, Case
+from mmc.testing.ability import Ability, Case, Made
 from mmc.testing.bench import Bench, secret_fields
-from mmc.testing.client import Client, counted
+from mmc.testing.client import counted
 from mmc.testing.leaks import Leaks, process_arguments
-
-
-class Made(Protocol):
-    """A data set of a source, or the place of a target."""
-
-    @property
-    def secrets(self) -> Mapping[str, str]: ...
 
 
 class Secrets(Case):
@@ -86,10 +78,6 @@ class Secrets(Case):
 
     def bench(self, folder: Path, data: Any) -> Bench:
         """A spec with the plug-in at its end."""
-        raise NotImplementedError
-
-    def client(self) -> Client:
-        """Where the requests of the plug-in go through."""
         raise NotImplementedError
 
     def _has_secrets(self, data: Made) -> None:

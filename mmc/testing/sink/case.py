@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,13 +13,11 @@ import pytest
 
 from mmc import registry
 from mmc.facts import Capabilities
-from mmc.plan.model import CopySplits, CreateCollection, Endpoint, Plan
+from mmc.plan.model import CopySplits, CreateCollection, Plan
 from mmc.spi import Fence, Sink, unfenced
-from mmc.testing.ability import Case
+from mmc.testing.ability import Case, reveal
 from mmc.testing.bench import Bench
-from mmc.testing.client import Client
 from mmc.testing.fakes.source import with_role, write_rows
-from mmc.testing.installed import FAKES, installed
 from mmc.testing.source.case import Data
 from mmc.testing.values import awkward_columns
 from mmc.types import JsonValue
@@ -43,7 +41,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class Fill:
     """A plan that brings rows into a collection of its own, which is not there yet.
 
     Attributes:
@@ -69,23 +67,17 @@ class SinkCase(Case):
     Attributes:
         route: second part of the name in the entry points, `<type>.<route>`.
         stops: applies are stopped at every so many calls: 1 is at each.
-        fakes: entry points of the plug-ins that are registered while the tests of the class run.
     """
 
     side = "target"
     stops: ClassVar[int] = 1
     route: ClassVar[str] = "insert"
-    fakes: ClassVar[Mapping[str, Mapping[str, str]]] = FAKES
 
     def make(self, folder: Path) -> Place:
         """Gives a target: `folder` is empty, and of one test. Collections get names of their own,
         so that it may be one server for all tests.
         """
         raise NotImplementedError("say where a target is: override `make`")
-
-    def client(self) -> Client:
-        """Where the requests of the plug-in go through."""
-        raise NotImplementedError
 
     def rows(self, able: Capabilities) -> pa.Table:
         """The rows that are written: awkward values of the types that the target takes. The column
@@ -105,26 +97,13 @@ class SinkCase(Case):
         made.append(with_role("vector", vectors, vector=f"float_vector({DIM})"))
         return pa.table([array for _, array in made], schema=pa.schema([one for one, _ in made]))
 
-    @pytest.fixture(scope="class", autouse=True)
-    @classmethod
-    def _fakes(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-        with installed(tmp_path_factory.mktemp("fakes"), cls.fakes, "mmc-kit-fakes"):
-            yield
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def environment(cls) -> Iterator[pytest.MonkeyPatch]:
-        with pytest.MonkeyPatch.context() as patch:
-            yield patch
-
     @pytest.fixture
     def data(self, tmp_path: Path, environment: pytest.MonkeyPatch) -> Place:
         """The target of one test."""
         folder = tmp_path / "place"
         folder.mkdir()
         place = self.make(folder)
-        for name, value in place.secrets.items():
-            environment.setenv(name, value)
+        reveal(place.secrets, environment)
         return place
 
     @pytest.fixture
@@ -132,18 +111,18 @@ class SinkCase(Case):
         return registry.sink(self.type, self.route)
 
     @pytest.fixture
-    def job(self, tmp_path: Path, data: Place) -> Job:
-        return self.job_in(tmp_path / "job", data)
+    def fill(self, tmp_path: Path, data: Place) -> Fill:
+        return self.fill_in(tmp_path / "fill", data)
 
     def bench(self, folder: Path, data: Place) -> Bench:
-        return self._job(folder, data)[0]
+        return self._prepared(folder, data)[0]
 
-    def job_in(self, folder: Path, data: Place, *, batches: int = 7) -> Job:
-        bench, rows = self._job(folder, data)
+    def fill_in(self, folder: Path, data: Place, *, batches: int = 7) -> Fill:
+        bench, rows = self._prepared(folder, data)
         splits = 3 if self.thorough else 2
-        return Job(bench=bench, data=rows, plan=bench.plan(splits=splits, batches=batches))
+        return Fill(bench=bench, data=rows, plan=bench.plan(splits=splits, batches=batches))
 
-    def _job(self, folder: Path, data: Place) -> tuple[Bench, Data]:
+    def _prepared(self, folder: Path, data: Place) -> tuple[Bench, Data]:
         folder.mkdir(parents=True, exist_ok=True)
         name = f"kit_{uuid.uuid4().hex[:10]}"
         options = registry.options_of("target", self.endpoint(data))
@@ -159,12 +138,9 @@ class SinkCase(Case):
         )
         return bench, Data(options={"path": str(path)}, tables={name: table})
 
-    def endpoint(self, data: Place) -> Endpoint:
-        return Endpoint(self.type, tuple(sorted(data.options.items())))
-
-    def opened(self, sink: Sink, job: Job, fence: Fence = unfenced) -> Any:
-        """The target of a job, open."""
-        return sink.open(registry.options_of("target", job.plan.target), fence)
+    def opened(self, sink: Sink, fill: Fill, fence: Fence = unfenced) -> Any:
+        """The target of a fill, open."""
+        return sink.open(registry.options_of("target", fill.plan.target), fence)
 
 
 _FILL: Mapping[str, Any] = {

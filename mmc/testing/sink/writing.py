@@ -26,7 +26,7 @@ from mmc.plan.model import (
 )
 from mmc.run.split import read_split
 from mmc.spi import Claim, Manifested, Sink, Target
-from mmc.testing.sink.case import Job, SinkCase
+from mmc.testing.sink.case import Fill, SinkCase
 from mmc.testing.source.compare import expected_rows
 from mmc.testing.values import difference, rows_of
 from mmc.transform.transform import Transform
@@ -52,13 +52,13 @@ class Switch:
 class Writing(SinkCase):
     """What each call does. A target that imports files is tried by whole runs alone."""
 
-    def test_what_was_written_is_counted_and_read_back(self, sink: Sink, job: Job) -> None:
-        self._not_by_imports(sink, job)
-        expected = expected_rows(job.copy, job.data)
-        collection = job.copy.collection
+    def test_what_was_written_is_counted_and_read_back(self, sink: Sink, fill: Fill) -> None:
+        self._not_by_imports(sink, fill)
+        expected = expected_rows(fill.copy, fill.data)
+        collection = fill.copy.collection
         schema = canonical_schema(collection)
-        with self.opened(sink, job) as target:
-            self._carry_out(target, job)
+        with self.opened(sink, fill) as target:
+            self._carry_out(target, fill)
             assert target.count(collection) == len(expected)
             batches = list(target.read_back(collection, schema.names, None, 5))
             wrong = difference(rows_of(batches, schema.names), expected)
@@ -73,14 +73,14 @@ class Writing(SinkCase):
             look = target.look(collection)
             names = [field.name for field in collection.fields]
             assert [field.name for field in look.found.schema.fields] == names
-            if sink.inspect(self._options(job), []).capabilities.partitions:
+            if sink.inspect(self._options(fill), []).capabilities.partitions:
                 assert list(target.count_partitions(collection, [""])) == [len(expected)]
 
-    def test_rows_are_found_by_their_keys(self, sink: Sink, job: Job) -> None:
-        self._not_by_imports(sink, job)
-        collection = job.copy.collection
-        with self.opened(sink, job) as target:
-            self._carry_out(target, job)
+    def test_rows_are_found_by_their_keys(self, sink: Sink, fill: Fill) -> None:
+        self._not_by_imports(sink, fill)
+        collection = fill.copy.collection
+        with self.opened(sink, fill) as target:
+            self._carry_out(target, fill)
             keys = pa.array([3, 5, 4_000_000], pa.int64())
             found = [
                 key
@@ -88,76 +88,76 @@ class Writing(SinkCase):
                 for key in batch["id"].to_pylist()
             ]
             assert sorted(found) == [3, 5]
-            if not sink.inspect(self._options(job), []).capabilities.whole_files:
+            if not sink.inspect(self._options(fill), []).capabilities.whole_files:
                 assert target.count_keys(collection, keys) == 2
 
-    def test_a_collection_is_made_once(self, sink: Sink, job: Job) -> None:
+    def test_a_collection_is_made_once(self, sink: Sink, fill: Fill) -> None:
         """Again by the run that made it: harmless. By another one: refused."""
-        with self.opened(sink, job) as target:
-            target.ensure(job.create, Claim("kit-run", begun=False))
-            target.ensure(job.create, OURS)
+        with self.opened(sink, fill) as target:
+            target.ensure(fill.create, Claim("kit-run", begun=False))
+            target.ensure(fill.create, OURS)
             with pytest.raises(TargetError):
-                target.ensure(job.create, OTHERS)
-            target.release(job.create, OURS)
-            target.release(job.create, OURS)
+                target.ensure(fill.create, OTHERS)
+            target.release(fill.create, OURS)
+            target.release(fill.create, OURS)
 
-    def test_a_split_that_is_written_again_replaces_itself(self, sink: Sink, job: Job) -> None:
-        self._not_by_imports(sink, job)
-        expected = expected_rows(job.copy, job.data)
-        names = canonical_schema(job.copy.collection).names
-        with self.opened(sink, job) as target:
-            self._before_copy(target, job)
-            first = job.copy.splits[0]
-            batches = list(_batches(job, first))
-            half = target.writer(job.copy, first, replay=False)
+    def test_a_split_that_is_written_again_replaces_itself(self, sink: Sink, fill: Fill) -> None:
+        self._not_by_imports(sink, fill)
+        expected = expected_rows(fill.copy, fill.data)
+        names = canonical_schema(fill.copy.collection).names
+        with self.opened(sink, fill) as target:
+            self._before_copy(target, fill)
+            first = fill.copy.splits[0]
+            batches = list(_batches(fill, first))
+            half = target.writer(fill.copy, first, replay=False)
             for batch in batches[: max(1, len(batches) // 2)]:
                 half.write(batch)
             half.abort()
-            results = [_written(target, job, split, replay=True) for split in job.copy.splits]
-            results[0] = _written(target, job, first, replay=True)
-            self._after_copy(target, job, results)
-            found = rows_of(target.read_back(job.copy.collection, names, None, 1000), names)
+            results = [_written(target, fill, split, replay=True) for split in fill.copy.splits]
+            results[0] = _written(target, fill, first, replay=True)
+            self._after_copy(target, fill, results)
+            found = rows_of(target.read_back(fill.copy.collection, names, None, 1000), names)
             wrong = difference(found, expected)
             assert not wrong, f"after a split was cut off and written twice: {wrong}"
 
-    def test_splits_are_written_side_by_side(self, sink: Sink, job: Job) -> None:
+    def test_splits_are_written_side_by_side(self, sink: Sink, fill: Fill) -> None:
         """Several threads share the open target, each with a writer of its own."""
-        self._not_by_imports(sink, job)
-        if sink.inspect(self._options(job), []).capabilities.embedded:
+        self._not_by_imports(sink, fill)
+        if sink.inspect(self._options(fill), []).capabilities.embedded:
             pytest.skip("an embedded target is written by one thread")
-        with self.opened(sink, job) as target:
-            self._before_copy(target, job)
-            with ThreadPoolExecutor(len(job.copy.splits)) as pool:
-                results = list(pool.map(partial(_written, target, job), job.copy.splits))
-            self._after_copy(target, job, results)
-            assert target.count(job.copy.collection) == len(expected_rows(job.copy, job.data))
+        with self.opened(sink, fill) as target:
+            self._before_copy(target, fill)
+            with ThreadPoolExecutor(len(fill.copy.splits)) as pool:
+                results = list(pool.map(partial(_written, target, fill), fill.copy.splits))
+            self._after_copy(target, fill, results)
+            assert target.count(fill.copy.collection) == len(expected_rows(fill.copy, fill.data))
 
-    def test_nothing_is_written_when_the_fence_is_closed(self, sink: Sink, job: Job) -> None:
+    def test_nothing_is_written_when_the_fence_is_closed(self, sink: Sink, fill: Fill) -> None:
         fence = Switch()
-        with self.opened(sink, job, fence) as target:
+        with self.opened(sink, fill, fence) as target:
             fence.closed = True
             with pytest.raises(StateBusy):
-                target.ensure(job.create, OURS)
+                target.ensure(fill.create, OURS)
             fence.closed = False
-            self._before_copy(target, job)
-            split = job.copy.splits[0]
-            writer = target.writer(job.copy, split, replay=False)
+            self._before_copy(target, fill)
+            split = fill.copy.splits[0]
+            writer = target.writer(fill.copy, split, replay=False)
             fence.closed = True
             with pytest.raises(StateBusy):
-                for batch in _batches(job, split):
+                for batch in _batches(fill, split):
                     writer.write(batch)
                 writer.commit()
             writer.abort()
             fence.closed = False
-            _written(target, job, split, replay=True)
+            _written(target, fill, split, replay=True)
 
-    def test_the_fence_is_asked_for_each_batch(self, sink: Sink, job: Job) -> None:
+    def test_the_fence_is_asked_for_each_batch(self, sink: Sink, fill: Fill) -> None:
         fence = Switch()
-        with self.opened(sink, job, fence) as target:
-            self._before_copy(target, job)
-            split = job.copy.splits[0]
-            writer = target.writer(job.copy, split, replay=False)
-            before, batches = fence.asked, list(_batches(job, split))
+        with self.opened(sink, fill, fence) as target:
+            self._before_copy(target, fill)
+            split = fill.copy.splits[0]
+            writer = target.writer(fill.copy, split, replay=False)
+            before, batches = fence.asked, list(_batches(fill, split))
             for batch in batches:
                 writer.write(batch)
             writer.commit()
@@ -166,38 +166,40 @@ class Writing(SinkCase):
                 f" {fence.asked - before} times"
             )
 
-    def test_a_dropped_collection_is_gone(self, sink: Sink, job: Job) -> None:
-        self._not_by_imports(sink, job)
-        name = job.copy.collection.name
-        with self.opened(sink, job) as target:
-            self._carry_out(target, job)
-            target.release(job.create, OURS)
+    def test_a_dropped_collection_is_gone(self, sink: Sink, fill: Fill) -> None:
+        self._not_by_imports(sink, fill)
+        name = fill.copy.collection.name
+        with self.opened(sink, fill) as target:
+            self._carry_out(target, fill)
+            target.release(fill.create, OURS)
             for _ in range(2):
                 target.drop_collection(DropCollection(id=f"drop.{name}", collection=name))
-        assert not sink.inspect(self._options(job), [name]).collections
+        assert not sink.inspect(self._options(fill), [name]).collections
 
-    def test_finishing_twice_is_harmless(self, sink: Sink, job: Job) -> None:
-        self._not_by_imports(sink, job)
-        with self.opened(sink, job) as target:
-            self._before_copy(target, job)
-            results = [_written(target, job, split) for split in job.copy.splits]
+    def test_finishing_twice_is_harmless(self, sink: Sink, fill: Fill) -> None:
+        self._not_by_imports(sink, fill)
+        with self.opened(sink, fill) as target:
+            self._before_copy(target, fill)
+            results = [_written(target, fill, split) for split in fill.copy.splits]
             for _ in range(2):
-                self._after_copy(target, job, results)
-            assert target.count(job.copy.collection) == len(expected_rows(job.copy, job.data))
+                self._after_copy(target, fill, results)
+            assert target.count(fill.copy.collection) == len(expected_rows(fill.copy, fill.data))
 
-    def _options(self, job: Job) -> Any:
-        return registry.options_of("target", job.plan.target)
+    def _options(self, fill: Fill) -> Any:
+        return registry.options_of("target", fill.plan.target)
 
-    def _not_by_imports(self, sink: Sink, job: Job) -> None:
-        if sink.inspect(self._options(job), []).capabilities.imports:
+    def _not_by_imports(self, sink: Sink, fill: Fill) -> None:
+        if sink.inspect(self._options(fill), []).capabilities.imports:
             pytest.skip(f"{self.type}.{self.route} imports files: see the tests of whole runs")
 
-    def _carry_out(self, target: Target, job: Job) -> None:
-        self._before_copy(target, job)
-        self._after_copy(target, job, [_written(target, job, split) for split in job.copy.splits])
+    def _carry_out(self, target: Target, fill: Fill) -> None:
+        self._before_copy(target, fill)
+        self._after_copy(
+            target, fill, [_written(target, fill, split) for split in fill.copy.splits]
+        )
 
-    def _before_copy(self, target: Any, job: Job) -> None:
-        for step in job.plan.steps:
+    def _before_copy(self, target: Any, fill: Fill) -> None:
+        for step in fill.plan.steps:
             match step:
                 case CopySplits():
                     return
@@ -210,9 +212,9 @@ class Writing(SinkCase):
                 case _:
                     continue
 
-    def _after_copy(self, target: Any, job: Job, results: list[CopiedSplit]) -> None:
-        behind = job.plan.steps.index(job.copy) + 1
-        for step in job.plan.steps[behind:]:
+    def _after_copy(self, target: Any, fill: Fill, results: list[CopiedSplit]) -> None:
+        behind = fill.plan.steps.index(fill.copy) + 1
+        for step in fill.plan.steps[behind:]:
             match step:
                 case BuildIndex():
                     target.build_index(step)
@@ -222,23 +224,23 @@ class Writing(SinkCase):
                     target.load(step)
                 case WriteManifest():
                     assert isinstance(target, Manifested)
-                    target.write_manifest(step, "0" * 64, {job.copy.id: results})
+                    target.write_manifest(step, "0" * 64, {fill.copy.id: results})
                 case _:
                     continue
 
 
-def _batches(job: Job, split: Split) -> Iterator[pa.RecordBatch]:
+def _batches(fill: Fill, split: Split) -> Iterator[pa.RecordBatch]:
     """Canonical batches of a split, as a run makes them."""
-    transform = Transform(job.copy)
-    for batch in read_split(job.plan.source, job.copy, split, job.copy.read.columns):
+    transform = Transform(fill.copy)
+    for batch in read_split(fill.plan.source, fill.copy, split, fill.copy.read.columns):
         for done in transform(batch):
             if done.batch.num_rows:
                 yield done.batch
 
 
-def _written(target: Target, job: Job, split: Split, *, replay: bool = False) -> CopiedSplit:
-    writer, rows = target.writer(job.copy, split, replay=replay), 0
-    for batch in _batches(job, split):
+def _written(target: Target, fill: Fill, split: Split, *, replay: bool = False) -> CopiedSplit:
+    writer, rows = target.writer(fill.copy, split, replay=replay), 0
+    for batch in _batches(fill, split):
         writer.write(batch)
         rows += batch.num_rows
     files = writer.commit()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FunctionType
@@ -13,13 +13,11 @@ import pytest
 
 from mmc import registry
 from mmc.facts import Extent, SourceCollection
-from mmc.plan.model import Endpoint, Split
+from mmc.plan.model import Split
 from mmc.spec.options import Options
 from mmc.spi import Sample, Source
-from mmc.testing.ability import Case
+from mmc.testing.ability import Case, reveal
 from mmc.testing.bench import Bench
-from mmc.testing.client import Client
-from mmc.testing.installed import FAKES, installed
 from mmc.testing.values import rows_of
 from mmc.types import JsonValue
 
@@ -68,13 +66,11 @@ class SourceCase(Case):
     """The part of `SourceSuite` that an author fills in.
 
     Attributes:
-        fakes: entry points of the plug-ins that are registered while the tests of the class run.
         plan_requests: most requests of the client for the plan of one data set.
         split_requests: most requests for one split that is read in one batch.
         wrong_options: options that each fit alone and not together, with the code of the problem.
     """
 
-    fakes: ClassVar[Mapping[str, Mapping[str, str]]] = FAKES
     plan_requests: ClassVar[int] = 20
     split_requests: ClassVar[int] = 10
     wrong_options: ClassVar[Sequence[tuple[Mapping[str, JsonValue], str]]] = ()
@@ -94,22 +90,6 @@ class SourceCase(Case):
     def change(self, data: Data) -> None:
         """Changes a value in each collection, and leaves the number of rows as it is."""
 
-    def client(self) -> Client:
-        """Where the requests of the plug-in go through."""
-        raise NotImplementedError
-
-    @pytest.fixture(scope="class", autouse=True)
-    @classmethod
-    def _fakes(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-        with installed(tmp_path_factory.mktemp("fakes"), cls.fakes, "mmc-kit-fakes"):
-            yield
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def environment(cls) -> Iterator[pytest.MonkeyPatch]:
-        with pytest.MonkeyPatch.context() as patch:
-            yield patch
-
     @pytest.fixture(scope="class")
     @classmethod
     def data(
@@ -127,8 +107,7 @@ class SourceCase(Case):
 
     def _made(self, folder: Path, environment: pytest.MonkeyPatch) -> Data:
         data = self.make(folder)
-        for name, value in data.secrets.items():
-            environment.setenv(name, value)
+        reveal(data.secrets, environment)
         return data
 
     @pytest.fixture(scope="class")
@@ -158,9 +137,6 @@ class SourceCase(Case):
     def options(self, data: Data) -> Options:
         """The options as a source gets them."""
         return registry.options_of("source", self.endpoint(data))
-
-    def endpoint(self, data: Data) -> Endpoint:
-        return Endpoint(self.type, tuple(sorted(data.options.items())))
 
     def bench(self, folder: Path, data: Data) -> Bench:
         """The source beside the fake target, which takes every type."""

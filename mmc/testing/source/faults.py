@@ -27,7 +27,7 @@ class Faults(SourceCase):
     """The plug-in when its client raises, or gives less."""
 
     def test_a_passing_fault_of_a_look_may_be_tried_again(self, source: Source, data: Data) -> None:
-        client = self._client(Ability.FAIL_PASSING, "passing")
+        client = self.failing_client(Ability.FAIL_PASSING, "passing")
         for at in self._spread(self._requests(source, data)):
             with counted(client, at=at, fails=client.passing), no_waits():
                 try:
@@ -38,7 +38,7 @@ class Faults(SourceCase):
                     )
 
     def test_a_passing_fault_while_copying_harms_nothing(self, data: Data, tmp_path: Path) -> None:
-        client = self._client(Ability.FAIL_PASSING, "passing")
+        client = self.failing_client(Ability.FAIL_PASSING, "passing")
         for at, bench, plan in self._applies(data, tmp_path):
             with counted(client, at=at, fails=client.passing):
                 report = bench.apply(plan)
@@ -46,7 +46,7 @@ class Faults(SourceCase):
             compare(bench, plan, data)
 
     def test_a_final_fault_of_a_look_names_the_place(self, source: Source, data: Data) -> None:
-        client = self._client(Ability.FAIL_FINAL, "final")
+        client = self.failing_client(Ability.FAIL_FINAL, "final")
         for at in self._spread(self._requests(source, data)):
             with counted(client, at=at, always=True, fails=client.final) as requests:
                 error = _error_of(lambda: self._look(source, data))
@@ -56,7 +56,7 @@ class Faults(SourceCase):
         """And once the fault is gone, applying again continues. What is asked when all rows are
         there may fail with a finding alone.
         """
-        client = self._client(Ability.FAIL_FINAL, "final")
+        client = self.failing_client(Ability.FAIL_FINAL, "final")
         for at, bench, plan in self._applies(data, tmp_path):
             with counted(client, at=at, always=True, fails=client.final) as requests:
                 error = _error_of(partial(bench.apply, plan))
@@ -68,7 +68,7 @@ class Faults(SourceCase):
                 compare(bench, plan, data)
 
     def test_a_lost_part_of_an_answer_is_seen(self, data: Data, tmp_path: Path) -> None:
-        client = self._client(Ability.LOSE, "loses")
+        client = self.failing_client(Ability.LOSE, "loses")
         for at, bench, plan in self._applies(data, tmp_path):
             with counted(client, at=at, loses=client.loses):
                 error = _error_of(partial(bench.apply, plan))
@@ -87,14 +87,6 @@ class Faults(SourceCase):
             for problem in found.problems:
                 if problem.is_error:
                     raise SourceError(problem.message, code=problem.code)
-
-    def _client(self, ability: Ability, what: str) -> Any:
-        self.needs(ability, hook="client")
-        client = self.client()
-        assert getattr(client, what) is not None, (
-            f"the client has no `{what}`: give one, or say in `cannot` why there is none"
-        )
-        return client
 
     def _requests(self, source: Source, data: Data) -> int:
         with counted(self.client()) as requests:
