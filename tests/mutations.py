@@ -5,8 +5,12 @@ traceback.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
+
+from mmc.errors import MmcError
 
 VALUES: list[Any] = [
     *(None, True, 0, -1, 2**70, 1.5, -0.0, "", "../x", "\x1b[2J", "a" * 300, [], {}, [None], [[]]),
@@ -90,3 +94,51 @@ def change_text(text: bytes, chance: random.Random) -> bytes:
             case _:
                 text = text[:at] + chance.choice(TEXTS).encode() + text[at:]
     return text
+
+
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    """The bytes, some of them changed, lost or added; now and then cut short."""
+    changed = bytearray(data)
+    for _ in range(chance.choice((1, 1, 2, 4, 16))):
+        at = chance.randrange(len(changed))
+        match chance.randrange(5):
+            case 0:
+                changed[at] ^= 1 << chance.randrange(8)
+            case 1:
+                changed[at] = chance.choice((0, 0xFF, 0x80, 0x7F, chance.randrange(256)))
+            case 2:
+                changed[at : at + 8] = struct.pack("<q", chance.choice((-1, 0, 1 << 40, 1 << 62)))
+            case 3:
+                del changed[at : at + chance.choice((1, 7, 64))]
+            case _:
+                changed[at:at] = chance.randbytes(chance.choice((1, 8)))
+        changed = changed or bytearray(b"\0")
+    return bytes(changed[: chance.randrange(len(changed))] if chance.random() < 0.1 else changed)
+
+
+def refusals(
+    path: Path, read: Callable[[], int | None], *, named: Sequence[str], seed: int, rounds: int
+) -> int:
+    """Reads what a file with changed bytes belongs to, again and again.
+
+    Args:
+        read: reads all of it; may give a number of refusals that are no errors.
+        named: one of these stands in each error.
+
+    Returns:
+        How often it was refused.
+
+    Raises:
+        AssertionError: something else than an error of mmc came out, or one that names no place.
+    """
+    data, chance, refused = path.read_bytes(), random.Random(seed), 0
+    for round_ in range(rounds):
+        path.write_bytes(mutated(data, chance))
+        try:
+            refused += read() or 0
+        except MmcError as error:
+            assert any(name in str(error) for name in named), error
+            refused += 1
+        except Exception as error:
+            raise AssertionError(f"{path.name}, seed {seed}, round {round_}: {error!r}") from error
+    return refused

@@ -6,7 +6,6 @@ The short run has no HDF5 texts of variable length: each try starts a process.
 from __future__ import annotations
 
 import json
-import random
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mmc.errors import MmcError
+from tests.mutations import refusals
 from tests.sources.files.reading import config, look, read
 
 ROWS = 60
@@ -102,42 +101,16 @@ FILES: Mapping[str, tuple[Callable[[Path], None], int]] = {
 """How each is made, and how many are tried in a short run."""
 
 
-def mutated(data: bytes, chance: random.Random) -> bytes:
-    """The bytes, some of them changed, lost or added; now and then cut short."""
-    changed = bytearray(data)
-    for _ in range(chance.choice((1, 1, 2, 4, 16))):
-        at = chance.randrange(len(changed))
-        match chance.randrange(5):
-            case 0:
-                changed[at] ^= 1 << chance.randrange(8)
-            case 1:
-                changed[at] = chance.choice((0, 0xFF, 0x80, 0x7F, chance.randrange(256)))
-            case 2:
-                changed[at : at + 8] = struct.pack("<q", chance.choice((-1, 0, 1 << 40, 1 << 62)))
-            case 3:
-                del changed[at : at + chance.choice((1, 7, 64))]
-            case _:
-                changed[at:at] = chance.randbytes(chance.choice((1, 8)))
-        changed = changed or bytearray(b"\0")
-    return bytes(changed[: chance.randrange(len(changed))] if chance.random() < 0.1 else changed)
-
-
 def _try(folder: Path, name: str, seed: int, number: int) -> int:
     """Reads mutated files; gives how many were refused."""
     make, _ = FILES[name]
     make(folder / name)
-    data, chance, refused = (folder / name).read_bytes(), random.Random(seed), 0
-    for round_ in range(number):
-        (folder / name).write_bytes(mutated(data, chance))
-        try:
-            options = config(folder / name)
-            read(options, look(options), batch_rows=25)
-        except MmcError as error:
-            assert folder.name in str(error) or name in str(error)
-            refused += 1
-        except Exception as error:
-            raise AssertionError(f"seed {seed}, round {round_}: {error!r}") from error
-    return refused
+
+    def read_all() -> None:
+        options = config(folder / name)
+        read(options, look(options), batch_rows=25)
+
+    return refusals(folder / name, read_all, named=(folder.name, name), seed=seed, rounds=number)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -4,15 +4,13 @@ place. Never a traceback.
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mmc.errors import MmcError
 from tests.generators.milvus1.writer import Server
-from tests.sources.files.test_mutated import mutated
+from tests.mutations import refusals
 from tests.sources.milvus1.reading import inspect, rows_of
 
 FILES = ("*.rv", "*.uid", "deleted_docs", "meta.sqlite")
@@ -25,19 +23,15 @@ def _try(folder: Path, name: str, seed: int, number: int) -> int:
     words.segment(range(30), np.ones((30, 4), np.float32), deleted=[5, 0])
     server.write()
     path = next(folder.rglob(name))
-    data, chance, refused = path.read_bytes(), random.Random(seed), 0
-    for round_ in range(number):
-        path.write_bytes(mutated(data, chance))
-        try:
-            for found in inspect(server).collections:
-                refused += any(problem.is_error for problem in found.problems)
-                rows_of(server, found)
-        except MmcError as error:
-            assert str(folder) in str(error)
-            refused += 1
-        except Exception as error:
-            raise AssertionError(f"{name}, seed {seed}, round {round_}: {error!r}") from error
-    return refused
+
+    def read_all() -> int:
+        errors = 0
+        for found in inspect(server).collections:
+            errors += any(problem.is_error for problem in found.problems)
+            rows_of(server, found)
+        return errors
+
+    return refusals(path, read_all, named=(str(folder),), seed=seed, rounds=number)
 
 
 @pytest.mark.parametrize("name", FILES)
